@@ -1,0 +1,382 @@
+//! Hits, and the one gate that makes them: [`Hit::admit`]. Nothing below it sees an unadmitted hit.
+
+use std::ops::Deref;
+
+use url::Url;
+
+use crate::consent::{self, ConsentKey, ConsentState};
+use crate::event::{Attribute, Event};
+use crate::limits;
+use crate::outcome::Outcome;
+use crate::page::{Page, PageKey};
+use crate::site::{Site, SiteId};
+use crate::time::{Day, Retention, Timestamp};
+use crate::visitor::{CategoryId, Visitor};
+
+/// Where a visitor came from, without the path: the host and its kind.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Referrer {
+    /// Host in lower case; empty when the visit was direct.
+    pub host: Box<str>,
+    /// Its kind.
+    pub kind: ReferrerKind,
+}
+
+/// Kinds of referrer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum ReferrerKind {
+    /// No referrer was said.
+    #[default]
+    Direct,
+    /// The same host as the page.
+    Internal,
+    /// A search engine.
+    Search,
+    /// A social network.
+    Social,
+    /// Another site.
+    Link,
+}
+
+/// Second-level names of large search engines and social networks; any suffix counts.
+const SEARCH: [&str; 10] = [
+    "google",
+    "bing",
+    "duckduckgo",
+    "yahoo",
+    "yandex",
+    "baidu",
+    "ecosia",
+    "qwant",
+    "startpage",
+    "brave",
+];
+const SOCIAL: [&str; 10] = [
+    "facebook",
+    "instagram",
+    "twitter",
+    "x",
+    "t",
+    "linkedin",
+    "reddit",
+    "pinterest",
+    "tiktok",
+    "youtube",
+];
+
+impl ReferrerKind {
+    /// Every kind, in the order of their stored numbers.
+    pub const ALL: [Self; 5] =
+        [Self::Direct, Self::Internal, Self::Search, Self::Social, Self::Link];
+
+    /// The name in rules.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Internal => "internal",
+            Self::Search => "search",
+            Self::Social => "social",
+            Self::Link => "link",
+        }
+    }
+}
+
+impl Referrer {
+    /// From the referrer's URL and the page's host. What cannot be read counts as direct.
+    #[must_use]
+    pub fn of(referrer: &str, page_host: &str) -> Self {
+        let Ok(url) = Url::parse(referrer) else { return Self::default() };
+        let Some(host) = url.host_str().filter(|h| !h.is_empty()) else {
+            return Self::default();
+        };
+        let host = host.strip_prefix("www.").unwrap_or(host);
+        let kind = if host == page_host.strip_prefix("www.").unwrap_or(page_host) {
+            ReferrerKind::Internal
+        } else if host.split('.').any(|part| SEARCH.contains(&part)) {
+            ReferrerKind::Search
+        } else if second_level(host).is_some_and(|name| SOCIAL.contains(&name)) {
+            ReferrerKind::Social
+        } else {
+            ReferrerKind::Link
+        };
+        Self { host: host.into(), kind }
+    }
+}
+
+/// `facebook` of `m.facebook.com`.
+fn second_level(host: &str) -> Option<&str> {
+    host.rsplit('.').nth(1)
+}
+
+/// What a browser or server said that decides about consent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Signals {
+    /// The `mf_optout` cookie is there.
+    pub opted_out: bool,
+    /// The choice, as far as it was said.
+    pub state: ConsentState,
+}
+
+/// A parsed hit that asks to be admitted. Its texts are within [`limits`]: the parser saw to it.
+#[derive(Clone, Debug, Default)]
+pub struct Candidate {
+    /// When it happened; `None` = now.
+    pub time: Option<Timestamp>,
+    /// The page, its URL canonical.
+    pub page: Page,
+    /// What happened.
+    pub event: Event,
+    /// Engaged seconds.
+    pub engaged_s: u16,
+    /// Where the visitor came from.
+    pub referrer: Referrer,
+    /// Properties.
+    pub attributes: Vec<Attribute>,
+    /// The origin that the browser itself gave (`Origin`, else `Referer`); `None` = it gave none,
+    /// or the hit came from a server.
+    pub origin: Option<Box<str>>,
+    /// Consent signals.
+    pub signals: Signals,
+}
+
+/// What the gate knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// The site that the hit names.
+    pub site: &'a Site,
+    /// The server's time.
+    pub now: Timestamp,
+    /// The store's retention.
+    pub retention: Retention,
+}
+
+/// A hit that passed the gate and waits for its visitor and the keys of its page and consent.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    site: SiteId,
+    time: Timestamp,
+    day: Day,
+    page: Page,
+    event: Event,
+    engaged_s: u16,
+    referrer: Referrer,
+    attributes: Vec<Attribute>,
+    consent: ConsentState,
+}
+
+impl Admitted {
+    /// The page to intern; `None` for a hit without one.
+    #[must_use]
+    pub fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// The consent state to intern.
+    #[must_use]
+    pub fn consent(&self) -> &ConsentState {
+        &self.consent
+    }
+
+    /// The UTC day of the hit.
+    #[must_use]
+    pub fn day(&self) -> Day {
+        self.day
+    }
+
+    /// The hit's time, whole seconds.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Finishes the hit: its visitor, and the keys that the store interned page and consent under.
+    #[must_use]
+    pub fn into_hit(self, visitor: Visitor, page: PageKey, consent: ConsentKey) -> Hit {
+        Hit(HitParts {
+            visitor,
+            time: self.time,
+            site: self.site,
+            page: Some(page),
+            event: self.event,
+            engaged_s: self.engaged_s,
+            referrer: self.referrer,
+            attributes: self.attributes,
+            consent,
+            fired: Vec::new(),
+        })
+    }
+}
+
+/// The fields of a hit, as stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HitParts {
+    /// Who.
+    pub visitor: Visitor,
+    /// When: whole seconds.
+    pub time: Timestamp,
+    /// Where: the site.
+    pub site: SiteId,
+    /// Where: the version of the page; `None` where none may be kept (sensitive categories).
+    pub page: Option<PageKey>,
+    /// What.
+    pub event: Event,
+    /// For how long, seconds.
+    pub engaged_s: u16,
+    /// Where from.
+    pub referrer: Referrer,
+    /// Properties.
+    pub attributes: Vec<Attribute>,
+    /// Under which consent state.
+    pub consent: ConsentKey,
+    /// Categories that fired at admission, from rules over values that are not kept.
+    pub fired: Vec<CategoryId>,
+}
+
+/// One admitted event. Made by [`Hit::admit`], or by the store that reads back what it was given.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hit(HitParts);
+
+impl Deref for Hit {
+    type Target = HitParts;
+
+    fn deref(&self) -> &HitParts {
+        &self.0
+    }
+}
+
+impl Hit {
+    /// The one gate. In this order: origin, time, consent.
+    ///
+    /// # Errors
+    /// [`Outcome::WrongOrigin`], [`Outcome::FromFuture`], [`Outcome::TooOld`],
+    /// [`Outcome::OptedOut`], [`Outcome::NoConsent`], [`Outcome::Malformed`].
+    pub fn admit(candidate: Candidate, gate: &Gate<'_>) -> Result<Admitted, Outcome> {
+        let url = Url::parse(&candidate.page.url).map_err(|_| Outcome::Malformed)?;
+        let own = url.origin().ascii_serialization();
+        let said = candidate.origin.as_deref();
+        if !gate.site.allows(&own) || said.is_some_and(|origin| !gate.site.allows(origin)) {
+            return Err(Outcome::WrongOrigin);
+        }
+        let (time, day) = admit_time(candidate.time, gate)?;
+        consent::decide(gate.site.consent, candidate.signals.opted_out, &candidate.signals.state)?;
+        Ok(Admitted {
+            site: gate.site.id,
+            time,
+            day,
+            page: candidate.page,
+            event: candidate.event,
+            engaged_s: candidate.engaged_s.min(limits::ENGAGED_SECONDS_PER_HIT),
+            referrer: candidate.referrer,
+            attributes: candidate.attributes,
+            consent: candidate.signals.state,
+        })
+    }
+
+    /// A hit read back from where it was stored. For stores only (a test sees to it).
+    #[must_use]
+    pub fn restore(parts: HitParts) -> Self {
+        Self(parts)
+    }
+
+    /// The UTC day of the hit.
+    #[must_use]
+    pub fn day(&self) -> Day {
+        self.0.time.day().unwrap_or_default()
+    }
+}
+
+/// The hit's time in whole seconds, and its day. A little ahead is now; far ahead is refused.
+fn admit_time(time: Option<Timestamp>, gate: &Gate<'_>) -> Result<(Timestamp, Day), Outcome> {
+    let now = gate.now.whole_secs();
+    let time = time.unwrap_or(now).whole_secs();
+    if time > now.plus_secs(limits::FUTURE_SECONDS_MAX) {
+        return Err(Outcome::FromFuture);
+    }
+    let time = time.min(now);
+    let today = now.day().ok_or(Outcome::Malformed)?;
+    match time.day() {
+        Some(day) if gate.retention.keeps(day, today) => Ok((time, day)),
+        Some(_) | None => Err(Outcome::TooOld),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::consent::ConsentPolicy;
+    use crate::site::Origin;
+
+    fn site() -> Site {
+        Site {
+            id: SiteId(1),
+            key: "news".into(),
+            origins: vec![Origin::parse("https://news.example").unwrap()],
+            consent: ConsentPolicy::None,
+        }
+    }
+
+    fn candidate(url: &str) -> Candidate {
+        Candidate { page: Page { url: url.into(), ..Page::default() }, ..Candidate::default() }
+    }
+
+    fn admit(candidate: Candidate) -> Result<Timestamp, Outcome> {
+        let now = Day(20_778).at_second(40_000);
+        let gate = Gate { site: &site(), now, retention: Retention::default() };
+        Hit::admit(candidate, &gate).map(|a| a.time())
+    }
+
+    fn at(time: Timestamp) -> Candidate {
+        Candidate { time: Some(time), ..candidate("https://news.example/") }
+    }
+
+    #[test]
+    fn times_ahead_are_now_or_refused_and_days_out_of_retention_are_refused() {
+        let now = Day(20_778).at_second(40_000);
+        assert_eq!(admit(at(now.plus_secs(300))), Ok(now));
+        assert_eq!(admit(at(now.plus_secs(301))), Err(Outcome::FromFuture));
+        let oldest = Day(20_778 - 89).start();
+        assert_eq!(admit(at(oldest)), Ok(oldest));
+        assert_eq!(admit(at(oldest.plus_secs(-1))), Err(Outcome::TooOld));
+        assert_eq!(admit(at(Timestamp::from_secs(-5))), Err(Outcome::TooOld));
+    }
+
+    #[test]
+    fn foreign_pages_and_foreign_origins_are_refused() {
+        assert_eq!(admit(candidate("https://evil.example/")), Err(Outcome::WrongOrigin));
+        let mut c = candidate("https://news.example/");
+        c.origin = Some("https://evil.example".into());
+        assert_eq!(admit(c), Err(Outcome::WrongOrigin));
+        assert_eq!(admit(candidate("not a url")), Err(Outcome::Malformed));
+    }
+
+    #[test]
+    fn referrers_have_a_kind() {
+        let kind = |r| Referrer::of(r, "www.news.example").kind;
+        assert_eq!(kind("https://news.example/a"), ReferrerKind::Internal);
+        assert_eq!(kind("https://www.google.co.uk/search?q=x"), ReferrerKind::Search);
+        assert_eq!(kind("https://m.facebook.com/"), ReferrerKind::Social);
+        assert_eq!(kind("https://blog.example/"), ReferrerKind::Link);
+        assert_eq!(kind("garbage"), ReferrerKind::Direct);
+    }
+
+    proptest! {
+        #[test]
+        fn admission_never_panics(url in ".{0,80}", ms in any::<i64>(), origin in ".{0,40}") {
+            let mut c = candidate(&url);
+            c.time = Some(Timestamp::from_millis(ms));
+            c.origin = Some(origin.into());
+            if let Ok(time) = admit(c) {
+                prop_assert_eq!(time.millis() % 1000, 0);
+            }
+        }
+    }
+}

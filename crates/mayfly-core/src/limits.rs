@@ -1,0 +1,117 @@
+//! Every size that has a limit, in one place. A name ends in its unit. `docs/limits.md` is tested
+//! against this file.
+
+/// The longest retention, days.
+pub const RETENTION_DAYS_MAX: u16 = 90;
+/// The most partitions of a store.
+pub const PARTITIONS_MAX: u16 = 1024;
+/// Partitions of a new store.
+pub const PARTITIONS_DEFAULT: u16 = 16;
+/// How far ahead a hit's time may be, seconds; it is then stored as now.
+pub const FUTURE_SECONDS_MAX: i64 = 300;
+
+/// A request's query string, bytes.
+pub const QUERY_BYTES: usize = 8 * 1024;
+/// Query parameters read of one request.
+pub const QUERY_PARAMS: usize = 128;
+/// All cookie headers of one request, bytes.
+pub const COOKIE_HEADER_BYTES: usize = 16 * 1024;
+/// The body of one `POST /api/v1/hits`, bytes.
+pub const HITS_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Hits in one `POST /api/v1/hits`.
+pub const HITS_PER_BODY: usize = 10_000;
+/// The body of any other API call, bytes.
+pub const API_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// One line of a replayed file, bytes.
+pub const REPLAY_LINE_BYTES: usize = 64 * 1024;
+
+/// A page's URL, bytes.
+pub const URL_BYTES: usize = 2048;
+/// A page's title, bytes; longer ones are cut.
+pub const TITLE_BYTES: usize = 512;
+/// Keywords, and publisher categories, of a page.
+pub const PAGE_WORDS: usize = 64;
+/// One keyword or publisher category, bytes; longer ones are cut.
+pub const PAGE_WORD_BYTES: usize = 128;
+/// Versions of one URL on one day; later ones keep the last.
+pub const PAGE_VERSIONS_PER_DAY: usize = 32;
+/// Keys tried when interning finds another value under a key.
+pub const INTERN_STEPS: u64 = 8;
+
+/// An event's name, bytes.
+pub const EVENT_NAME_BYTES: usize = 64;
+/// Attributes of one hit.
+pub const ATTRIBUTES: usize = 32;
+/// An attribute's name, bytes.
+pub const ATTRIBUTE_NAME_BYTES: usize = 64;
+/// An attribute's text value, bytes.
+pub const ATTRIBUTE_VALUE_BYTES: usize = 256;
+/// A client's hit id, bytes.
+pub const HIT_ID_BYTES: usize = 128;
+/// A foreign visitor id, bytes.
+pub const FOREIGN_ID_BYTES: usize = 256;
+/// An id space's name, bytes.
+pub const SPACE_NAME_BYTES: usize = 32;
+/// Engaged time in one hit, seconds; more is cut.
+pub const ENGAGED_SECONDS_PER_HIT: u16 = 3600;
+
+/// Hits waiting between the listener and the store.
+pub const INTAKE_HITS: usize = 64 * 1024;
+/// Hits in one group commit.
+pub const GROUP_HITS: usize = 4096;
+/// Bytes of one stored entry (one batch's hits of one day), bytes.
+pub const ENTRY_BYTES: usize = 1024 * 1024;
+/// Days that one batch may span.
+pub const BATCH_DAYS: usize = 92;
+/// The spill file, bytes.
+pub const SPILL_BYTES: u64 = 1024 * 1024 * 1024;
+/// How long a collector keeps acknowledged batches for a resend, seconds.
+pub const RESEND_SECONDS: i64 = 15;
+/// How long a hit id is remembered, hours (at least).
+pub const HIT_ID_HOURS: i64 = 24;
+/// Ordinals in one leased block.
+pub const ORDINAL_BLOCK: u32 = 1024;
+/// How far the counter jumps when the server behind it may have lost leases.
+pub const ORDINAL_JUMP: u32 = 1 << 20;
+
+/// Hits in one sealed block, about.
+pub const BLOCK_HITS: usize = 1000;
+/// A chunk of cells, bytes; a larger cell is its own chunk.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+/// What one read of big values may fetch at a time, bytes.
+pub const READ_BYTES: usize = 4 * 1024 * 1024;
+/// Dirty cells of one partition that force a checkpoint, bytes.
+pub const DIRTY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Depth of the category tree.
+pub const CATEGORY_DEPTH: usize = 8;
+/// Categories of a store.
+pub const CATEGORIES: usize = 100_000;
+/// One level of a category's name, bytes.
+pub const NAME_BYTES: usize = 128;
+/// Segments of a store.
+pub const SEGMENTS: usize = 10_000;
+/// Rules of one category.
+pub const RULES_PER_CATEGORY: usize = 10_000;
+/// The text of one rule or expression, bytes.
+pub const RULE_BYTES: usize = 64 * 1024;
+/// Nesting of parentheses and `not` in a rule or expression.
+pub const RULE_DEPTH: usize = 64;
+/// Leaves of one expression after other segments are put in.
+pub const LEAVES: usize = 1000;
+/// A regular expression's text, bytes.
+pub const REGEX_BYTES: usize = 1024;
+/// A compiled regular expression, bytes.
+pub const REGEX_COMPILED_BYTES: usize = 1024 * 1024;
+/// A definitions file, bytes.
+pub const DEFINITIONS_BYTES: usize = 8 * 1024 * 1024;
+/// The highest `visited(…)` threshold: a count saturates at 255 a day, so this is always exact.
+pub const VISITED_MAX: u32 = 255;
+/// The highest `engaged(…)` threshold, seconds: seconds saturate at 65,535 a day.
+pub const ENGAGED_MAX: u32 = 65_535;
+
+const _: () = assert!(INTAKE_HITS >= GROUP_HITS);
+const _: () = assert!(BATCH_DAYS > RETENTION_DAYS_MAX as usize);
+const _: () = assert!(URL_BYTES <= QUERY_BYTES);
+const _: () = assert!(PARTITIONS_MAX.is_power_of_two() && PARTITIONS_DEFAULT.is_power_of_two());
+const _: () = assert!(CHUNK_BYTES <= READ_BYTES);
