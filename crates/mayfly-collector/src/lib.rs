@@ -1,1 +1,62 @@
-//! x
+//! The way of a hit into Mayfly.
+//!
+//! ```text
+//! request ─► pixel ─► query, canonical, admission ─► Hit::admit ─► visitors ─► intake (bounded)
+//!        └► server_hits ─► body, hit_row ─┘                                        │
+//! answer ◄── one verdict a hit ◄── batcher: intern, one batch a partition, append ◄┘
+//!                                     └─ store away: spill ─► delivery: drain, resend
+//! ```
+//!
+//! Read in this order: [`collector`], [`pixel`], [`server_hits`], `batcher`, `delivery`, `lanes`,
+//! `spill`, [`cookie`], [`keys`], `visitors`, `ordinals`.
+//!
+//! What is absent here: HTTP (plain strings in, plain structs out), clocks (time is an argument),
+//! files other than the spill's, and any table of behaviour: that is the store's.
+
+mod admission;
+mod batcher;
+pub mod body;
+pub mod canonical;
+pub mod collector;
+pub mod cookie;
+pub mod cookie_header;
+mod delivery;
+mod hit_row;
+mod intake;
+mod intern;
+pub mod keys;
+mod lanes;
+pub mod metrics;
+mod ordinals;
+pub mod percent;
+pub mod pixel;
+pub mod query;
+mod recent;
+pub mod refusal;
+pub mod server_hits;
+pub mod sites;
+mod spill;
+mod spill_gate;
+mod spilled_values;
+pub mod submission;
+mod visitors;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{BodyFormat, parse_hit_line};
+pub use canonical::canonical_url;
+pub use collector::{Ack, AttachError, Attached, Collector, CollectorConfig, Runner};
+pub use cookie::{CookieFault, ProbeCookie, VisitorCookie};
+pub use cookie_header::{
+    OPTOUT_COOKIE, OwnCookies, PROBE_COOKIE, Placement, VISITOR_COOKIE, set_cookie,
+};
+pub use keys::{KeyError, KeyRing};
+pub use metrics::{CollectorMetrics, METRICS};
+pub use pixel::{PixelAnswer, PixelRequest};
+pub use query::PixelQuery;
+pub use refusal::{Reason, Verdict};
+pub use server_hits::{HitsAnswer, Refused};
+pub use sites::SiteTable;
+pub use spill::SpillError;
+pub use submission::{Submission, VisitorRef};

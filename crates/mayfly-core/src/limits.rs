@@ -18,6 +18,8 @@ pub const QUERY_PARAMS: usize = 128;
 pub const COOKIE_HEADER_BYTES: usize = 16 * 1024;
 /// The body of one `POST /api/v1/hits`, bytes.
 pub const HITS_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// How deep lists and maps may be nested in a MessagePack body.
+pub const HITS_BODY_DEPTH: usize = 16;
 /// Hits in one `POST /api/v1/hits`.
 pub const HITS_PER_BODY: usize = 10_000;
 /// The body of any other API call, bytes.
@@ -27,6 +29,8 @@ pub const REPLAY_LINE_BYTES: usize = 64 * 1024;
 
 /// A page's URL, bytes.
 pub const URL_BYTES: usize = 2048;
+/// A host name, bytes.
+pub const HOST_BYTES: usize = 255;
 /// A page's title, bytes; longer ones are cut.
 pub const TITLE_BYTES: usize = 512;
 /// Keywords, and publisher categories, of a page.
@@ -52,6 +56,9 @@ pub const HIT_ID_BYTES: usize = 128;
 pub const FOREIGN_ID_BYTES: usize = 256;
 /// An id space's name, bytes.
 pub const SPACE_NAME_BYTES: usize = 32;
+/// What is remembered of the foreign ids of one visitor in ten days, bytes; an id beyond it runs out
+/// by itself.
+pub const NAMES_BYTES: usize = 4096;
 /// Engaged time in one hit, seconds; more is cut.
 pub const ENGAGED_SECONDS_PER_HIT: u16 = 3600;
 
@@ -74,14 +81,38 @@ pub const ORDINAL_BLOCK: u32 = 1024;
 /// How far the counter jumps when the server behind it may have lost leases.
 pub const ORDINAL_JUMP: u32 = 1 << 20;
 
+/// How long a visitor cookie counts after its issue, days.
+pub const COOKIE_DAYS_MAX: u16 = 395;
+/// How long a probe cookie counts after its issue, seconds.
+pub const PROBE_SECONDS: i64 = 600;
+/// Blocks of ordinals that a collector keeps in reserve for each partition.
+pub const ORDINAL_BLOCKS_READY: usize = 2;
+/// Pages (and consent states, and URLs) that a collector remembers as interned.
+pub const INTERNED_PAGES: usize = 64 * 1024;
+/// Foreign ids whose visitors a collector remembers.
+pub const FOREIGN_IDS: usize = 256 * 1024;
+/// Acknowledged batches that a collector keeps for a resend, bytes.
+pub const RESEND_BYTES: usize = 64 * 1024 * 1024;
+/// Batches whose numbers and sizes a collector remembers, to count what a failover lost.
+pub const LANE_HISTORY_BATCHES: usize = 64 * 1024;
+/// Batches in one append of a resend or of the spill's drain.
+pub const DRAIN_BATCHES: usize = 64;
+/// One file of the spill, bytes; full ones are closed, drained ones deleted whole.
+pub const SPILL_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Hits in one sealed block, about.
 pub const BLOCK_HITS: usize = 1000;
 /// A chunk of cells, bytes; a larger cell is its own chunk.
 pub const CHUNK_BYTES: usize = 64 * 1024;
+/// Visitors in one cell (a partition, day and category).
+pub const CELL_ENTRIES: usize = 1 << 24;
 /// What one read of big values may fetch at a time, bytes.
 pub const READ_BYTES: usize = 4 * 1024 * 1024;
 /// Dirty cells of one partition that force a checkpoint, bytes.
 pub const DIRTY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Findings that one audit lists.
+pub const AUDIT_FINDINGS: usize = 1000;
 
 /// Depth of the category tree.
 pub const CATEGORY_DEPTH: usize = 8;
@@ -109,6 +140,15 @@ pub const DEFINITIONS_BYTES: usize = 8 * 1024 * 1024;
 pub const VISITED_MAX: u32 = 255;
 /// The highest `engaged(…)` threshold, seconds: seconds saturate at 65,535 a day.
 pub const ENGAGED_MAX: u32 = 65_535;
+
+/// Problems listed of one definitions file.
+pub const PROBLEMS: usize = 100;
+/// Sites of a store.
+pub const SITES: usize = 10_000;
+/// Origins of one site.
+pub const ORIGINS_PER_SITE: usize = 100;
+/// Pages whose classification a partition remembers, in each of two generations.
+pub const MEMO_PAGES: usize = 16 * 1024;
 
 const _: () = assert!(INTAKE_HITS >= GROUP_HITS);
 const _: () = assert!(BATCH_DAYS > RETENTION_DAYS_MAX as usize);

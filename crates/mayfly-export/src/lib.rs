@@ -1,1 +1,34 @@
-//! x
+//! Segments in files: CSV, JSON Lines, portable roaring; each run with a manifest.
+//!
+//! A file is written aside, fsynced, then renamed; the manifest comes last, so that a reader who
+//! sees a manifest sees whole files. [`file`] writes, [`manifest`] says what was written and until
+//! when it may be kept.
+
+pub mod file;
+pub mod manifest;
+
+use std::path::PathBuf;
+
+pub use file::{Audience, Format, Source, export};
+pub use manifest::{Manifest, ManifestFile, Overdue, overdue};
+
+/// What can go wrong with an export.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A file or folder failed.
+    #[error("{path} cannot be written: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A manifest that cannot be read.
+    #[error("{path} is no manifest of ours: {source}")]
+    Manifest {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+}

@@ -1,1 +1,39 @@
-//! x
+//! Categories and segments: what hits mean and who is a member. Pure: no files, no network, no
+//! async, no clock; days and instants are arguments.
+//!
+//! Read in this order: [`definitions`] (what people write and what is kept of it), [`rule`] and
+//! [`classify`] (hits to categories), [`expr`] and [`leaf`] (segments over categories), [`compiled`]
+//! (both ready for work), [`tally`] and [`evaluate`] (who is a member), [`index`] (one partition's
+//! state in memory), [`problem`] (what is told when a text is wrong).
+//!
+//! Laws: cells are a function of hits and definitions; a membership is a function of cells and the
+//! current UTC day. `index` keeps both as hits come, days pass and definitions change, and is
+//! tested against a plain evaluation over raw hits.
+
+pub mod classify;
+pub mod compiled;
+pub mod definitions;
+pub mod evaluate;
+pub mod expr;
+pub mod index;
+pub mod leaf;
+mod lex;
+pub mod problem;
+pub mod rule;
+pub mod tally;
+
+pub use classify::{Classifier, PageMemo};
+pub use compiled::{Compiled, CompiledSegment};
+pub use definitions::{
+    Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fixture, How, Noun,
+    OnPage, RuleText, Segment,
+};
+pub use evaluate::Evaluation;
+pub use expr::Expression;
+pub use index::{
+    CellsBuilder, DayNotLoaded, Flip, Folded, Index, MembersChanged, Preparation, Seen,
+};
+pub use leaf::{Leaf, Measure, Plan, TallyKey, Window};
+pub use problem::{Problem, ProblemKind, Subject};
+pub use rule::{Facts, HitFacts, PageFacts, Rule};
+pub use tally::Tally;

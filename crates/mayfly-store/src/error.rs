@@ -35,6 +35,16 @@ pub enum StoreError {
         /// The newest format that can be read.
         supported: u8,
     },
+    /// The store holds another realm's visitors.
+    #[error("the store at {place} holds realm {found:?}, not {expected:?}")]
+    OtherRealm {
+        /// Folder or server.
+        place: Box<str>,
+        /// The realm of the store.
+        found: Box<str>,
+        /// The realm of the configuration.
+        expected: Box<str>,
+    },
     /// The folder cannot be written.
     #[error("{path} cannot be written: {source}")]
     ReadOnly {
@@ -101,6 +111,14 @@ pub enum StoreError {
     Replica {
         /// The server.
         place: Box<str>,
+    },
+    /// The server lacks commands that are needed.
+    #[error("redis at {place} is {found}; version 7.0 or newer is needed")]
+    Outdated {
+        /// The server.
+        place: Box<str>,
+        /// Its version.
+        found: Box<str>,
     },
     /// The server holds no data of the store that was opened: emptied or replaced.
     #[error(
@@ -201,6 +219,7 @@ impl StoreError {
             Self::Missing { .. } => "missing",
             Self::Locked { .. } => "locked",
             Self::Format { .. } => "format",
+            Self::OtherRealm { .. } => "other_realm",
             Self::ReadOnly { .. } => "read_only",
             Self::Full { .. } => "full",
             Self::Files { .. } => "files",
@@ -212,6 +231,7 @@ impl StoreError {
             Self::Login { .. } => "login",
             Self::Evicting { .. } => "evicting",
             Self::Replica { .. } => "replica",
+            Self::Outdated { .. } => "outdated",
             Self::Gone { .. } => "gone",
             Self::LeaseLost { .. } => "lease_lost",
             Self::CursorMoved { .. } => "cursor_moved",

@@ -425,6 +425,18 @@ impl Store {
         on!(self, s => s.expire(now))
     }
 
+    /// Has the bytes of what was erased, sealed anew or expired leave the store's files: once a
+    /// night, after sealing. On Redis they go with the next rewrite of its own files.
+    ///
+    /// # Errors
+    /// Those of files.
+    pub async fn purge(&self) -> Result<()> {
+        match self {
+            Self::Embedded(s) => s.purge().await,
+            Self::Redis(_) => Ok(()),
+        }
+    }
+
     /// How the store is; cheap enough for once a second.
     ///
     /// # Errors

@@ -1,0 +1,232 @@
+//! A hit as JSON or MessagePack: the row on the wire, and its way to a [`Submission`].
+//!
+//! Unknown fields are ignored. `user_agent`, `ip` and `language` are read and, in this version, not
+//! used; the address is never kept. Attributes named `x.…` are for rules only and never kept.
+
+use std::fmt;
+
+use mayfly_core::{Attribute, Candidate, ConsentState, Event, Page, Referrer, Signals, limits};
+use mayfly_core::{Timestamp, Value, event::is_name};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::canonical::canonical_url;
+use crate::percent::cut;
+use crate::query::engaged_seconds;
+use crate::refusal::Reason;
+use crate::submission::{Submission, VisitorRef};
+
+/// One hit on the wire; every field may be absent, so that each absence has its own reason.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub(crate) struct HitRow {
+    id: Option<Box<str>>,
+    visitor: VisitorRow,
+    site: Box<str>,
+    time: Option<Time>,
+    url: Option<Box<str>>,
+    referrer: Option<Box<str>>,
+    title: Option<Box<str>>,
+    keywords: Words,
+    categories: Words,
+    event: Option<Box<str>>,
+    engaged_ms: Option<u64>,
+    attributes: Attributes,
+    consent: ConsentRow,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+struct VisitorRow {
+    space: Option<Box<str>>,
+    id: Option<Box<str>>,
+    cookie: Option<Box<str>>,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+struct ConsentRow {
+    gpc: Option<bool>,
+}
+
+impl HitRow {
+    /// Checks everything but the site, the visitor's existence and the time's range.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn submission(self) -> Result<Submission, Reason> {
+        let visitor = self.visitor.reference()?;
+        if self.id.as_ref().is_some_and(|id| !(1..=limits::HIT_ID_BYTES).contains(&id.len())) {
+            return Err(Reason::BadHitId);
+        }
+        let url = canonical_url(&self.url.ok_or(Reason::NoUrl)?)?;
+        let host = url.host_str().unwrap_or("");
+        let referrer = self.referrer.map(|r| Referrer::of(&r, host)).unwrap_or_default();
+        let event = self.event.as_deref().map(|e| Event::parse(e).ok_or(Reason::BadEvent));
+        let time = self.time.map(|t| t.0.ok_or(Reason::BadTime));
+        let title = cut(self.title.as_deref().unwrap_or(""), limits::TITLE_BYTES).into();
+        let candidate = Candidate {
+            time: time.transpose()?,
+            page: Page {
+                url: String::from(url).into(),
+                title,
+                keywords: self.keywords.0,
+                categories: self.categories.0,
+            },
+            event: event.transpose()?.unwrap_or_default(),
+            engaged_s: engaged_seconds(self.engaged_ms.unwrap_or(0)),
+            referrer: bounded(referrer),
+            attributes: self.attributes.checked()?,
+            origin: None,
+            signals: Signals { opted_out: false, state: ConsentState { gpc: self.consent.gpc } },
+        };
+        Ok(Submission { site: self.site, visitor, candidate, hit_id: self.id })
+    }
+}
+
+/// A referrer whose host fits a domain name; anything longer says nothing.
+pub(crate) fn bounded(referrer: Referrer) -> Referrer {
+    if referrer.host.len() > limits::HOST_BYTES { Referrer::default() } else { referrer }
+}
+
+impl VisitorRow {
+    fn reference(self) -> Result<VisitorRef, Reason> {
+        match (self.space, self.id, self.cookie) {
+            (None, None, Some(cookie)) => Ok(VisitorRef::Cookie(cookie)),
+            (Some(space), Some(id), None) => {
+                let named = is_name(&space, limits::SPACE_NAME_BYTES);
+                let fits = (1..=limits::FOREIGN_ID_BYTES).contains(&id.len());
+                // The probe's space is ours: nobody may claim a nonce from outside.
+                if named && fits && *space != *crate::visitors::PROBE_SPACE {
+                    Ok(VisitorRef::Foreign { space, id })
+                } else {
+                    Err(Reason::BadVisitor)
+                }
+            }
+            (None, None, None) | (Some(_), _, _) | (_, Some(_), _) => Err(Reason::BadVisitor),
+        }
+    }
+}
+
+/// RFC 3339 or milliseconds since 1970; `None` for a text that is neither.
+#[derive(Debug)]
+struct Time(Option<Timestamp>);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl Visitor<'_> for Read {
+            type Value = Time;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("RFC 3339 text or milliseconds since 1970")
+            }
+            fn visit_i64<E: Error>(self, ms: i64) -> Result<Time, E> {
+                Ok(Time(Some(Timestamp::from_millis(ms))))
+            }
+            fn visit_u64<E: Error>(self, ms: u64) -> Result<Time, E> {
+                Ok(Time(i64::try_from(ms).ok().map(Timestamp::from_millis)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
+                let read = text.parse::<jiff::Timestamp>().ok();
+                Ok(Time(read.map(|t| Timestamp::from_millis(t.as_millisecond()))))
+            }
+        }
+        from.deserialize_any(Read)
+    }
+}
+
+/// Page words: cut to their limits while they are read; what is above the number is skipped.
+#[derive(Debug, Default)]
+struct Words(Vec<Box<str>>);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Words;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of words")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Words, A::Error> {
+                let mut words = Vec::new();
+                while words.len() < limits::PAGE_WORDS {
+                    let Some(word) = seq.next_element::<Box<str>>()? else {
+                        return Ok(Words(words));
+                    };
+                    let word = cut(word.trim(), limits::PAGE_WORD_BYTES);
+                    if !word.is_empty() {
+                        words.push(word.into());
+                    }
+                }
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Words(words))
+            }
+        }
+        from.deserialize_seq(Read)
+    }
+}
+
+/// Attributes as they came; at most one more than is allowed.
+#[derive(Debug, Default)]
+struct Attributes(Vec<(Box<str>, Scalar)>);
+
+impl Attributes {
+    fn checked(self) -> Result<Vec<Attribute>, Reason> {
+        if self.0.len() > limits::ATTRIBUTES {
+            return Err(Reason::TooManyAttributes);
+        }
+        let kept = self.0.into_iter().filter(|(name, _)| !name.starts_with("x."));
+        kept.map(|(name, value)| value.attribute(name)).collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Attributes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("attributes by name")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+                let mut read = Vec::new();
+                while read.len() <= limits::ATTRIBUTES {
+                    let Some(pair) = map.next_entry()? else { return Ok(Attributes(read)) };
+                    read.push(pair);
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Attributes(read))
+            }
+        }
+        from.deserialize_map(Read)
+    }
+}
+
+/// An attribute's value on the wire.
+#[derive(Deserialize, Debug)]
+#[serde(untagged)]
+enum Scalar {
+    Flag(bool),
+    Number(f64),
+    Text(Box<str>),
+}
+
+impl Scalar {
+    fn attribute(self, name: Box<str>) -> Result<Attribute, Reason> {
+        let value = match self {
+            Self::Number(n) if n.is_finite() => Value::Number(n),
+            Self::Number(_) => return Err(Reason::BadAttribute),
+            Self::Flag(flag) => Value::Text(if flag { "true" } else { "false" }.into()),
+            Self::Text(text) => Value::Text(text),
+        };
+        let text_fits = match &value {
+            Value::Text(text) => text.len() <= limits::ATTRIBUTE_VALUE_BYTES,
+            Value::Number(_) => true,
+        };
+        if text_fits && is_name(&name, limits::ATTRIBUTE_NAME_BYTES) {
+            Ok(Attribute { name, value })
+        } else {
+            Err(Reason::BadAttribute)
+        }
+    }
+}

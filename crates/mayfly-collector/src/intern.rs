@@ -1,0 +1,226 @@
+//! The keys of pages and consent states: asked of the store once a page and day, then remembered.
+//!
+//! A URL that shows more than [`limits::PAGE_VERSIONS_PER_DAY`] versions on a day keeps its last
+//! one. The count is this collector's own; several collectors may each count to the limit.
+
+use std::collections::HashMap;
+
+use mayfly_core::{ConsentKey, ConsentState, Day, Page, PageKey, Timestamp, limits};
+use mayfly_store::{Interned, ToIntern};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::intake::Received;
+use crate::recent::Recent;
+use crate::spilled_values::SpilledValues;
+
+/// What is interned already, until which day.
+#[derive(Debug)]
+pub(crate) struct Interner {
+    seed: u64,
+    pages: Recent<u64, KnownPage>,
+    consents: HashMap<ConsentState, (ConsentKey, Day)>,
+    versions: Recent<u64, Versions>,
+}
+
+#[derive(Debug)]
+struct KnownPage {
+    page: Page,
+    key: PageKey,
+    /// The youngest day it was interned for.
+    day: Day,
+    /// When it was interned.
+    at: Timestamp,
+}
+
+/// The versions of one URL on one day.
+#[derive(Debug)]
+struct Versions {
+    day: Day,
+    count: usize,
+    /// The hash of the last one taken.
+    last: u64,
+}
+
+/// Where a hit's key is found.
+#[derive(Clone, Copy, Debug)]
+enum Slot<K> {
+    Known(K),
+    /// Index into what is to be interned.
+    Missing(usize),
+}
+
+/// What a group of hits needs, and where each hit finds its keys.
+#[derive(Debug)]
+pub(crate) struct Plan<'g> {
+    pub(crate) missing: ToIntern<'g>,
+    slots: Vec<(Slot<PageKey>, Slot<ConsentKey>)>,
+    hashes: Vec<u64>,
+}
+
+impl Interner {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            pages: Recent::new(limits::INTERNED_PAGES),
+            consents: HashMap::new(),
+            versions: Recent::new(limits::INTERNED_PAGES),
+        }
+    }
+
+    /// Finds what of a group is not interned yet.
+    pub(crate) fn plan<'g>(&mut self, group: &'g [Received]) -> Plan<'g> {
+        let slots = Vec::with_capacity(group.len());
+        let mut plan = Plan { missing: ToIntern::default(), slots, hashes: Vec::new() };
+        let mut asked = HashMap::new();
+        for received in group {
+            let day = received.hit.day();
+            let page = self.plan_page(received.hit.page(), day, &mut plan, &mut asked);
+            let consent = self.plan_consent(received.hit.consent(), day, &mut plan);
+            plan.slots.push((page, consent));
+        }
+        plan
+    }
+
+    fn plan_page<'g>(
+        &mut self,
+        page: &'g Page,
+        day: Day,
+        plan: &mut Plan<'g>,
+        asked: &mut HashMap<u64, usize>,
+    ) -> Slot<PageKey> {
+        let hash = page.key(self.seed).0;
+        if let Some(known) = self.pages.get(hash)
+            && known.day >= day
+            && known.page == *page
+        {
+            return Slot::Known(known.key);
+        }
+        if let Some(&at) = asked.get(&hash)
+            && let Some((own, until)) = plan.missing.pages.get_mut(at)
+            && *own == page
+        {
+            *until = day.max(*until);
+            return Slot::Missing(at);
+        }
+        if let Some(last) = self.last_version(page, hash, day) {
+            if let Some(&at) = asked.get(&last) {
+                return Slot::Missing(at);
+            }
+            if let Some(known) = self.pages.get(last) {
+                return Slot::Known(known.key);
+            }
+        }
+        let at = plan.missing.pages.len();
+        plan.missing.pages.push((page, day));
+        plan.hashes.push(hash);
+        asked.insert(hash, at);
+        Slot::Missing(at)
+    }
+
+    /// Counts a new version of a URL; answers the last version's hash when the day's are used up.
+    fn last_version(&mut self, page: &Page, hash: u64, day: Day) -> Option<u64> {
+        let url = xxh3_64_with_seed(page.url.as_bytes(), self.seed);
+        match self.versions.get(url) {
+            Some(seen) if seen.day >= day => {
+                if seen.count >= limits::PAGE_VERSIONS_PER_DAY {
+                    return Some(seen.last);
+                }
+                seen.count += 1;
+                seen.last = hash;
+            }
+            Some(_) | None => self.versions.insert(url, Versions { day, count: 1, last: hash }),
+        }
+        None
+    }
+
+    fn plan_consent<'g>(
+        &self,
+        state: &'g ConsentState,
+        day: Day,
+        plan: &mut Plan<'g>,
+    ) -> Slot<ConsentKey> {
+        if let Some(&(key, until)) = self.consents.get(state)
+            && until >= day
+        {
+            return Slot::Known(key);
+        }
+        let asked = &mut plan.missing.consents;
+        if let Some(at) = asked.iter().position(|(own, _)| *own == state) {
+            asked[at].1 = day.max(asked[at].1);
+            return Slot::Missing(at);
+        }
+        asked.push((state, day));
+        Slot::Missing(asked.len() - 1)
+    }
+
+    /// Remembers what the store interned.
+    pub(crate) fn learn(&mut self, plan: &Plan<'_>, keys: &Interned, at: Timestamp) {
+        let asked = plan.missing.pages.iter().zip(&plan.hashes);
+        for ((&(page, day), &hash), &key) in asked.zip(&keys.pages) {
+            self.pages.insert(hash, KnownPage { page: page.clone(), key, day, at });
+        }
+        if self.consents.len() >= limits::INTERNED_PAGES {
+            self.consents.clear();
+        }
+        for (&(state, day), &key) in plan.missing.consents.iter().zip(&keys.consents) {
+            self.consents.insert(state.clone(), (key, day));
+        }
+    }
+
+    /// What was interned within the time of a resend, and every consent state: a server that
+    /// failed over may have lost it.
+    pub(crate) fn lately(&self, now: Timestamp) -> SpilledValues {
+        let since = now.plus_secs(-limits::RESEND_SECONDS);
+        let pages = self.pages.values().filter(|known| known.at >= since);
+        SpilledValues {
+            pages: pages.map(|known| (known.page.clone(), known.day)).collect(),
+            consents: self.consents.iter().map(|(c, &(_, day))| (c.clone(), day)).collect(),
+        }
+    }
+
+    /// Forgets what is interned, so that all of it is asked for anew.
+    pub(crate) fn forget(&mut self) {
+        self.pages.clear();
+        self.consents.clear();
+    }
+
+    /// The keys that the store will give unless another value stands under one of them: for hits
+    /// that are spilled while the store is away, together with their pages.
+    pub(crate) fn assume(&self, plan: &Plan<'_>) -> Interned {
+        self.first_keys(&plan.missing)
+    }
+
+    /// Whether the store gave the keys that [`Self::assume`] had given.
+    pub(crate) fn were_assumed(&self, values: &ToIntern<'_>, keys: &Interned) -> bool {
+        self.first_keys(values) == *keys
+    }
+
+    fn first_keys(&self, values: &ToIntern<'_>) -> Interned {
+        Interned {
+            pages: values.pages.iter().map(|(page, _)| page.key(self.seed)).collect(),
+            consents: values.consents.iter().map(|(state, _)| state.key(self.seed)).collect(),
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Whether everything was known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing.pages.is_empty() && self.missing.consents.is_empty()
+    }
+
+    /// Each hit's keys, in the order of the group; `None` when the store answered too few.
+    pub(crate) fn keys(&self, keys: &Interned) -> Option<Vec<(PageKey, ConsentKey)>> {
+        let key = |&(page, consent): &(Slot<PageKey>, Slot<ConsentKey>)| {
+            Some((find(page, &keys.pages)?, find(consent, &keys.consents)?))
+        };
+        self.slots.iter().map(key).collect()
+    }
+}
+
+fn find<K: Copy>(slot: Slot<K>, answered: &[K]) -> Option<K> {
+    match slot {
+        Slot::Known(key) => Some(key),
+        Slot::Missing(at) => answered.get(at).copied(),
+    }
+}

@@ -1,0 +1,180 @@
+//! Hits from servers, files and the command line: `POST /api/v1/hits`, `replay`, `hit`.
+//!
+//! The answer always waits for the store, whatever `ack` says: who sends by the thousand wants the
+//! count. A body that is refused whole counts as one hit.
+
+use mayfly_core::{Admitted, Outcome, Timestamp, Visitor, limits};
+use tokio::sync::oneshot;
+
+use crate::admission::admit;
+use crate::body::{BodyFormat, parse_body};
+use crate::collector::{Collector, Ready};
+use crate::intake::Due;
+use crate::refusal::{Reason, Verdict};
+use crate::submission::{Submission, VisitorRef};
+
+/// An item that was not kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Its place in the body, from 0.
+    pub index: usize,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// The answer to a body of hits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HitsAnswer {
+    /// Hits by [`Outcome::index`].
+    pub counts: [u64; Outcome::ALL.len()],
+    /// The items that were not kept, by index.
+    pub refused: Vec<Refused>,
+    /// Why the body was refused whole.
+    pub whole: Option<Reason>,
+}
+
+/// A hit that waits for its visitor.
+struct Waiting {
+    hit: Admitted,
+    visitor: Named,
+    id: Option<i64>,
+    due: Due,
+    told: oneshot::Receiver<Verdict>,
+}
+
+/// A visitor, or the hash of the foreign id that stands for one.
+enum Named {
+    Known(Visitor),
+    Foreign(Box<str>, u128),
+}
+
+impl Collector {
+    /// Takes the body of `POST /api/v1/hits`.
+    ///
+    /// Cancel safety: when the future is dropped, every hit still gets its one outcome.
+    pub async fn hits(&self, body: &[u8], format: BodyFormat, now: Timestamp) -> HitsAnswer {
+        let mut answer =
+            HitsAnswer { counts: [0; Outcome::ALL.len()], refused: Vec::new(), whole: None };
+        let items = match parse_body(body, format) {
+            Ok(items) => items,
+            Err(reason) => {
+                answer.whole = Some(reason);
+                answer.counts[reason.outcome().index()] += 1;
+                self.metrics().count(reason.outcome());
+                return answer;
+            }
+        };
+        for (index, verdict) in self.take_items(items, now).await.into_iter().enumerate() {
+            answer.counts[verdict.outcome.index()] += 1;
+            if !verdict.outcome.is_kept() {
+                answer.refused.push(Refused { index, verdict });
+            }
+        }
+        answer
+    }
+
+    /// Takes hits that were read already; the verdicts stand in the order of the hits.
+    ///
+    /// Cancel safety: when the future is dropped, every hit still gets its one outcome.
+    pub async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Vec<Verdict> {
+        self.take_items(submissions.into_iter().map(Ok).collect(), now).await
+    }
+
+    async fn take_items(
+        &self,
+        items: Vec<Result<Submission, Reason>>,
+        now: Timestamp,
+    ) -> Vec<Verdict> {
+        let dues: Vec<Due> = items.iter().map(|_| Due::new(self.metrics())).collect();
+        let Some(ready) = self.ready() else {
+            return dues.into_iter().map(|due| due.decide(Reason::NotOpen)).collect();
+        };
+        let mut verdicts = Vec::with_capacity(items.len());
+        let mut waiting = Vec::new();
+        for (at, (item, due)) in items.into_iter().zip(dues).enumerate() {
+            match self.stage(ready, item, now).await {
+                Err(verdict) => verdicts.push(due.decide(verdict)),
+                Ok((hit, visitor, id)) => {
+                    let mut due = due;
+                    let told = due.reply();
+                    // Replaced when the verdict is told.
+                    verdicts.push(Outcome::StoreFailed.into());
+                    waiting.push((at, Waiting { hit, visitor, id, due, told }));
+                }
+            }
+        }
+        for (at, told) in send(ready, waiting, now).await {
+            if let (Ok(verdict), Some(place)) = (told.await, verdicts.get_mut(at)) {
+                *place = verdict;
+            }
+        }
+        verdicts
+    }
+
+    /// Everything that can be said of one hit before its foreign id is looked up.
+    async fn stage(
+        &self,
+        ready: &Ready,
+        item: Result<Submission, Reason>,
+        now: Timestamp,
+    ) -> Result<(Admitted, Named, Option<i64>), Verdict> {
+        let Submission { site, visitor, candidate, hit_id } = item?;
+        let site = self.sites().get(&site).cloned().ok_or(Reason::UnknownSite)?;
+        let hit = admit(candidate, &site, now, self.config().retention)?;
+        let visitor = named(ready, visitor, now).await?;
+        let id = hit_id.filter(|id| !id.is_empty() && id.len() <= limits::HIT_ID_BYTES);
+        let realm = ready.visitors.identity.realm;
+        let hash = |id: Box<str>| ready.visitors.keys().hit_hash(realm, site.id.0, id.as_bytes());
+        Ok((hit, visitor, id.map(hash)))
+    }
+}
+
+/// Reads a visitor's reference.
+async fn named(ready: &Ready, visitor: VisitorRef, now: Timestamp) -> Result<Named, Reason> {
+    match visitor {
+        VisitorRef::Foreign { space, id } => {
+            let hash = ready.visitors.foreign_hash(&space, &id);
+            Ok(Named::Foreign(space, hash))
+        }
+        VisitorRef::Cookie(value) => {
+            let cookie = ready.visitors.cookie(&value, now).ok_or(Reason::BadVisitor)?;
+            known(ready, cookie.visitor).await
+        }
+        VisitorRef::Known(visitor) => known(ready, visitor).await,
+    }
+}
+
+async fn known(ready: &Ready, visitor: Visitor) -> Result<Named, Reason> {
+    let usable = visitor.ordinal != 0
+        && !ready.visitors.erased.contains(visitor)
+        && ready.visitors.is_issued(visitor).await;
+    if usable { Ok(Named::Known(visitor)) } else { Err(Reason::BadVisitor) }
+}
+
+/// Finds the visitors of foreign ids and queues the hits; answers who tells each verdict.
+async fn send(
+    ready: &Ready,
+    waiting: Vec<(usize, Waiting)>,
+    now: Timestamp,
+) -> Vec<(usize, oneshot::Receiver<Verdict>)> {
+    let foreign = waiting.iter().filter_map(|(_, w)| match &w.visitor {
+        Named::Foreign(space, hash) => Some((space.clone(), *hash, w.hit.day())),
+        Named::Known(_) => None,
+    });
+    let foreign = ready.visitors.of_foreign(foreign.collect(), now).await;
+    let mut sent = Vec::with_capacity(waiting.len());
+    for (at, Waiting { hit, visitor, id, due, told }) in waiting {
+        let visitor = match visitor {
+            Named::Known(visitor) => Ok(visitor),
+            Named::Foreign(_, hash) => {
+                foreign.get(&hash).copied().unwrap_or(Err(Reason::NoOrdinal))
+            }
+        };
+        match visitor {
+            Ok(visitor) => drop(ready.enqueue(hit, visitor, id, now, due)),
+            Err(reason) => drop(due.decide(reason)),
+        }
+        sent.push((at, told));
+    }
+    sent
+}

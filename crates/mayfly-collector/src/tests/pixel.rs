@@ -1,0 +1,193 @@
+use std::collections::BTreeSet;
+
+use mayfly_core::{Outcome, Partition, Visitor, limits};
+
+use super::*;
+use crate::cookie::VisitorCookie;
+use crate::refusal::Reason;
+
+#[tokio::test]
+async fn a_browser_gets_one_visitor_by_the_probe_and_keeps_it() {
+    let world = World::new().await;
+    let PixelAnswer::Probe { location, set_cookie } = world.pixel(PAGE, "").await else {
+        panic!("no probe")
+    };
+    assert_eq!(location, format!("?{PAGE}&mf_probe=1"));
+    assert!(set_cookie.contains("Max-Age=600") && set_cookie.contains("HttpOnly"));
+    assert_eq!((world.counted(), world.metrics.probes()), (0, 1), "no hit yet");
+
+    let answer = world.pixel(&location[1..], pair(&set_cookie)).await;
+    assert_eq!(outcome(&answer), Outcome::Stored);
+    let cookie = cookie_of(&answer);
+    assert!(cookie.starts_with("mf_id=") && cookie.contains("Max-Age=7776000"));
+    let again = world.pixel(PAGE, pair(&cookie)).await;
+    let kept = PixelAnswer::Gif { verdict: Some(Outcome::Stored.into()), set_cookie: None };
+    assert_eq!(again, kept, "not renewed on the day of issue");
+    let visitors: BTreeSet<_> = world.stored().await.iter().map(|h| h.visitor).collect();
+    assert_eq!(visitors.len(), 1);
+    assert_eq!(world.collector.visitor(pair(&cookie), noon()), visitors.first().copied());
+
+    let tomorrow = PixelRequest {
+        query: PAGE,
+        cookie: Some(pair(&cookie)),
+        now: noon().plus_secs(86_400),
+        ..PixelRequest::default()
+    };
+    assert_ne!(cookie_of(&world.collector.pixel(&tomorrow).await), cookie, "renewed once a day");
+}
+
+#[tokio::test]
+async fn a_client_without_cookies_spends_no_ordinal() {
+    let world = World::new().await;
+    let answer = world.pixel(&format!("{PAGE}&mf_probe=1"), "").await;
+    assert_eq!(verdict(&answer), Reason::NoCookie.into());
+    let answer = world.pixel(&format!("{PAGE}&mf_probe=1"), "mf_probe=forged").await;
+    assert_eq!(outcome(&answer), Outcome::Cookieless);
+    assert!(world.stored().await.is_empty());
+}
+
+#[tokio::test]
+async fn parallel_requests_with_one_probe_get_one_visitor() {
+    let world = World::new().await;
+    let PixelAnswer::Probe { set_cookie, .. } = world.pixel(PAGE, "").await else {
+        panic!("no probe")
+    };
+    let mut tasks = Vec::new();
+    for _ in 0..20 {
+        let (collector, cookie) = (world.collector.clone(), pair(&set_cookie).to_owned());
+        tasks.push(tokio::spawn(async move {
+            let request = PixelRequest {
+                query: PAGE,
+                cookie: Some(&cookie),
+                now: noon(),
+                ..PixelRequest::default()
+            };
+            outcome(&collector.pixel(&request).await)
+        }));
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), Outcome::Stored);
+    }
+    let hits = world.stored().await;
+    let visitors: BTreeSet<_> = hits.iter().map(|h| h.visitor).collect();
+    assert_eq!((hits.len(), visitors.len()), (20, 1));
+}
+
+#[tokio::test]
+async fn cookies_that_are_not_ours_count_as_none() {
+    let world = World::new().await;
+    let own = world.browser().await;
+    let visitor = world.collector.visitor(&own, noon()).unwrap();
+    let identity = world.store.identity();
+    let make = |visitor, keys: &KeyRing| {
+        let (store, realm) = (identity.store, identity.realm);
+        let cookie = VisitorCookie { store, realm, visitor, issued: TODAY };
+        format!("mf_id={}", cookie.encode(keys))
+    };
+    assert_eq!(outcome(&world.pixel(PAGE, &make(visitor, &world.keys)).await), Outcome::Stored);
+    let never = Visitor { ordinal: 4_000_000_000, ..visitor };
+    let beyond = Visitor { partition: Partition(identity.partitions), ..visitor };
+    for (what, cookie) in [
+        ("another key", make(visitor, &KeyRing::generate().unwrap())),
+        ("never issued", make(never, &world.keys)),
+        ("no such partition", make(beyond, &world.keys)),
+        ("truncated", own[..own.len() - 1].to_owned()),
+        ("forged", own.replace("mf_id=A", "mf_id=B")),
+        ("empty", "mf_id=".to_owned()),
+    ] {
+        let answer = world.pixel(PAGE, &cookie).await;
+        assert!(matches!(answer, PixelAnswer::Probe { .. }), "{what}: {answer:?}");
+    }
+    world.collector.erase(visitor);
+    let answer = world.pixel(PAGE, &own).await;
+    assert!(matches!(answer, PixelAnswer::Probe { .. }), "erased: {answer:?}");
+}
+
+#[tokio::test]
+async fn every_bad_request_has_its_outcome_and_all_are_counted() {
+    let world = World::new().await;
+    let own = world.browser().await;
+    let before = world.counted();
+    let many = format!("{own}; {}", "c=1; ".repeat(10_000));
+    let long = format!("{PAGE}&t={}", "x".repeat(64 * 1024));
+    let cases = [
+        (PAGE, &*own, Outcome::Stored),
+        (PAGE, "mf_optout=1", Outcome::OptedOut),
+        ("%", "mf_optout=1", Outcome::OptedOut),
+        (&*long, &*own, Outcome::OverLimit),
+        (PAGE, &*many, Outcome::OverLimit),
+        ("s=news&u=%FF", &*own, Outcome::Malformed),
+        ("s=news&u=%zz", &*own, Outcome::Malformed),
+        ("s=news", &*own, Outcome::Malformed),
+        ("s=news&u=javascript:1", &*own, Outcome::Malformed),
+        ("s=other&u=https://n.example/", &*own, Outcome::UnknownSite),
+        ("u=https://n.example/", &*own, Outcome::UnknownSite),
+        ("s=news&u=https://evil.example/", &*own, Outcome::WrongOrigin),
+        ("s=news&u=https://n.example/&e=A", &*own, Outcome::Malformed),
+        ("s=news&u=https://n.example/&mf_probe=1", "", Outcome::Cookieless),
+    ];
+    for (query, cookie, expected) in cases {
+        let got = outcome(&world.pixel(query, cookie).await);
+        assert_eq!(got, expected, "{}", &query[..query.len().min(40)]);
+    }
+    assert_eq!(world.counted() - before, cases.len() as u64, "outcomes sum to hits received");
+}
+
+#[tokio::test]
+async fn headers_speak_for_the_page_and_against_it() {
+    let world = World::new().await;
+    let own = world.browser().await;
+    let base = PixelRequest { cookie: Some(&own), now: noon(), ..PixelRequest::default() };
+    let at = |query, referer, origin, gpc| PixelRequest { query, referer, origin, gpc, ..base };
+    let page = Some("https://n.example/from-referer");
+    for (request, expected) in [
+        (at("s=news", page, None, None), Outcome::Stored),
+        (at("s=news", page, None, Some("1")), Outcome::OptedOut),
+        (at(PAGE, Some("https://evil.example/"), None, None), Outcome::WrongOrigin),
+        (at(PAGE, None, Some("https://evil.example"), None), Outcome::WrongOrigin),
+        (at(PAGE, None, Some("null"), None), Outcome::WrongOrigin),
+        (at(PAGE, None, Some("https://n.example"), Some("0")), Outcome::Stored),
+    ] {
+        assert_eq!(outcome(&world.collector.pixel(&request).await), expected, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_has_at_most_its_versions_a_day() {
+    let world = World::new().await;
+    let own = world.browser().await;
+    for n in 0..limits::PAGE_VERSIONS_PER_DAY + 8 {
+        let query = format!("s=news&u=https://n.example/v&t=title{n}");
+        assert_eq!(outcome(&world.pixel(&query, &own).await), Outcome::Stored);
+    }
+    let keys: BTreeSet<_> = world.stored().await.iter().filter_map(|h| h.page).collect();
+    assert_eq!(keys.len(), limits::PAGE_VERSIONS_PER_DAY + 1, "and the page of the first visit");
+    let keys: Vec<_> = keys.into_iter().collect();
+    let pages = world.store.pages(&keys).await.unwrap();
+    assert!(pages.iter().all(Option::is_some), "every hit's page is there");
+}
+
+#[tokio::test]
+async fn before_the_store_is_open_every_hit_is_refused_and_counted() {
+    let metrics = CollectorMetrics::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = CollectorConfig::new(folder.path().to_owned(), || Duration::ZERO);
+    let collector = Collector::new(config, metrics.clone());
+    let request = PixelRequest { query: PAGE, now: noon(), ..PixelRequest::default() };
+    assert_eq!(verdict(&collector.pixel(&request).await), Reason::NotOpen.into());
+    assert_eq!(metrics.hits(Outcome::StoreFailed), 1);
+}
+
+#[tokio::test]
+async fn new_visitors_reach_new_partitions() {
+    let world = World::new().await;
+    let before = world.store.identity().partitions;
+    world.store.raise_partitions(before * 2).await.unwrap();
+    world.collector.raise_partitions(before * 2);
+    let mut partitions = BTreeSet::new();
+    for _ in 0..4 * before {
+        let own = world.browser().await;
+        partitions.insert(world.collector.visitor(&own, noon()).unwrap().partition.0);
+    }
+    assert!(partitions.iter().any(|&p| p >= before), "{partitions:?}");
+}

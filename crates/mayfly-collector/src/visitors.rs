@@ -1,0 +1,233 @@
+//! Whose hit it is: our cookie, the probe, foreign ids; and ordinals for who is new.
+//!
+//! A cookie with a good signature whose ordinal is above every block known here was issued by
+//! another collector, or never: one lease tells (the store's counter stands above all that was
+//! issued). When the store does not answer the signature decides.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use mayfly_core::{Day, Partition, Retention, Timestamp, Visitor, limits};
+use mayfly_store::{Claim, ForeignId, Identity, Store, StoreError};
+use roaring::RoaringBitmap;
+
+use crate::batcher::within;
+use crate::cookie::{Nonce, VisitorCookie};
+use crate::keys::KeyRing;
+use crate::metrics::CollectorMetrics;
+use crate::ordinals::Ordinals;
+use crate::recent::Recent;
+use crate::refusal::Reason;
+
+/// The id space of probe nonces: ours alone.
+pub(crate) const PROBE_SPACE: &str = "probe";
+
+/// The erased ordinals, by partition.
+#[derive(Debug, Default)]
+pub(crate) struct Erased(RwLock<HashMap<Partition, RoaringBitmap>>);
+
+impl Erased {
+    pub(crate) fn set(&self, partition: Partition, erased: RoaringBitmap) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(partition, erased);
+    }
+
+    pub(crate) fn add(&self, visitor: Visitor) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.entry(visitor.partition).or_default().insert(visitor.ordinal);
+    }
+
+    pub(crate) fn contains(&self, visitor: Visitor) -> bool {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&visitor.partition).is_some_and(|erased| erased.contains(visitor.ordinal))
+    }
+}
+
+/// Everything that tells visitors apart, once the store is open.
+#[derive(Debug)]
+pub(crate) struct Visitors {
+    pub(crate) store: Store,
+    pub(crate) identity: Identity,
+    pub(crate) keys: RwLock<Arc<KeyRing>>,
+    pub(crate) ordinals: Ordinals,
+    pub(crate) erased: Arc<Erased>,
+    pub(crate) retention: Retention,
+    pub(crate) deadline: Duration,
+    pub(crate) metrics: CollectorMetrics,
+    /// The store does not answer: do not wait for it.
+    pub(crate) away: Arc<AtomicBool>,
+    /// Foreign ids by hash: whom they stand for, and until which day they are kept.
+    pub(crate) foreign: Mutex<Recent<u128, (Visitor, Day)>>,
+}
+
+impl Visitors {
+    pub(crate) fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads a cookie of this store and realm whose visitor is not erased.
+    pub(crate) fn cookie(&self, value: &str, now: Timestamp) -> Option<VisitorCookie> {
+        let here = (self.identity.store, self.identity.realm);
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let cookie = VisitorCookie::decode(value, &keys, here, now.day()?).ok()?;
+        (!self.erased.contains(cookie.visitor)).then_some(cookie)
+    }
+
+    /// Whether the ordinal was ever issued. Asks the store only for ordinals above every block
+    /// known here.
+    pub(crate) async fn is_issued(&self, visitor: Visitor) -> bool {
+        let Some(above) = self.ordinals.above(visitor.partition) else { return false };
+        if visitor.ordinal < above || self.away.load(Ordering::Relaxed) {
+            return true;
+        }
+        match self.lease(visitor.partition, above).await {
+            Ok(begin) => visitor.ordinal < begin,
+            Err(_) => true,
+        }
+    }
+
+    /// Leases a block into the reserve; answers where it begins.
+    pub(crate) async fn lease(&self, partition: Partition, above: u32) -> Result<u32, StoreError> {
+        let asked = self.store.lease_ordinals(partition, above);
+        match within(self.deadline, asked).await {
+            Ok(block) => {
+                let begin = block.start;
+                self.ordinals.add(partition, block);
+                Ok(begin)
+            }
+            Err(error) => {
+                self.metrics.count_error(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Fills the reserve of every partition that wants a block; stops at the first failure.
+    pub(crate) async fn refill(&self) -> Result<(), StoreError> {
+        loop {
+            let wanting = self.ordinals.wanting();
+            if wanting.is_empty() {
+                return Ok(());
+            }
+            for (partition, above) in wanting {
+                self.lease(partition, above).await?;
+            }
+        }
+    }
+
+    /// The visitor of a probe that came back. Parallel requests with one nonce get the same one;
+    /// while the store is away each gets its own, and the browser keeps the last.
+    pub(crate) async fn of_probe(&self, nonce: Nonce, now: Timestamp) -> Result<Visitor, Reason> {
+        let fresh = self.ordinals.take().ok_or(Reason::NoOrdinal)?;
+        if self.away.load(Ordering::Relaxed) {
+            return Ok(fresh);
+        }
+        let hash = self.keys().foreign_hash(self.identity.realm, PROBE_SPACE, &nonce);
+        let claim = Claim {
+            id: ForeignId { space: PROBE_SPACE.into(), hash },
+            visitor: fresh,
+            // Two lives of a probe: clocks of collectors differ.
+            until: now.plus_secs(2 * limits::PROBE_SECONDS),
+        };
+        match self.claim(&[claim], now).await {
+            Ok(visitors) => Ok(visitors.first().copied().unwrap_or(fresh)),
+            Err(_) => Ok(fresh),
+        }
+    }
+
+    /// The hash of a foreign id.
+    pub(crate) fn foreign_hash(&self, space: &str, id: &str) -> u128 {
+        self.keys().foreign_hash(self.identity.realm, space, id.as_bytes())
+    }
+
+    /// Whom foreign ids (space, hash, youngest day of use) stand for, new ones for new visitors.
+    /// `None` where no ordinal was at hand or the store did not answer.
+    pub(crate) async fn of_foreign(
+        &self,
+        ids: Vec<(Box<str>, u128, Day)>,
+        now: Timestamp,
+    ) -> HashMap<u128, Result<Visitor, Reason>> {
+        let mut found = HashMap::with_capacity(ids.len());
+        let mut wanted: HashMap<u128, (Box<str>, Day)> = HashMap::new();
+        for (space, hash, day) in ids {
+            if let Some(visitor) = self.remembered(hash, day) {
+                found.insert(hash, Ok(visitor));
+            } else {
+                let until = &mut wanted.entry(hash).or_insert((space, day)).1;
+                *until = day.max(*until);
+            }
+        }
+        let mut claims = Vec::with_capacity(wanted.len());
+        let mut days = Vec::with_capacity(wanted.len());
+        for (hash, (space, day)) in wanted {
+            let Some(visitor) = self.ordinals_or_lease().await else {
+                found.insert(hash, Err(Reason::NoOrdinal));
+                continue;
+            };
+            let until = self.retention.expires_at(day);
+            claims.push(Claim { id: ForeignId { space, hash }, visitor, until });
+            days.push(day);
+        }
+        if !claims.is_empty() {
+            self.claim_foreign(&claims, &days, now, &mut found).await;
+        }
+        found
+    }
+
+    async fn claim_foreign(
+        &self,
+        claims: &[Claim],
+        days: &[Day],
+        now: Timestamp,
+        found: &mut HashMap<u128, Result<Visitor, Reason>>,
+    ) {
+        match self.claim(claims, now).await {
+            Ok(visitors) => {
+                let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+                for ((claim, &day), &visitor) in claims.iter().zip(days).zip(&visitors) {
+                    foreign.insert(claim.id.hash, (visitor, day));
+                    found.insert(claim.id.hash, Ok(visitor));
+                }
+            }
+            Err(_) => found.extend(claims.iter().map(|c| (c.id.hash, Err(Reason::StoreAway)))),
+        }
+    }
+
+    /// A foreign id's visitor, if it is kept long enough and not erased.
+    fn remembered(&self, hash: u128, day: Day) -> Option<Visitor> {
+        let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        let &mut (visitor, until) = foreign.get(hash)?;
+        drop(foreign);
+        (until >= day && !self.erased.contains(visitor)).then_some(visitor)
+    }
+
+    /// Forgets whom foreign ids stand for, so that the store is asked again.
+    pub(crate) fn forget_foreign(&self) {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// A fresh ordinal for a call that can wait for a lease.
+    async fn ordinals_or_lease(&self) -> Option<Visitor> {
+        if let Some(visitor) = self.ordinals.take() {
+            return Some(visitor);
+        }
+        self.refill().await.ok()?;
+        self.ordinals.take()
+    }
+
+    /// Claims; ordinals that turn out unneeded go back.
+    async fn claim(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Visitor>, StoreError> {
+        let claimed = within(self.deadline, self.store.claim_ids(claims, now)).await;
+        if let Err(error) = &claimed {
+            self.metrics.count_error(error);
+        }
+        let visitors = claimed?;
+        for (claim, &visitor) in claims.iter().zip(&visitors) {
+            if claim.visitor != visitor {
+                self.ordinals.give_back(claim.visitor);
+            }
+        }
+        Ok(visitors)
+    }
+}

@@ -1,0 +1,93 @@
+//! The manifest of an export: what the files hold, their hashes, and until when they may be kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ExportError;
+
+/// The file name of a run's manifest ends so.
+pub const ENDING: &str = ".manifest.json";
+
+/// What one run wrote.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format of the manifest.
+    pub format: u8,
+    /// The realm whose visitors these are.
+    pub realm: String,
+    /// The store they come from.
+    pub store: String,
+    /// Which ids the files hold. `visitor`: our own, useless to a receiver without a match.
+    pub id_space: String,
+    /// Whether a receiver's consent was checked.
+    pub consent_checked: bool,
+    /// The instant the members are exact for, epoch milliseconds.
+    pub as_of_ms: i64,
+    /// Delete the files by then: the newest behaviour in them is out of the retention, epoch
+    /// milliseconds.
+    pub delete_by_ms: i64,
+    /// The files.
+    pub files: Vec<ManifestFile>,
+}
+
+/// One file of a run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Its name, beside the manifest.
+    pub name: String,
+    /// The segment.
+    pub segment: String,
+    /// The segment's stable id.
+    pub segment_id: u32,
+    /// The definitions version it was evaluated under.
+    pub version: u32,
+    /// `csv`, `jsonl` or `roaring`.
+    pub format: String,
+    /// Members in it.
+    pub members: u64,
+    /// Lines (without a CSV's header); 0 for binary files.
+    pub lines: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Hex of its SHA-256.
+    pub sha256: String,
+}
+
+/// A run whose files should be gone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Overdue {
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// When it was to be deleted, epoch milliseconds.
+    pub delete_by_ms: i64,
+}
+
+/// The runs in `folder` that are kept too long at `now_ms`. A folder that is not there has none.
+///
+/// # Errors
+/// A folder or manifest that cannot be read.
+pub fn overdue(folder: &Path, now_ms: i64) -> Result<Vec<Overdue>, ExportError> {
+    let failed = |source| ExportError::File { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(e) => return Err(failed(e)),
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if !path.to_string_lossy().ends_with(ENDING) {
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(failed)?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|source| ExportError::Manifest { path: path.clone(), source })?;
+        if manifest.delete_by_ms <= now_ms {
+            found.push(Overdue { manifest: path, delete_by_ms: manifest.delete_by_ms });
+        }
+    }
+    found.sort_by(|a, b| a.manifest.cmp(&b.manifest));
+    Ok(found)
+}

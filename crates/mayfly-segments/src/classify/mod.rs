@@ -1,0 +1,187 @@
+//! Classification: in which categories a hit falls.
+//!
+//! Two stages. What a page decides by itself is decided once per page version and remembered
+//! ([`PageMemo`]); rules that also look at the hit are tried per hit, but only those that the page
+//! leaves open or whose event, site, referrer or attribute the hit has. Which rules are tried at all
+//! is found in tables (hash tables of hosts, words and beginnings, Aho-Corasick for contained
+//! words, one `RegexSet` a field), so that thousands of rules cost little more than ten.
+
+mod anchor;
+mod memo;
+mod table;
+
+use std::cell::LazyCell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+use mayfly_core::{CategoryId, Event, Hit, Page, SiteId};
+
+pub use memo::PageMemo;
+
+use crate::rule::{Facts, HitFacts, PageFacts, Rule};
+use memo::PageMatch;
+use table::{RuleAt, Tables};
+
+/// A rule and what it gives.
+#[derive(Clone, Debug)]
+pub(crate) struct ClassRule {
+    pub(crate) rule: Rule,
+    /// Only hits of these sites; empty = of all.
+    pub(crate) sites: Vec<SiteId>,
+    /// The category and its ancestors.
+    pub(crate) gives: Box<[CategoryId]>,
+}
+
+impl ClassRule {
+    /// Whether the page alone decides it for page views.
+    fn page_only(&self) -> bool {
+        self.sites.is_empty() && self.rule.page_only()
+    }
+
+    fn takes(&self, hit: &Hit) -> bool {
+        self.sites.is_empty() || self.sites.contains(&hit.site)
+    }
+}
+
+/// Compiled rules. See the module's text; [`crate::Compiled::classifier`] makes one.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    rules: Vec<ClassRule>,
+    tables: Tables,
+    /// Rules without anchors that ask for something of the page.
+    anywhere_page: Vec<RuleAt>,
+    /// Rules without anchors that ask for the hit alone.
+    anywhere_hit: Vec<RuleAt>,
+    /// What is given at all; `None` = every category.
+    only: Option<BTreeSet<CategoryId>>,
+    /// Categories and ancestors, for hits that say where they fired at admission.
+    lines: HashMap<CategoryId, Box<[CategoryId]>>,
+    sites: HashMap<SiteId, Box<str>>,
+}
+
+static NO_PAGE: LazyLock<PageFacts> = LazyLock::new(PageFacts::default);
+
+impl Classifier {
+    pub(crate) fn new(
+        rules: Vec<ClassRule>,
+        lines: HashMap<CategoryId, Box<[CategoryId]>>,
+        sites: HashMap<SiteId, Box<str>>,
+    ) -> Self {
+        let mut anchors = Vec::new();
+        let mut anywhere = Vec::new();
+        for (at, rule) in (0..).zip(&rules) {
+            match anchor::anchors(&rule.rule.node) {
+                Some(set) => anchors.extend(set.into_iter().map(|anchor| (anchor, at))),
+                None => anywhere.push(at),
+            }
+        }
+        let (tables, left_over) = Tables::build(anchors);
+        anywhere.extend(left_over);
+        let asks_page = |at: &RuleAt| rules.get(*at as usize).is_some_and(|r| r.rule.asks_page());
+        let (anywhere_page, anywhere_hit) = anywhere.into_iter().partition(asks_page);
+        Self { rules, tables, anywhere_page, anywhere_hit, only: None, lines, sites }
+    }
+
+    /// A classifier that gives only these categories: for rebuilding their cells. Rules that give
+    /// none of them are left out.
+    #[must_use]
+    pub fn restrict(&self, categories: &BTreeSet<CategoryId>) -> Self {
+        let keep = |ids: &[CategoryId]| -> Box<[CategoryId]> {
+            ids.iter().copied().filter(|id| categories.contains(id)).collect()
+        };
+        let rules = self.rules.iter().filter_map(|rule| {
+            let gives = keep(&rule.gives);
+            (!gives.is_empty()).then(|| ClassRule { gives, ..rule.clone() })
+        });
+        let lines = self.lines.iter().map(|(id, line)| (*id, keep(line))).collect();
+        let mut restricted = Self::new(rules.collect(), lines, self.sites.clone());
+        restricted.only = Some(categories.clone());
+        restricted
+    }
+
+    /// The categories of a hit on this page, into `out`: ascending, each once, ancestors and
+    /// [`CategoryId::ALL`] included. Engagement falls where a view of its page does.
+    ///
+    /// `page` is the page that `hit.page` is the key of (an empty one when the hit has none);
+    /// `memo` is used with this classifier alone.
+    pub fn classify(&self, memo: &mut PageMemo, hit: &Hit, page: &Page, out: &mut Vec<CategoryId>) {
+        out.clear();
+        let fresh;
+        let of_page = match hit.page {
+            Some(key) => memo.get(key, || self.match_page(page)),
+            None => {
+                fresh = self.match_page(page);
+                &fresh
+            }
+        };
+        if matches!(hit.event, Event::PageView | Event::Engagement) {
+            out.extend_from_slice(&of_page.categories);
+        } else if self.gives(CategoryId::ALL) {
+            out.push(CategoryId::ALL);
+        }
+        let before = out.len();
+        self.try_open(hit, page, &of_page.open, out);
+        for id in &hit.fired {
+            out.extend(self.lines.get(id).into_iter().flatten());
+        }
+        if out.len() > before {
+            out.sort_unstable();
+            out.dedup();
+        }
+    }
+
+    fn gives(&self, category: CategoryId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&category))
+    }
+
+    fn rule(&self, at: RuleAt) -> Option<&ClassRule> {
+        self.rules.get(at as usize)
+    }
+
+    /// Runs the page's rules.
+    fn match_page(&self, page: &Page) -> PageMatch {
+        let facts = PageFacts::of(page);
+        let mut found = self.anywhere_page.clone();
+        self.tables.find_page(&facts, &mut found);
+        found.sort_unstable();
+        found.dedup();
+        let mut categories = Vec::new();
+        if self.gives(CategoryId::ALL) {
+            categories.push(CategoryId::ALL);
+        }
+        let mut open = Vec::new();
+        for at in found {
+            let Some(rule) = self.rule(at) else { continue };
+            let decided = rule.rule.decide(&Facts::page_alone(&facts));
+            if rule.page_only() && decided == Some(true) {
+                categories.extend_from_slice(&rule.gives);
+            } else if !rule.page_only() && decided != Some(false) {
+                open.push(at);
+            }
+        }
+        categories.sort_unstable();
+        categories.dedup();
+        PageMatch { categories: categories.into(), open: open.into() }
+    }
+
+    /// Tries the rules that the page left open, and those that the hit's own facts lead to.
+    fn try_open(&self, hit: &Hit, page: &Page, open: &[RuleAt], out: &mut Vec<CategoryId>) {
+        let facts = HitFacts::of(hit, self.sites.get(&hit.site).map(|key| &**key));
+        let mut found = Vec::new();
+        self.tables.find_hit(&facts, &mut found);
+        let page_facts = LazyCell::new(|| PageFacts::of(page));
+        for at in open.iter().chain(&self.anywhere_hit).chain(&found) {
+            let Some(rule) = self.rule(*at) else { continue };
+            if !rule.takes(hit) || (!rule.rule.names_event && *facts.event != Event::PageView) {
+                continue;
+            }
+            let page = if rule.rule.asks_page() { &*page_facts } else { &*NO_PAGE };
+            if rule.rule.holds(&Facts::new(page, facts)) {
+                out.extend_from_slice(&rule.gives);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

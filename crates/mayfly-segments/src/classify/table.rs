@@ -1,0 +1,151 @@
+//! Tables that find the rules whose anchors a page or hit meets.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aho_corasick::AhoCorasick;
+use mayfly_core::limits;
+use regex::{RegexSet, RegexSetBuilder};
+
+use super::anchor::{Anchor, HitKey, Relation};
+use crate::rule::{Field, HitFacts, PageFacts};
+
+/// A rule's place in the classifier.
+pub(super) type RuleAt = u32;
+
+/// Everything that can be looked up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    texts: HashMap<Field, TextTable>,
+    hits: HashMap<HitKey, Vec<RuleAt>>,
+}
+
+/// The texts of one field that rules ask for.
+#[derive(Clone, Debug, Default)]
+struct TextTable {
+    exact: HashMap<Box<str>, Vec<RuleAt>>,
+    prefixes: Affixes,
+    suffixes: Affixes,
+    words: Option<(AhoCorasick, Vec<Vec<RuleAt>>)>,
+    patterns: Option<(RegexSet, Vec<Vec<RuleAt>>)>,
+}
+
+/// Beginnings or endings, found by their lengths.
+#[derive(Clone, Debug, Default)]
+struct Affixes {
+    rules: HashMap<Box<str>, Vec<RuleAt>>,
+    lengths: BTreeSet<usize>,
+}
+
+impl Affixes {
+    fn add(&mut self, text: Box<str>, rules: Vec<RuleAt>) {
+        self.lengths.insert(text.len());
+        self.rules.insert(text, rules);
+    }
+
+    /// The rules of all affixes that `cut` (given a length) takes off a text of `len` bytes.
+    fn find<'t>(
+        &self,
+        len: usize,
+        cut: impl Fn(usize) -> Option<&'t str>,
+        found: &mut Vec<RuleAt>,
+    ) {
+        for length in self.lengths.range(..=len) {
+            if let Some(rules) = cut(*length).and_then(|affix| self.rules.get(affix)) {
+                found.extend(rules);
+            }
+        }
+    }
+}
+
+impl Tables {
+    /// Tables of these anchors. Gives back the rules whose anchors cannot be put into a table: they
+    /// must be tried everywhere.
+    pub(super) fn build(anchors: Vec<(Anchor, RuleAt)>) -> (Self, Vec<RuleAt>) {
+        let mut tables = Self::default();
+        let mut texts: HashMap<(Field, Relation), BTreeMap<Box<str>, Vec<RuleAt>>> = HashMap::new();
+        for (anchor, rule) in anchors {
+            match anchor {
+                Anchor::Hit(key) => tables.hits.entry(key).or_default().push(rule),
+                Anchor::Text(field, relation, text) => {
+                    texts.entry((field, relation)).or_default().entry(text).or_default().push(rule);
+                }
+            }
+        }
+        let mut left_over = Vec::new();
+        for ((field, relation), texts) in texts {
+            let exact_case = field.exact_case();
+            let table = tables.texts.entry(field).or_default();
+            match relation {
+                Relation::Is => table.exact = texts.into_iter().collect(),
+                Relation::StartsWith => {
+                    texts.into_iter().for_each(|(t, r)| table.prefixes.add(t, r))
+                }
+                Relation::EndsWith => texts.into_iter().for_each(|(t, r)| table.suffixes.add(t, r)),
+                Relation::Contains => {
+                    table.words = AhoCorasick::new(texts.keys().map(|text| text.as_bytes()))
+                        .map(|words| (words, texts.values().cloned().collect()))
+                        .map_err(|_| left_over.extend(texts.values().flatten()))
+                        .ok();
+                }
+                Relation::Matches => {
+                    table.patterns = pattern_set(&texts, exact_case)
+                        .map(|set| (set, texts.values().cloned().collect()))
+                        .map_err(|_| left_over.extend(texts.values().flatten()))
+                        .ok();
+                }
+            }
+        }
+        (tables, left_over)
+    }
+
+    /// Adds the rules whose anchors the page meets; some may come twice.
+    pub(super) fn find_page(&self, page: &PageFacts, found: &mut Vec<RuleAt>) {
+        for (field, table) in &self.texts {
+            page.each_text(field, &mut |text| table.find(text, found));
+        }
+    }
+
+    /// Adds the rules whose anchors the hit meets; some may come twice.
+    pub(super) fn find_hit(&self, hit: &HitFacts<'_>, found: &mut Vec<RuleAt>) {
+        if self.hits.is_empty() {
+            return;
+        }
+        let mut look = |key: HitKey| found.extend(self.hits.get(&key).into_iter().flatten());
+        look(HitKey::Event(hit.event.name().into()));
+        look(HitKey::ReferrerHost(hit.referrer.host.clone()));
+        look(HitKey::ReferrerKind(hit.referrer.kind.label().into()));
+        hit.site.into_iter().for_each(|site| look(HitKey::Site(site.into())));
+        hit.attributes.iter().for_each(|a| look(HitKey::Attribute(a.name.clone())));
+    }
+}
+
+fn pattern_set(
+    texts: &BTreeMap<Box<str>, Vec<RuleAt>>,
+    exact_case: bool,
+) -> Result<RegexSet, regex::Error> {
+    RegexSetBuilder::new(texts.keys().map(|text| &**text))
+        .case_insensitive(!exact_case)
+        .size_limit(limits::REGEX_COMPILED_BYTES.saturating_mul(texts.len()))
+        .build()
+}
+
+impl TextTable {
+    fn find(&self, text: &str, found: &mut Vec<RuleAt>) {
+        if let Some(rules) = self.exact.get(text) {
+            found.extend(rules);
+        }
+        let len = text.len();
+        self.prefixes.find(len, |n| text.get(..n), found);
+        self.suffixes.find(len, |n| text.get(len - n..), found);
+        if let Some((words, rules)) = &self.words {
+            for word in words.find_overlapping_iter(text) {
+                found.extend(rules.get(word.pattern().as_usize()).into_iter().flatten());
+            }
+        }
+        if let Some((patterns, rules)) = &self.patterns {
+            for pattern in patterns.matches(text) {
+                found.extend(rules.get(pattern).into_iter().flatten());
+            }
+        }
+    }
+}

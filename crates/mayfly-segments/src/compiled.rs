@@ -1,0 +1,257 @@
+//! Definitions ready for work: rules as a classifier, expressions over shared leaves.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::{Range, RangeInclusive};
+
+use mayfly_core::{CategoryId, CellId, Day, Retention, SegmentId};
+
+use crate::classify::{ClassRule, Classifier};
+use crate::definitions::{Category, Definitions, OnPage};
+use crate::expr::{Node, Resolver};
+use crate::leaf::Plan;
+use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
+use crate::rule::Rule;
+
+/// Where rules stand in a definitions file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    pub(crate) rules: HashMap<(CategoryId, usize), Range<usize>>,
+    pub(crate) segments: HashMap<SegmentId, Range<usize>>,
+}
+
+/// A segment over the leaves of [`Compiled::plan`].
+#[derive(Clone, Debug)]
+pub struct CompiledSegment {
+    /// Its number.
+    pub id: SegmentId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Nobody enters; members still leave.
+    pub paused: bool,
+    /// Where it may be read in the page.
+    pub on_page: OnPage,
+    pub(crate) node: Node,
+}
+
+/// One version of the definitions, compiled. Immutable; shared by all partitions.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    version: u32,
+    retention: Retention,
+    cells: HashMap<CategoryId, CellId>,
+    classifier: Classifier,
+    plan: Plan,
+    segments: Vec<CompiledSegment>,
+    /// For each leaf, the places of the segments above it.
+    above: Vec<Vec<usize>>,
+    definitions: Definitions,
+}
+
+impl Compiled {
+    /// Compiles definitions.
+    ///
+    /// # Errors
+    /// Everything that is wrong. Definitions that [`Definitions::apply`] made under the same
+    /// retention have no problems; under a shorter one windows may have become too long.
+    pub fn new(definitions: &Definitions, retention: Retention) -> Result<Self, Vec<Problem>> {
+        Self::build(definitions, retention, &Places::default(), "")
+    }
+
+    /// As [`Compiled::new`], with problems told at their places in a definitions file.
+    pub(crate) fn build(
+        definitions: &Definitions,
+        retention: Retention,
+        places: &Places,
+        file: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let classifier = classifier(definitions, places, file, &mut problems);
+        let (plan, segments) = segments(definitions, retention, places, file, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut above = vec![Vec::new(); plan.leaves().len()];
+        for (at, segment) in segments.iter().enumerate() {
+            segment.node.each_leaf(&mut |leaf| above[leaf].push(at));
+        }
+        above.iter_mut().for_each(Vec::dedup);
+        let all = CellId { category: CategoryId::ALL, since: 0 };
+        let cells = definitions.categories().map(|c| CellId { category: c.id, since: c.since });
+        Ok(Self {
+            version: definitions.version(),
+            retention,
+            cells: cells.chain([all]).map(|cell| (cell.category, cell)).collect(),
+            classifier,
+            plan,
+            segments,
+            above,
+            definitions: definitions.clone(),
+        })
+    }
+
+    /// The version of the definitions.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The definitions.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    /// How long behaviour is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn classifier(&self) -> &Classifier {
+        &self.classifier
+    }
+
+    /// The leaves and tallies of all segments.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The segments, by number.
+    #[must_use]
+    pub fn segments(&self) -> &[CompiledSegment] {
+        &self.segments
+    }
+
+    /// The place of a segment in [`Compiled::segments`].
+    #[must_use]
+    pub fn place(&self, id: SegmentId) -> Option<usize> {
+        self.segments.binary_search_by_key(&id, |segment| segment.id).ok()
+    }
+
+    /// What cells of a category are called now.
+    #[must_use]
+    pub fn cell(&self, category: CategoryId) -> Option<CellId> {
+        self.cells.get(&category).copied()
+    }
+
+    /// What all cells are called now, ascending.
+    #[must_use]
+    pub fn cells(&self) -> BTreeSet<CellId> {
+        self.cells.values().copied().collect()
+    }
+
+    /// Whether cells of this name are still filled.
+    #[must_use]
+    pub fn knows(&self, cell: CellId) -> bool {
+        self.cell(cell.category) == Some(cell)
+    }
+
+    /// The cells to fill from hits when these definitions follow `before`.
+    #[must_use]
+    pub fn new_cells(&self, before: &Self) -> BTreeSet<CellId> {
+        self.cells.values().copied().filter(|cell| !before.knows(*cell)).collect()
+    }
+
+    /// The day cells that memberships on `today` hang on.
+    #[must_use]
+    pub fn needs(&self, today: Day) -> Vec<(CellId, RangeInclusive<Day>)> {
+        self.plan.needs(today)
+    }
+
+    /// The places of the segments above a leaf.
+    pub(crate) fn above(&self, leaf: usize) -> &[usize] {
+        self.above.get(leaf).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The source of a text: its place in the file, or itself as stored.
+fn source<'a>(
+    place: Option<&Range<usize>>,
+    file: &'a str,
+    text: &'a str,
+    stored: impl FnOnce() -> Subject,
+) -> Source<'a> {
+    match place {
+        Some(span) => Source::within(file, span.clone(), text),
+        None => Source::new(stored(), text),
+    }
+}
+
+fn classifier(
+    definitions: &Definitions,
+    places: &Places,
+    file: &str,
+    problems: &mut Vec<Problem>,
+) -> Classifier {
+    let mut rules = Vec::new();
+    let mut lines: HashMap<CategoryId, Box<[CategoryId]>> = HashMap::new();
+    for category in definitions.categories() {
+        let line: Box<[CategoryId]> = definitions.line(category.id).collect();
+        for (at, text) in category.rules.iter().enumerate() {
+            match read(definitions, &text.rule) {
+                Ok(rule) => {
+                    let (sites, gives) = (text.sites.clone(), line.clone());
+                    rules.push(ClassRule { rule, sites, gives });
+                }
+                Err(fault) => {
+                    let place = places.rules.get(&(category.id, at));
+                    let stored = || stored_category(definitions, category);
+                    problems.push(source(place, file, &text.rule, stored).problem(fault));
+                }
+            }
+        }
+        lines.insert(category.id, line);
+    }
+    let sites = definitions.sites.values().map(|e| (e.site.id, e.site.key.clone())).collect();
+    Classifier::new(rules, lines, sites)
+}
+
+fn stored_category(definitions: &Definitions, category: &Category) -> Subject {
+    Subject::StoredCategory(definitions.path(category.id).into())
+}
+
+/// A rule whose sites are known. A removed site is known: old hits are of it.
+fn read(definitions: &Definitions, text: &str) -> Result<Rule, Fault> {
+    let rule = Rule::read(text)?;
+    for name in rule.sites() {
+        if !definitions.sites.values().any(|entry| *entry.site.key == *name) {
+            let at = text.to_lowercase().find(&*name).unwrap_or(0);
+            let nearest = definitions.nearest_site(&name);
+            let span = at..at + name.len();
+            return Err(Fault::new(ProblemKind::UnknownSite { name, nearest }, span));
+        }
+    }
+    Ok(rule)
+}
+
+fn segments(
+    definitions: &Definitions,
+    retention: Retention,
+    places: &Places,
+    file: &str,
+    problems: &mut Vec<Problem>,
+) -> (Plan, Vec<CompiledSegment>) {
+    let mut plan = Plan::default();
+    let mut resolver = Resolver::new(definitions, retention);
+    let mut segments = Vec::new();
+    for segment in definitions.segments() {
+        match resolver.segment(&segment.name, &segment.rule, &mut plan) {
+            Ok(node) => segments.push(CompiledSegment {
+                id: segment.id,
+                name: segment.name.clone(),
+                paused: segment.paused,
+                on_page: segment.on_page.clone(),
+                node,
+            }),
+            Err(fault) => {
+                let place = places.segments.get(&segment.id);
+                let stored = || Subject::StoredSegment(segment.name.clone());
+                problems.push(source(place, file, &segment.rule, stored).problem(fault));
+            }
+        }
+    }
+    (plan, segments)
+}

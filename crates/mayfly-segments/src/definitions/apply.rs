@@ -1,0 +1,338 @@
+//! Applying a file: the next version of the definitions, wholly or not at all.
+//!
+//! Additive: what the file does not mention stays, unless it is pruned. `was` renames, moves or
+//! merges; the category keeps its id, and its cells while its effective rule is the same.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
+use mayfly_core::{CategoryId, ConsentPolicy, Retention, SegmentId, Site, SiteId, limits};
+
+use super::change::{Change, changes};
+use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem};
+use super::table::PlacedText;
+use super::tree::{BETWEEN, levels, tidy};
+use super::{Category, Definitions, OnPage, RuleText, Segment, SiteEntry};
+use crate::compiled::{Compiled, Places};
+use crate::problem::{Fault, Problem, ProblemKind, Source, Subject, listed};
+
+/// What applying a file gives.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The next version; the same as before when nothing changed.
+    pub definitions: Definitions,
+    /// What differs.
+    pub changes: Vec<Change>,
+}
+
+impl Definitions {
+    /// The definitions after this file. With `prune`, what the file does not mention is removed.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the file; then nothing is changed.
+    pub fn apply(
+        &self,
+        file: &DefinitionsFile,
+        prune: bool,
+        retention: Retention,
+    ) -> Result<Applied, Vec<Problem>> {
+        let mut draft = Draft::new(self);
+        file.sites.iter().for_each(|item| draft.site(item));
+        draft.categories(&file.categories);
+        file.segments.iter().for_each(|item| draft.segment(item));
+        if prune {
+            draft.prune();
+        }
+        draft.limits();
+        let Draft { mut new, places, mut faults, .. } = draft;
+        new.set_since(self);
+        if (Self { version: self.version, ..new.clone() }) == *self {
+            new.version = self.version;
+        }
+        let changes = changes(self, &new);
+        faults.sort_by_key(|fault| fault.span.start);
+        let source = Source::new(Subject::File, &file.text);
+        let mut problems: Vec<_> = faults.into_iter().map(|fault| source.problem(fault)).collect();
+        if let Err(more) = Compiled::build(&new, retention, &places, &file.text) {
+            problems.extend(more);
+            problems.sort_by_key(|p| (p.subject != Subject::File, p.line, p.column));
+        }
+        if !problems.is_empty() {
+            return Err(listed(problems.into_iter()));
+        }
+        Ok(Applied { definitions: new, changes })
+    }
+}
+
+/// The next version while it is made.
+struct Draft {
+    new: Definitions,
+    places: Places,
+    faults: Vec<Fault>,
+    sites: HashSet<SiteId>,
+    categories: HashSet<CategoryId>,
+    segments: HashSet<SegmentId>,
+}
+
+impl Draft {
+    fn new(before: &Definitions) -> Self {
+        let new = Definitions { version: before.version.saturating_add(1), ..before.clone() };
+        Self {
+            new,
+            places: Places::default(),
+            faults: Vec::new(),
+            sites: HashSet::new(),
+            categories: HashSet::new(),
+            segments: HashSet::new(),
+        }
+    }
+
+    fn fault(&mut self, kind: ProblemKind, span: &Range<usize>) {
+        self.faults.push(Fault::new(kind, span.clone()));
+    }
+
+    fn twice(&mut self, what: &'static str, name: &PlacedText) {
+        self.fault(ProblemKind::Twice { what, name: name.value.clone() }, &name.span);
+    }
+
+    fn site(&mut self, item: &SiteItem) {
+        let key = &item.key.value;
+        let known = self.new.sites.values().find(|entry| entry.site.key == *key);
+        let id = match known {
+            Some(entry) => entry.site.id,
+            None => {
+                let id = SiteId(self.new.next_site);
+                self.new.next_site = self.new.next_site.saturating_add(1);
+                id
+            }
+        };
+        if !self.sites.insert(id) {
+            return self.twice("site", &item.key);
+        }
+        let site = Site {
+            id,
+            key: key.clone(),
+            origins: item.origins.clone(),
+            consent: ConsentPolicy::None,
+        };
+        self.new.sites.insert(id, SiteEntry { site, removed: false });
+    }
+
+    /// Renames first, from the top down, so that what lies below a renamed category is found there.
+    fn categories(&mut self, items: &[CategoryItem]) {
+        let mut order: Vec<&CategoryItem> = items.iter().collect();
+        order.sort_by_key(|item| match item.was.as_slice() {
+            [] => usize::MAX,
+            [_, ..] => levels(&item.name.value).len(),
+        });
+        for item in order {
+            self.category(item);
+        }
+    }
+
+    fn category(&mut self, item: &CategoryItem) {
+        let path = tidy(&item.name.value);
+        let Some(id) = self.place(&path, item) else {
+            let kind = ProblemKind::UnderItself { name: item.name.value.clone() };
+            return self.fault(kind, &item.name.span);
+        };
+        if !self.categories.insert(id) {
+            return self.twice("category", &item.name);
+        }
+        for was in &item.was {
+            self.merge_path(&tidy(&was.value), id);
+        }
+        let mut rules = Vec::with_capacity(item.rules.len());
+        for (at, rule) in item.rules.iter().enumerate() {
+            self.places.rules.insert((id, at), rule.rule.span.clone());
+            let sites = self.sites_named(&rule.sites);
+            rules.push(RuleText { rule: rule.rule.value.clone(), sites });
+        }
+        if let Some(category) = self.new.categories.get_mut(&id) {
+            category.rules = rules;
+            category.iab = item.iab.as_ref().map(|iab| iab.value.clone());
+        }
+    }
+
+    /// The category of this path: there already, renamed from what it was, or new. `None` when it
+    /// would come to lie under itself.
+    fn place(&mut self, path: &str, item: &CategoryItem) -> Option<CategoryId> {
+        if let Some(id) = self.new.id_of_present_path(path) {
+            return Some(id);
+        }
+        let (parent, name) = path.rsplit_once(BETWEEN).unwrap_or(("", path));
+        let was = item.was.iter().find_map(|was| self.new.id_of_present_path(&tidy(&was.value)));
+        let parent = if parent.is_empty() { CategoryId::ALL } else { self.ensure(parent) };
+        let Some(id) = was else { return Some(self.add(parent, name)) };
+        if self.new.line(parent).any(|above| above == id) {
+            return None;
+        }
+        self.remember(id);
+        if let Some(category) = self.new.categories.get_mut(&id) {
+            (category.parent, category.name) = (parent, name.into());
+        }
+        Some(id)
+    }
+
+    /// The category of a path, added with its parents where it is missing.
+    fn ensure(&mut self, path: &str) -> CategoryId {
+        let mut parent = CategoryId::ALL;
+        for name in levels(path) {
+            parent = match self.new.child(parent, name) {
+                Some(id) => id,
+                None => self.add(parent, name),
+            };
+        }
+        parent
+    }
+
+    fn add(&mut self, parent: CategoryId, name: &str) -> CategoryId {
+        let id = CategoryId(self.new.next_category);
+        self.new.next_category = self.new.next_category.saturating_add(1);
+        let category = Category {
+            id,
+            parent,
+            name: name.into(),
+            iab: None,
+            rules: Vec::new(),
+            was: Vec::new(),
+            since: self.new.version,
+        };
+        self.new.categories.insert(id, category);
+        id
+    }
+
+    /// Keeps the present path of a category among those it had.
+    fn remember(&mut self, id: CategoryId) {
+        let path: Box<str> = self.new.path(id).into();
+        if let Some(category) = self.new.categories.get_mut(&id)
+            && !category.was.contains(&path)
+        {
+            category.was.push(path);
+        }
+    }
+
+    /// Merges the category that has this path now, if any, into `into`.
+    fn merge_path(&mut self, path: &str, into: CategoryId) {
+        if let Some(from) = self.new.id_of_present_path(path)
+            && from != into
+            && !self.new.line(into).any(|above| above == from)
+        {
+            self.merge(from, into);
+        }
+    }
+
+    fn merge(&mut self, from: CategoryId, into: CategoryId) {
+        self.remember(from);
+        let children: Vec<(CategoryId, Box<str>)> = self
+            .new
+            .categories
+            .values()
+            .filter(|c| c.parent == from)
+            .map(|c| (c.id, c.name.clone()))
+            .collect();
+        for (child, name) in children {
+            match self.new.child(into, &name) {
+                Some(same) if same != child => self.merge(child, same),
+                Some(_) | None => {
+                    self.remember(child);
+                    if let Some(category) = self.new.categories.get_mut(&child) {
+                        category.parent = into;
+                    }
+                }
+            }
+        }
+        let Some(gone) = self.new.categories.remove(&from) else { return };
+        if let Some(category) = self.new.categories.get_mut(&into) {
+            let new = gone.was.into_iter().filter(|was| !category.was.contains(was));
+            let new: Vec<_> = new.collect();
+            category.was.extend(new);
+        }
+    }
+
+    fn sites_named(&mut self, keys: &[PlacedText]) -> Vec<SiteId> {
+        let mut sites = BTreeSet::new();
+        for key in keys {
+            match self.new.site(&key.value) {
+                Some(site) => {
+                    sites.insert(site.id);
+                }
+                None => {
+                    let nearest = self.new.nearest_site(&key.value);
+                    let kind = ProblemKind::UnknownSite { name: key.value.clone(), nearest };
+                    self.fault(kind, &key.span);
+                }
+            }
+        }
+        sites.into_iter().collect()
+    }
+
+    fn segment(&mut self, item: &SegmentItem) {
+        let named = |name: &str| self.new.segments.values().find(|s| *s.name == *name);
+        let known = named(&item.name.value)
+            .or_else(|| item.was.iter().find_map(|was| named(&was.value)))
+            .map(|s| (s.id, s.name.clone(), s.was.clone()));
+        let (id, mut was) = match known {
+            Some((id, name, mut was)) => {
+                if name != item.name.value && !was.contains(&name) {
+                    was.push(name);
+                }
+                (id, was)
+            }
+            None => {
+                let id = SegmentId(self.new.next_segment);
+                self.new.next_segment = self.new.next_segment.saturating_add(1);
+                (id, Vec::new())
+            }
+        };
+        was.retain(|was| *was != item.name.value);
+        if !self.segments.insert(id) {
+            return self.twice("segment", &item.name);
+        }
+        self.places.segments.insert(id, item.rule.span.clone());
+        let on_page = match &item.on_page {
+            OnPageItem::Flag(true) => OnPage::Everywhere,
+            OnPageItem::Flag(false) => OnPage::Nowhere,
+            OnPageItem::Sites(keys) => OnPage::Sites(self.sites_named(keys)),
+        };
+        let segment = Segment {
+            id,
+            name: item.name.value.clone(),
+            rule: item.rule.value.clone(),
+            on_page,
+            paused: item.paused,
+            notes: item.notes.clone(),
+            was,
+        };
+        self.new.segments.insert(id, segment);
+    }
+
+    /// Removes what the file does not mention. Categories above a mentioned one stay.
+    fn prune(&mut self) {
+        let kept: HashSet<CategoryId> =
+            self.categories.iter().flat_map(|id| self.new.line(*id)).collect();
+        self.new.categories.retain(|id, _| kept.contains(id));
+        // What stays without being mentioned holds its children together and has no rule.
+        for (id, category) in &mut self.new.categories {
+            if !self.categories.contains(id) {
+                category.rules.clear();
+            }
+        }
+        self.new.segments.retain(|id, _| self.segments.contains(id));
+        for (id, entry) in &mut self.new.sites {
+            entry.removed |= !self.sites.contains(id);
+        }
+    }
+
+    fn limits(&mut self) {
+        for (what, number, limit) in [
+            ("sites", self.new.sites.len(), limits::SITES),
+            ("categories", self.new.categories.len(), limits::CATEGORIES),
+            ("segments", self.new.segments.len(), limits::SEGMENTS),
+        ] {
+            if number > limit {
+                self.fault(ProblemKind::TooMany { what, limit }, &(0..0));
+            }
+        }
+    }
+}

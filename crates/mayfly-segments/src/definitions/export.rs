@@ -1,0 +1,102 @@
+//! Definitions as a file that applies to the same definitions.
+
+use mayfly_core::{CategoryId, Origin, SiteId};
+
+use super::{Category, Definitions, OnPage, RuleText};
+
+impl Definitions {
+    /// A definitions file of everything: applied to nothing it gives the same sites, categories and
+    /// segments (numbered anew); applied to these definitions it changes nothing.
+    #[must_use]
+    pub fn export(&self) -> String {
+        let mut out = "format = 1\n".to_owned();
+        for site in self.sites() {
+            let origins = site.origins.iter().map(|origin| match origin {
+                Origin::Any => "*",
+                Origin::Exact(origin) => origin,
+            });
+            line(&mut out, "\n[[site]]\nkey", &quoted(&site.key));
+            line(&mut out, "origins", &list(origins));
+            line(&mut out, "consent", "\"none\"");
+        }
+        let mut categories: Vec<_> = self.categories().map(|c| (self.path(c.id), c)).collect();
+        categories.sort_by(|a, b| a.0.cmp(&b.0));
+        for (path, category) in categories {
+            self.export_category(&mut out, &path, category);
+        }
+        for segment in self.segments() {
+            line(&mut out, "\n[[segment]]\nname", &quoted(&segment.name));
+            line(&mut out, "rule", &quoted(&segment.rule));
+            match &segment.on_page {
+                OnPage::Nowhere => {}
+                OnPage::Everywhere => line(&mut out, "on_page", "true"),
+                OnPage::Sites(sites) => line(&mut out, "on_page", &self.keys(sites)),
+            }
+            if segment.paused {
+                line(&mut out, "paused", "true");
+            }
+            if !segment.notes.is_empty() {
+                line(&mut out, "notes", &quoted(&segment.notes));
+            }
+        }
+        out
+    }
+
+    fn export_category(&self, out: &mut String, path: &str, category: &Category) {
+        let parent = self.categories().any(|c| c.parent == category.id);
+        if parent && category.rules.is_empty() && category.iab.is_none() {
+            return; // comes by itself
+        }
+        debug_assert_ne!(category.id, CategoryId::ALL);
+        line(out, "\n[[category]]\nname", &quoted(path));
+        if let Some(iab) = &category.iab {
+            line(out, "iab", &quoted(iab));
+        }
+        match &*category.rules {
+            [] => {}
+            [RuleText { rule, sites }] if sites.is_empty() => line(out, "rule", &quoted(rule)),
+            rules => {
+                let rules: Vec<String> = rules.iter().map(|rule| self.rule(rule)).collect();
+                line(out, "rules", &format!("[\n  {},\n]", rules.join(",\n  ")));
+            }
+        }
+    }
+
+    fn rule(&self, RuleText { rule, sites }: &RuleText) -> String {
+        if sites.is_empty() {
+            return format!("{{ rule = {} }}", quoted(rule));
+        }
+        format!("{{ rule = {}, sites = {} }}", quoted(rule), self.keys(sites))
+    }
+
+    fn keys(&self, sites: &[SiteId]) -> String {
+        list(sites.iter().filter_map(|id| self.site_key(*id)))
+    }
+}
+
+fn line(out: &mut String, key: &str, value: &str) {
+    out.extend([key, " = ", value, "\n"]);
+}
+
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    format!("[{}]", items.map(quoted).collect::<Vec<_>>().join(", "))
+}
+
+/// As a TOML string: literal where that is possible, for rules are full of double quotes.
+fn quoted(text: &str) -> String {
+    let plain = !text.contains(|c: char| c.is_control() || c == '\'');
+    if plain && text.contains(['"', '\\']) {
+        return format!("'{text}'");
+    }
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,306 @@
+//! The definitions file: what a person wrote, every value with its place.
+
+use mayfly_core::{Attribute, Origin, Page, Value, event, limits};
+use toml::de::{DeTable, DeValue};
+
+use super::table::{PlacedText, Table};
+use super::tree::levels;
+use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
+
+/// A definitions file that has been read.
+///
+/// ```
+/// use mayfly_segments::DefinitionsFile;
+///
+/// let file = DefinitionsFile::parse("format = 1\n[[segment]]\nnam = \"x\"\nrule = 'y'\n");
+/// let problems = file.unwrap_err();
+/// assert_eq!(problems[0].message(), "[[segment]] needs `name`");
+/// assert_eq!((problems[1].line, problems[1].column), (3, 1));
+/// assert_eq!(problems[1].help().as_deref(), Some("the nearest name is `name`"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct DefinitionsFile {
+    pub(crate) text: Box<str>,
+    pub(crate) sites: Vec<SiteItem>,
+    pub(crate) categories: Vec<CategoryItem>,
+    pub(crate) segments: Vec<SegmentItem>,
+    /// The fixtures of `[[test]]`.
+    pub fixtures: Vec<Fixture>,
+}
+
+/// A `[[site]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteItem {
+    pub(crate) key: PlacedText,
+    pub(crate) origins: Vec<Origin>,
+}
+
+/// A `[[category]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct CategoryItem {
+    pub(crate) name: PlacedText,
+    pub(crate) iab: Option<PlacedText>,
+    pub(crate) rules: Vec<RuleItem>,
+    pub(crate) was: Vec<PlacedText>,
+}
+
+/// One rule of a category.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleItem {
+    pub(crate) rule: PlacedText,
+    pub(crate) sites: Vec<PlacedText>,
+}
+
+/// A `[[segment]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentItem {
+    pub(crate) name: PlacedText,
+    pub(crate) rule: PlacedText,
+    pub(crate) on_page: OnPageItem,
+    pub(crate) paused: bool,
+    pub(crate) notes: Box<str>,
+    pub(crate) was: Vec<PlacedText>,
+}
+
+/// `on_page = true | false | ["site"]`.
+#[derive(Clone, Debug)]
+pub(crate) enum OnPageItem {
+    Flag(bool),
+    Sites(Vec<PlacedText>),
+}
+
+/// A fixture: this hit must land here, and not there.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fixture {
+    /// The page of the hit.
+    pub page: Page,
+    /// Its event's name; `page_view` when not said.
+    pub event: Box<str>,
+    /// The key of its site, when said.
+    pub site: Option<Box<str>>,
+    /// Its referrer's URL; empty when not said.
+    pub referrer: Box<str>,
+    /// Its attributes.
+    pub attributes: Vec<Attribute>,
+    /// Paths of categories that it must fall in.
+    pub within: Vec<Box<str>>,
+    /// Paths of categories that it must not fall in.
+    pub without: Vec<Box<str>>,
+    /// Line of the file that it begins in, from 1.
+    pub line: usize,
+}
+
+impl DefinitionsFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its form, in the order of the file, at most
+    /// [`limits::PROBLEMS`]. What rules and expressions mean is checked by
+    /// [`super::Definitions::apply`].
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let source = Source::new(Subject::File, text);
+        Self::read(text).map_err(|mut faults| {
+            faults.sort_by_key(|fault| fault.span.start);
+            crate::problem::listed(faults.into_iter().map(|fault| source.problem(fault)))
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, Vec<Fault>> {
+        if text.len() > limits::DEFINITIONS_BYTES {
+            let kind = ProblemKind::TooMany {
+                what: "bytes in the file",
+                limit: limits::DEFINITIONS_BYTES,
+            };
+            return Err(vec![Fault::new(kind, 0..0)]);
+        }
+        let parsed = DeTable::parse(text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            vec![Fault::new(ProblemKind::Toml { source: Box::new(error) }, span)]
+        })?;
+        let keys = ["format", "site", "category", "segment", "test"];
+        let mut top = Table::new("definitions", parsed.get_ref(), 0..0, &keys);
+        if !top.is_number("format", "1") {
+            top.fault(ProblemKind::Format, top.place("format"));
+        }
+        let mut faults = Vec::new();
+        let lists = (top.tables("site"), top.tables("category"), top.tables("segment"));
+        let tests = top.tables("test");
+        let file = Self {
+            text: text.into(),
+            sites: items(lists.0, &mut faults, site),
+            categories: items(lists.1, &mut faults, category),
+            segments: items(lists.2, &mut faults, segment),
+            fixtures: items(tests, &mut faults, |table, span, faults| {
+                fixture(text, table, span, faults)
+            }),
+        };
+        faults.extend(top.faults());
+        if faults.is_empty() { Ok(file) } else { Err(faults) }
+    }
+}
+
+type Span = std::ops::Range<usize>;
+
+fn items<'t, 'i, T>(
+    tables: Vec<(&'t DeTable<'i>, Span)>,
+    faults: &mut Vec<Fault>,
+    read: impl Fn(&'t DeTable<'i>, Span, &mut Vec<Fault>) -> Option<T>,
+) -> Vec<T> {
+    tables.into_iter().filter_map(|(table, span)| read(table, span, faults)).collect()
+}
+
+/// Whether a name may be used: within its limit, without control characters and quotes.
+fn sound(name: &str) -> bool {
+    (1..=limits::NAME_BYTES).contains(&name.len())
+        && name.trim() == name
+        && !name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'))
+}
+
+fn site(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<SiteItem> {
+    let keys = ["key", "origins", "consent", "role", "vendor_id"];
+    let mut table = Table::new("site", table, span, &keys);
+    let key = table.need_text("key");
+    if let Some(key) = &key
+        && !event::is_name(&key.value, limits::NAME_BYTES)
+    {
+        let kind = ProblemKind::BadName { what: "site", name: key.value.clone() };
+        table.fault(kind, key.span.clone());
+    }
+    let texts = table.texts("origins");
+    if texts.is_empty() {
+        let place = table.place("origins");
+        table.fault(ProblemKind::MissingKey { table: "site", key: "origins" }, place);
+    }
+    if texts.len() > limits::ORIGINS_PER_SITE {
+        let kind = ProblemKind::TooMany { what: "origins", limit: limits::ORIGINS_PER_SITE };
+        table.fault(kind, table.place("origins"));
+    }
+    let mut origins = Vec::new();
+    for text in texts {
+        match Origin::parse(&text.value) {
+            Some(origin) => origins.push(origin),
+            None => table.fault(ProblemKind::BadOrigin { origin: text.value }, text.span),
+        }
+    }
+    if let Some(policy) = table.text("consent").filter(|policy| *policy.value != *"none") {
+        table.fault(ProblemKind::ConsentPolicy { policy: policy.value }, policy.span);
+    }
+    for key in ["role", "vendor_id"] {
+        if table.has(key) {
+            let kind = ProblemKind::NotYet {
+                what: "role and vendor_id, which belong to consent = \"tcf\",",
+                instead: None,
+            };
+            table.fault(kind, table.place(key));
+        }
+    }
+    faults.extend(table.faults());
+    Some(SiteItem { key: key?, origins })
+}
+
+fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<CategoryItem> {
+    let mut table = Table::new("category", table, span, &["name", "iab", "rule", "rules", "was"]);
+    let name = table.need_text("name");
+    let iab = table.text("iab");
+    let mut rules: Vec<RuleItem> =
+        table.text("rule").map(|rule| RuleItem { rule, sites: Vec::new() }).into_iter().collect();
+    if !rules.is_empty() && table.has("rules") {
+        table.fault(ProblemKind::Both { one: "rule", other: "rules" }, table.place("rules"));
+    }
+    let tables = table.tables("rules");
+    if tables.len() > limits::RULES_PER_CATEGORY {
+        let kind = ProblemKind::TooMany { what: "rules", limit: limits::RULES_PER_CATEGORY };
+        table.fault(kind, table.place("rules"));
+    }
+    for (rule, span) in tables {
+        let mut rule = Table::new("category.rules", rule, span, &["rule", "sites"]);
+        let (text, sites) = (rule.need_text("rule"), rule.texts("sites"));
+        rules.extend(text.map(|rule| RuleItem { rule, sites }));
+        faults.extend(rule.faults());
+    }
+    let was = table.texts("was");
+    for path in name.iter().chain(&was) {
+        let levels = levels(&path.value);
+        let sound = levels.iter().all(|level| sound(level) && *level != super::EVERY_HIT);
+        if !sound || levels.len() > limits::CATEGORY_DEPTH {
+            let kind = ProblemKind::BadName { what: "category", name: path.value.clone() };
+            table.fault(kind, path.span.clone());
+        }
+    }
+    faults.extend(table.faults());
+    Some(CategoryItem { name: name?, iab, rules, was })
+}
+
+fn segment(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<SegmentItem> {
+    let keys = ["name", "rule", "on_page", "paused", "notes", "was"];
+    let mut table = Table::new("segment", table, span, &keys);
+    let (name, rule) = (table.need_text("name"), table.need_text("rule"));
+    let on_page = if table.is_list("on_page") {
+        OnPageItem::Sites(table.texts("on_page"))
+    } else {
+        OnPageItem::Flag(table.flag("on_page").unwrap_or(false))
+    };
+    let paused = table.flag("paused").unwrap_or(false);
+    let notes = table.text("notes").map(|notes| notes.value).unwrap_or_default();
+    let was = table.texts("was");
+    for name in name.iter().chain(&was) {
+        if !sound(&name.value) {
+            let kind = ProblemKind::BadName { what: "segment", name: name.value.clone() };
+            table.fault(kind, name.span.clone());
+        }
+    }
+    faults.extend(table.faults());
+    Some(SegmentItem { name: name?, rule: rule?, on_page, paused, notes, was })
+}
+
+fn fixture(
+    text: &str,
+    table: &DeTable<'_>,
+    span: Span,
+    faults: &mut Vec<Fault>,
+) -> Option<Fixture> {
+    let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count()) + 1;
+    let mut test = Table::new("test", table, span, &["hit", "in", "not_in"]);
+    let values = |texts: Vec<PlacedText>| texts.into_iter().map(|t| t.value).collect::<Vec<_>>();
+    let (within, without) = (values(test.texts("in")), values(test.texts("not_in")));
+    let hit = test.table("hit");
+    if !test.has("hit") {
+        let kind = ProblemKind::MissingKey { table: "test", key: "hit" };
+        test.fault(kind, test.place("hit"));
+    }
+    faults.extend(test.faults());
+    let (hit, span) = hit?;
+    let keys =
+        ["url", "title", "keywords", "categories", "event", "site", "referrer", "attributes"];
+    let mut hit = Table::new("test.hit", hit, span, &keys);
+    let plain = |text: Option<PlacedText>| text.map(|t| t.value).unwrap_or_default();
+    let page = Page {
+        url: plain(hit.need_text("url")),
+        title: plain(hit.text("title")),
+        keywords: values(hit.texts("keywords")),
+        categories: values(hit.texts("categories")),
+    };
+    let event = hit.text("event").map_or_else(|| "page_view".into(), |event| event.value);
+    let site = hit.text("site").map(|site| site.value);
+    let referrer = plain(hit.text("referrer"));
+    let attributes =
+        hit.table("attributes").map(|(table, _)| attributes(table)).unwrap_or_default();
+    faults.extend(hit.faults());
+    Some(Fixture { page, event, site, referrer, attributes, within, without, line })
+}
+
+/// Texts and numbers; other values are no attributes.
+fn attributes(table: &DeTable<'_>) -> Vec<Attribute> {
+    let value = |value: &DeValue<'_>| match value {
+        DeValue::String(text) => Some(Value::Text((**text).into())),
+        DeValue::Integer(n) => n.as_str().parse().ok().map(Value::Number),
+        DeValue::Float(n) => n.as_str().parse().ok().map(Value::Number),
+        DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    };
+    table
+        .iter()
+        .filter_map(|(name, v)| {
+            Some(Attribute { name: (**name.get_ref()).into(), value: value(v.get_ref())? })
+        })
+        .collect()
+}

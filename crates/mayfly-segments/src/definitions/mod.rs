@@ -1,0 +1,223 @@
+//! Definitions: sites, categories and segments with their stable ids; the document that the catalog
+//! keeps, and the file that people write.
+//!
+//! [`DefinitionsFile`] is what was written, [`Definitions`] what holds; [`Definitions::apply`] makes
+//! the next version from both, wholly or not at all. Ids are never reused: a removed category that
+//! comes back is another one; a removed site keeps its number and key, because hits refer to it.
+
+mod apply;
+mod change;
+mod export;
+pub mod file;
+mod stored;
+mod table;
+mod tree;
+
+use std::collections::BTreeMap;
+
+use mayfly_core::{CategoryId, CellId, SegmentId, Site, SiteId};
+
+pub use apply::Applied;
+pub use change::{Change, How, Noun};
+pub use file::{DefinitionsFile, Fixture};
+pub use stored::DefinitionsError;
+
+use crate::problem::nearest;
+
+/// The name that stands for every hit in expressions.
+pub const EVERY_HIT: &str = "*";
+
+/// A rule of a category, as written.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RuleText {
+    /// The rule.
+    pub rule: Box<str>,
+    /// Only hits of these sites; empty = of all.
+    pub sites: Vec<SiteId>,
+}
+
+/// A node of the taxonomy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Category {
+    /// Its number, never reused.
+    pub id: CategoryId,
+    /// What it lies under; [`CategoryId::ALL`] at the top.
+    pub parent: CategoryId,
+    /// The last level of its name.
+    pub name: Box<str>,
+    /// The id in a standard taxonomy, as `content-3.1:533`.
+    pub iab: Option<Box<str>>,
+    /// Its own rules; a hit that meets one of them falls in it.
+    pub rules: Vec<RuleText>,
+    /// Paths that it had before, or that were merged into it.
+    pub was: Vec<Box<str>>,
+    /// The definitions version that gave it its present effective rule: its own rules and its
+    /// descendants'.
+    pub since: u32,
+}
+
+/// Where a segment may be read in the page.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum OnPage {
+    /// Nowhere.
+    #[default]
+    Nowhere,
+    /// On every site.
+    Everywhere,
+    /// On these sites.
+    Sites(Vec<SiteId>),
+}
+
+impl OnPage {
+    /// Whether pages of the site may read the segment.
+    #[must_use]
+    pub fn allows(&self, site: SiteId) -> bool {
+        match self {
+            Self::Nowhere => false,
+            Self::Everywhere => true,
+            Self::Sites(sites) => sites.contains(&site),
+        }
+    }
+}
+
+/// A segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// Its number, never reused.
+    pub id: SegmentId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its expression, as written.
+    pub rule: Box<str>,
+    /// Where it may be read in the page.
+    pub on_page: OnPage,
+    /// Nobody enters; members still leave.
+    pub paused: bool,
+    /// For people.
+    pub notes: Box<str>,
+    /// Names that it had before.
+    pub was: Vec<Box<str>>,
+}
+
+/// A site, and whether it was removed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SiteEntry {
+    /// The site.
+    pub site: Site,
+    /// Removed: takes no hits any more; old hits still refer to it.
+    pub removed: bool,
+}
+
+/// Everything that is defined, in one version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Definitions {
+    pub(crate) version: u32,
+    pub(crate) next_site: u32,
+    pub(crate) next_category: u32,
+    pub(crate) next_segment: u32,
+    pub(crate) sites: BTreeMap<SiteId, SiteEntry>,
+    pub(crate) categories: BTreeMap<CategoryId, Category>,
+    pub(crate) segments: BTreeMap<SegmentId, Segment>,
+}
+
+impl Default for Definitions {
+    /// Version 0: nothing is defined.
+    fn default() -> Self {
+        Self {
+            version: 0,
+            next_site: 1,
+            next_category: 1,
+            next_segment: 1,
+            sites: BTreeMap::new(),
+            categories: BTreeMap::new(),
+            segments: BTreeMap::new(),
+        }
+    }
+}
+
+impl Definitions {
+    /// Grows by one with each change.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The sites that take hits, by number.
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.sites.values().filter(|entry| !entry.removed).map(|entry| &entry.site)
+    }
+
+    /// The site with this key, unless it was removed.
+    #[must_use]
+    pub fn site(&self, key: &str) -> Option<&Site> {
+        self.sites().find(|site| *site.key == *key)
+    }
+
+    /// The key of a site, also of a removed one.
+    #[must_use]
+    pub fn site_key(&self, id: SiteId) -> Option<&str> {
+        self.sites.get(&id).map(|entry| &*entry.site.key)
+    }
+
+    /// The categories, by number.
+    pub fn categories(&self) -> impl Iterator<Item = &Category> {
+        self.categories.values()
+    }
+
+    /// A category.
+    #[must_use]
+    pub fn category(&self, id: CategoryId) -> Option<&Category> {
+        self.categories.get(&id)
+    }
+
+    /// The category that this path names now, or named before.
+    #[must_use]
+    pub fn category_named(&self, path: &str) -> Option<&Category> {
+        let path = tree::tidy(path);
+        self.id_of_path(&path).and_then(|id| self.categories.get(&id))
+    }
+
+    /// What cells of the category are called: the category and its `since`. `"*"` = every hit.
+    #[must_use]
+    pub fn cell_named(&self, path: &str) -> Option<CellId> {
+        if path == EVERY_HIT {
+            return Some(CellId { category: CategoryId::ALL, since: 0 });
+        }
+        let category = self.category_named(path)?;
+        Some(CellId { category: category.id, since: category.since })
+    }
+
+    /// The segments, by number.
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.values()
+    }
+
+    /// A segment.
+    #[must_use]
+    pub fn segment(&self, id: SegmentId) -> Option<&Segment> {
+        self.segments.get(&id)
+    }
+
+    /// The segment that this name names now, or named before.
+    #[must_use]
+    pub fn segment_named(&self, name: &str) -> Option<&Segment> {
+        let now = self.segments.values().find(|s| *s.name == *name);
+        now.or_else(|| self.segments.values().find(|s| s.was.iter().any(|was| **was == *name)))
+    }
+
+    pub(crate) fn nearest_category(&self, path: &str) -> Option<Box<str>> {
+        let paths: Vec<String> = self.categories.keys().map(|id| self.path(*id)).collect();
+        nearest(path, paths.iter().map(String::as_str))
+    }
+
+    pub(crate) fn nearest_segment(&self, name: &str) -> Option<Box<str>> {
+        nearest(name, self.segments.values().map(|s| &*s.name))
+    }
+
+    pub(crate) fn nearest_site(&self, key: &str) -> Option<Box<str>> {
+        nearest(key, self.sites().map(|site| &*site.key))
+    }
+}
+
+#[cfg(test)]
+mod tests;

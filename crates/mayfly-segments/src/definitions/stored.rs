@@ -1,0 +1,250 @@
+//! The catalog document: definitions as JSON rows, a format number first.
+
+use std::collections::BTreeMap;
+
+use mayfly_core::{CategoryId, ConsentPolicy, Origin, SegmentId, Site, SiteId};
+use serde::{Deserialize, Serialize};
+
+use super::{Category, Definitions, OnPage, RuleText, Segment, SiteEntry};
+
+/// The format that this program writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// A stored document cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionsError {
+    /// It is not the JSON that this program wrote.
+    #[error("stored definitions cannot be read: {source}")]
+    Json {
+        /// What the parser said.
+        #[from]
+        source: serde_json::Error,
+    },
+    /// Written by a newer program.
+    #[error("stored definitions have format {found}; this program reads {FORMAT}")]
+    Format {
+        /// The format found.
+        found: u32,
+    },
+    /// An origin that is none.
+    #[error("stored definitions name {origin:?} as an origin")]
+    Origin {
+        /// As stored.
+        origin: Box<str>,
+    },
+}
+
+#[derive(Deserialize)]
+struct FormatRow {
+    format: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DefinitionsRow {
+    format: u32,
+    version: u32,
+    next_site: u32,
+    next_category: u32,
+    next_segment: u32,
+    sites: Vec<SiteRow>,
+    categories: Vec<CategoryRow>,
+    segments: Vec<SegmentRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SiteRow {
+    id: u32,
+    key: Box<str>,
+    origins: Vec<Box<str>>,
+    consent: ConsentRow,
+    removed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ConsentRow {
+    None,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CategoryRow {
+    id: u32,
+    parent: u32,
+    name: Box<str>,
+    iab: Option<Box<str>>,
+    rules: Vec<RuleRow>,
+    was: Vec<Box<str>>,
+    since: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleRow {
+    rule: Box<str>,
+    sites: Vec<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SegmentRow {
+    id: u32,
+    name: Box<str>,
+    rule: Box<str>,
+    on_page: OnPageRow,
+    paused: bool,
+    notes: Box<str>,
+    was: Vec<Box<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnPageRow {
+    Nowhere,
+    Everywhere,
+    Sites(Vec<u32>),
+}
+
+impl Definitions {
+    /// The document for the catalog. Equal definitions have equal bytes.
+    ///
+    /// # Errors
+    /// None that is known: every field can be written as JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, DefinitionsError> {
+        let row = DefinitionsRow {
+            format: FORMAT,
+            version: self.version,
+            next_site: self.next_site,
+            next_category: self.next_category,
+            next_segment: self.next_segment,
+            sites: self.sites.values().map(site_row).collect(),
+            categories: self.categories.values().map(category_row).collect(),
+            segments: self.segments.values().map(segment_row).collect(),
+        };
+        Ok(serde_json::to_vec(&row)?)
+    }
+
+    /// Reads what [`Definitions::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`DefinitionsError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DefinitionsError> {
+        let FormatRow { format } = serde_json::from_slice(bytes)?;
+        if format != FORMAT {
+            return Err(DefinitionsError::Format { found: format });
+        }
+        let row: DefinitionsRow = serde_json::from_slice(bytes)?;
+        let sites: Result<BTreeMap<_, _>, _> = row
+            .sites
+            .into_iter()
+            .map(|row| site(row).map(|entry| (entry.site.id, entry)))
+            .collect();
+        Ok(Self {
+            version: row.version,
+            next_site: row.next_site,
+            next_category: row.next_category,
+            next_segment: row.next_segment,
+            sites: sites?,
+            categories: row
+                .categories
+                .into_iter()
+                .map(|c| (CategoryId(c.id), category(c)))
+                .collect(),
+            segments: row.segments.into_iter().map(|s| (SegmentId(s.id), segment(s))).collect(),
+        })
+    }
+}
+
+fn site_row(SiteEntry { site, removed }: &SiteEntry) -> SiteRow {
+    let origin = |origin: &Origin| match origin {
+        Origin::Any => "*".into(),
+        Origin::Exact(origin) => origin.clone(),
+    };
+    let consent = match site.consent {
+        ConsentPolicy::None => ConsentRow::None,
+    };
+    SiteRow {
+        id: site.id.0,
+        key: site.key.clone(),
+        origins: site.origins.iter().map(origin).collect(),
+        consent,
+        removed: *removed,
+    }
+}
+
+fn site(row: SiteRow) -> Result<SiteEntry, DefinitionsError> {
+    let origins: Result<Vec<_>, _> = row
+        .origins
+        .into_iter()
+        .map(|o| Origin::parse(&o).ok_or(DefinitionsError::Origin { origin: o }))
+        .collect();
+    let consent = match row.consent {
+        ConsentRow::None => ConsentPolicy::None,
+    };
+    let site = Site { id: SiteId(row.id), key: row.key, origins: origins?, consent };
+    Ok(SiteEntry { site, removed: row.removed })
+}
+
+fn category_row(category: &Category) -> CategoryRow {
+    let rule = |RuleText { rule, sites }: &RuleText| RuleRow {
+        rule: rule.clone(),
+        sites: sites.iter().map(|id| id.0).collect(),
+    };
+    CategoryRow {
+        id: category.id.0,
+        parent: category.parent.0,
+        name: category.name.clone(),
+        iab: category.iab.clone(),
+        rules: category.rules.iter().map(rule).collect(),
+        was: category.was.clone(),
+        since: category.since,
+    }
+}
+
+fn category(row: CategoryRow) -> Category {
+    let rule =
+        |RuleRow { rule, sites }| RuleText { rule, sites: sites.into_iter().map(SiteId).collect() };
+    Category {
+        id: CategoryId(row.id),
+        parent: CategoryId(row.parent),
+        name: row.name,
+        iab: row.iab,
+        rules: row.rules.into_iter().map(rule).collect(),
+        was: row.was,
+        since: row.since,
+    }
+}
+
+fn segment_row(segment: &Segment) -> SegmentRow {
+    SegmentRow {
+        id: segment.id.0,
+        name: segment.name.clone(),
+        rule: segment.rule.clone(),
+        on_page: match &segment.on_page {
+            OnPage::Nowhere => OnPageRow::Nowhere,
+            OnPage::Everywhere => OnPageRow::Everywhere,
+            OnPage::Sites(sites) => OnPageRow::Sites(sites.iter().map(|id| id.0).collect()),
+        },
+        paused: segment.paused,
+        notes: segment.notes.clone(),
+        was: segment.was.clone(),
+    }
+}
+
+fn segment(row: SegmentRow) -> Segment {
+    Segment {
+        id: SegmentId(row.id),
+        name: row.name,
+        rule: row.rule,
+        on_page: match row.on_page {
+            OnPageRow::Nowhere => OnPage::Nowhere,
+            OnPageRow::Everywhere => OnPage::Everywhere,
+            OnPageRow::Sites(sites) => OnPage::Sites(sites.into_iter().map(SiteId).collect()),
+        },
+        paused: row.paused,
+        notes: row.notes,
+        was: row.was,
+    }
+}

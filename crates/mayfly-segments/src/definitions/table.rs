@@ -1,0 +1,164 @@
+//! Reading the tables of a TOML file with the place of every key and value.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::problem::{Fault, ProblemKind, nearest};
+
+/// A value and the bytes it takes in the file, quotes included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Placed<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// Where it stands.
+    pub(crate) span: Range<usize>,
+}
+
+/// A text and its place.
+pub(crate) type PlacedText = Placed<Box<str>>;
+
+/// A table whose keys are known.
+pub(super) struct Table<'t, 'i> {
+    name: &'static str,
+    table: &'t DeTable<'i>,
+    span: Range<usize>,
+    faults: Vec<Fault>,
+}
+
+impl<'t, 'i> Table<'t, 'i> {
+    /// A table that may have these keys; others are faults.
+    pub(super) fn new(
+        name: &'static str,
+        table: &'t DeTable<'i>,
+        span: Range<usize>,
+        keys: &[&str],
+    ) -> Self {
+        let faults = table
+            .keys()
+            .filter(|key| !keys.contains(&&**key.get_ref()))
+            .map(|key| {
+                let (text, span) = (key.get_ref(), key.span());
+                let nearest = nearest(text, keys.iter().copied());
+                let kind = ProblemKind::UnknownKey { table: name, key: (**text).into(), nearest };
+                Fault::new(kind, span)
+            })
+            .collect();
+        Self { name, table, span, faults }
+    }
+
+    /// What was wrong so far.
+    pub(super) fn faults(self) -> Vec<Fault> {
+        self.faults
+    }
+
+    pub(super) fn fault(&mut self, kind: ProblemKind, span: Range<usize>) {
+        self.faults.push(Fault::new(kind, span));
+    }
+
+    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+        self.table.get(key)
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    fn wrong(&mut self, key: &'static str, expected: &'static str, span: Range<usize>) {
+        self.fault(ProblemKind::WrongType { key: key.into(), expected }, span);
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<PlacedText> {
+        let value = self.get(key)?;
+        let text = placed_text(value);
+        if text.is_none() {
+            self.wrong(key, "a text", value.span());
+        }
+        text
+    }
+
+    /// A text that must be there.
+    pub(super) fn need_text(&mut self, key: &'static str) -> Option<PlacedText> {
+        if !self.has(key) {
+            let kind = ProblemKind::MissingKey { table: self.name, key };
+            self.fault(kind, self.span.clone());
+        }
+        self.text(key)
+    }
+
+    /// A list of texts; empty when absent.
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<PlacedText> {
+        const EXPECTED: &str = "a list of texts";
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong(key, EXPECTED, value.span());
+            return Vec::new();
+        };
+        let texts: Vec<_> = items.iter().filter_map(placed_text).collect();
+        if texts.len() != items.len() {
+            self.wrong(key, EXPECTED, value.span());
+        }
+        texts
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.get(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong(key, "true or false", value.span());
+        }
+        flag
+    }
+
+    /// Whether the value is a list.
+    pub(super) fn is_list(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| value.get_ref().is_array())
+    }
+
+    /// A table.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<(&'t DeTable<'i>, Range<usize>)> {
+        let value = self.get(key)?;
+        let table = value.get_ref().as_table().map(|table| (table, value.span()));
+        if table.is_none() {
+            self.wrong(key, "a table", value.span());
+        }
+        table
+    }
+
+    /// A list of tables; empty when absent.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<(&'t DeTable<'i>, Range<usize>)> {
+        const EXPECTED: &str = "a list of tables";
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong(key, EXPECTED, value.span());
+            return Vec::new();
+        };
+        let tables: Vec<_> = items
+            .iter()
+            .filter_map(|item| item.get_ref().as_table().map(|table| (table, item.span())))
+            .collect();
+        if tables.len() != items.len() {
+            self.wrong(key, EXPECTED, value.span());
+        }
+        tables
+    }
+
+    /// Whether this key is the whole number `n`.
+    pub(super) fn is_number(&self, key: &str, n: &str) -> bool {
+        let number = self.get(key).and_then(|value| value.get_ref().as_integer());
+        number.is_some_and(|number| number.radix() == 10 && number.as_str() == n)
+    }
+
+    /// Where the key's value stands, else the table.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.get(key).map_or(self.span.clone(), Spanned::span)
+    }
+}
+
+fn placed_text(value: &Spanned<DeValue<'_>>) -> Option<PlacedText> {
+    let text = value.get_ref().as_str()?;
+    Some(Placed { value: text.into(), span: value.span() })
+}

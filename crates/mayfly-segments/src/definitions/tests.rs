@@ -1,0 +1,297 @@
+use mayfly_core::Retention;
+use proptest::prelude::*;
+
+use super::*;
+use crate::problem::{Problem, ProblemKind, Subject};
+
+const SITE: &str = "[[site]]\nkey = 'news'\norigins = ['https://news.example']\nconsent = 'none'\n";
+
+fn file(text: &str) -> DefinitionsFile {
+    DefinitionsFile::parse(&format!("format = 1\n{text}")).unwrap_or_else(|p| panic!("{}", p[0]))
+}
+
+fn try_apply(old: &Definitions, text: &str, prune: bool) -> Result<Applied, Vec<Problem>> {
+    old.apply(&file(text), prune, Retention::default())
+}
+
+fn apply(old: &Definitions, text: &str, prune: bool) -> (Definitions, Vec<String>) {
+    let applied = try_apply(old, text, prune).unwrap_or_else(|p| panic!("{}", p[0]));
+    (applied.definitions, applied.changes.iter().map(Change::to_string).collect())
+}
+
+fn category(name: &str, rule: &str) -> String {
+    format!("[[category]]\nname = '{name}'\nrule = '{rule}'\n")
+}
+
+fn segment(name: &str, rule: &str) -> String {
+    format!("[[segment]]\nname = '{name}'\nrule = '{rule}'\n")
+}
+
+fn id(definitions: &Definitions, path: &str) -> CategoryId {
+    definitions.category_named(path).unwrap_or_else(|| panic!("{path}")).id
+}
+
+fn since(definitions: &Definitions, path: &str) -> u32 {
+    definitions.category_named(path).unwrap().since
+}
+
+#[test]
+fn parents_come_by_themselves_and_since_follows_the_effective_rule() {
+    let (one, changes) = apply(
+        &Definitions::default(),
+        &(category("A > B > C", "path exists") + &category("D", "title exists")),
+        false,
+    );
+    assert_eq!(
+        changes,
+        ["+ category A", "+ category A > B", "+ category A > B > C", "+ category D"]
+    );
+    assert_eq!((one.version(), since(&one, "A")), (1, 1));
+
+    let (two, changes) = apply(&one, &category("A > B > C", "host exists"), false);
+    let path = ["A", "A > B", "A > B > C", "D"];
+    assert_eq!(path.map(|p| since(&two, p)), [2, 2, 2, 1]);
+    assert_eq!(changes.len(), 3, "{changes:?}");
+
+    let (same, changes) = apply(&two, &category("A > B > C", "host exists"), false);
+    assert_eq!((same.version(), changes.len()), (2, 0));
+    assert_eq!(same, two);
+
+    // A child with a rule that the parent had already leaves the parent as it is.
+    let (three, _) = apply(&two, &category("A > B > E", "host exists"), false);
+    assert_eq!((since(&three, "A"), since(&three, "A > B > E")), (2, 3));
+}
+
+#[test]
+fn ids_are_never_used_again() {
+    let (one, _) = apply(
+        &Definitions::default(),
+        &(category("A", "path exists") + &segment("s", "visited(\"A\", within 1d)")),
+        false,
+    );
+    let (gone, changes) = apply(&one, "", true);
+    assert_eq!(changes, ["- category A", "- segment s"]);
+    let (back, _) = apply(
+        &gone,
+        &(category("A", "path exists") + &segment("s", "visited(\"A\", within 1d)")),
+        false,
+    );
+    assert!(id(&back, "A") > id(&one, "A"));
+    assert!(back.segment_named("s").unwrap().id > one.segment_named("s").unwrap().id);
+}
+
+#[test]
+fn renaming_and_moving_keep_id_cells_and_old_names() {
+    let text = category("Sports > Football", "path exists")
+        + &segment("fans", "visited(\"Sports > Football\", within 7d)");
+    let (one, _) = apply(&Definitions::default(), &text, false);
+    // The child is named first; the rename above it comes first all the same.
+    let renamed = "[[category]]\nname = 'Play > Sport > Football'\nrule = 'path exists'\n\
+                   [[category]]\nname = 'Play > Sport'\nwas = ['Sports']\n";
+    let (two, changes) = apply(&one, renamed, false);
+    assert_eq!(id(&one, "Sports > Football"), id(&two, "Play > Sport > Football"));
+    assert_eq!(id(&two, "Sports > Football"), id(&two, "Play > Sport > Football"));
+    assert_eq!(since(&two, "Play > Sport > Football"), 1);
+    assert!(changes.contains(&"~ category Play > Sport (was Sports)".to_owned()), "{changes:?}");
+    let (three, _) = apply(
+        &two,
+        "[[segment]]\nname = 'friends'\nwas = ['fans']\nrule = 'visited(\"Sports > Football\", within 7d)'\n",
+        false,
+    );
+    assert_eq!(three.segment_named("fans").unwrap().id, one.segment_named("fans").unwrap().id);
+}
+
+#[test]
+fn merging_moves_children_and_tells_where_it_went() {
+    let text = category("A > X", "path exists")
+        + &category("B > X", "host exists")
+        + &category("B > Y", "title exists");
+    let (one, _) = apply(&Definitions::default(), &text, false);
+    let (two, changes) = apply(&one, "[[category]]\nname = 'A'\nwas = ['B']\n", false);
+    assert_eq!((id(&two, "B"), id(&two, "B > X")), (id(&one, "A"), id(&one, "A > X")));
+    assert_eq!(id(&two, "A > Y"), id(&one, "B > Y"));
+    assert_eq!(id(&two, "B > Y"), id(&one, "B > Y"));
+    assert!(changes.contains(&"- category B (merged into A)".to_owned()), "{changes:?}");
+}
+
+#[test]
+fn a_category_cannot_come_to_lie_under_itself() {
+    let (one, _) = apply(&Definitions::default(), &category("A", "path exists"), false);
+    let problems =
+        try_apply(&one, "[[category]]\nname = 'A > B'\nwas = ['A']\n", false).unwrap_err();
+    assert_eq!(problems[0].kind, ProblemKind::UnderItself { name: "A > B".into() });
+}
+
+#[test]
+fn a_removed_site_keeps_its_number_and_its_key() {
+    let text = SITE.to_owned()
+        + "[[category]]\nname = 'N'\nrules = [{ rule = 'site == \"news\"', sites = ['news'] }]\n";
+    let (one, _) = apply(&Definitions::default(), &text, false);
+    let number = one.site("news").unwrap().id;
+    let (two, changes) = apply(&one, "[[category]]\nname = 'N'\nrule = 'site == \"news\"'\n", true);
+    assert!(changes.contains(&"- site news".to_owned()));
+    assert_eq!((two.site("news"), two.site_key(number)), (None, Some("news")));
+    let (three, _) = apply(&two, SITE, false);
+    assert_eq!(three.site("news").unwrap().id, number);
+}
+
+/// A file, and for each problem its line, column and a part of its text.
+fn refused(text: &str, expected: &[(usize, usize, &str)]) {
+    let text = format!("format = 1\n{text}");
+    let problems = DefinitionsFile::parse(&text)
+        .and_then(|file| Definitions::default().apply(&file, false, Retention::default()))
+        .unwrap_err();
+    for (problem, (line, column, part)) in problems.iter().zip(expected) {
+        assert_eq!((problem.line, problem.column), (*line, *column), "{problem}");
+        assert!(problem.to_string().contains(part), "{problem}");
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+}
+
+#[test]
+fn every_problem_is_told_at_its_place_in_the_file() {
+    refused(
+        "[[category]]\nname = 'A'\nrule = 'paht exists'\n[[segment]]\nname = 's'\nrule = 'visited(\"B\", within 1d)'\n",
+        &[(4, 9, "`path`"), (7, 17, "no category \"B\"")],
+    );
+    refused("[[category]]\nname = 'A'\nrulez = 'x'\n", &[(4, 1, "the nearest name is `rule`")]);
+    refused("[[category]]\nrule = 'path exists'\n", &[(2, 1, "needs `name`")]);
+    refused("[[categroy]]\nname = 'A'\n", &[(2, 3, "`category`")]);
+    refused("[[segment]]\nname = 5\nrule = 'x'\n", &[(3, 8, "must be a text")]);
+    refused(
+        "[[site]]\nkey = 'n'\norigins = ['n.example']\nconsent = 'tcf'\n",
+        &[(4, 12, "is not an origin"), (5, 11, "consent policy \"tcf\" is not supported")],
+    );
+    refused("[[category]]\nname = 'A >'\n", &[(3, 8, "cannot be the name")]);
+    refused("[[category]]\nname = 'A'\n[[category]]\nname = 'A'\n", &[(5, 8, "defined twice")]);
+    refused(
+        "[[category]]\nname = 'A'\nrules = [{ rule = 'path exists', sites = ['x'] }]\n",
+        &[(4, 43, "no site \"x\"")],
+    );
+    refused("[[category]]\nname = 'A'\nrule = 'site == \"x\"'\n", &[(4, 18, "no site \"x\"")]);
+    refused(
+        "[[category]]\nname = 'A'\nrule = \"\"\"\npath exists\nand tilte exists\"\"\"\n",
+        &[(6, 5, "`title`")],
+    );
+    refused("[[category\n", &[(2, 11, "")]);
+    let problems = DefinitionsFile::parse("[[category]]\nname = 'A'\n").unwrap_err();
+    assert_eq!(problems[0].kind, ProblemKind::Format);
+    assert!(DefinitionsFile::parse("format = 2\n").is_err());
+}
+
+#[test]
+fn what_is_stored_is_checked_too_and_a_failing_file_changes_nothing() {
+    let (one, _) = apply(
+        &Definitions::default(),
+        &(category("A", "path exists")
+            + &category("B", "host exists")
+            + &segment("s", "visited(\"A\", within 1d)")),
+        false,
+    );
+    let problems = try_apply(
+        &one,
+        &(category("B", "host exists") + &segment("t", "visited(\"A\", within 1d)")),
+        true,
+    )
+    .unwrap_err();
+    assert!(matches!(problems[0].kind, ProblemKind::UnknownCategory { .. }), "{}", problems[0]);
+    let kept =
+        Definitions { segments: one.segments.clone(), categories: BTreeMap::new(), ..one.clone() };
+    let problems = try_apply(&kept, "", false).unwrap_err();
+    assert_eq!(problems[0].subject, Subject::StoredSegment("s".into()));
+    assert!(problems[0].to_string().contains("the rule of segment \"s\", line 1, column 9"));
+}
+
+#[test]
+fn many_problems_are_cut_off() {
+    let text: String = (0..300).map(|n| category(&format!("c{n}"), "paht exists")).collect();
+    let problems = try_apply(&Definitions::default(), &text, false).unwrap_err();
+    assert_eq!(problems.len(), mayfly_core::limits::PROBLEMS + 1);
+    assert_eq!(problems.last().unwrap().kind, ProblemKind::AndMore);
+}
+
+#[test]
+fn the_example_of_the_documentation_works() {
+    let text = SITE.to_owned()
+        + r#"
+[[category]]
+name = "Sports > Football"
+iab = "content-3.1:533"
+rule = 'path startswith "/sport/football" or title contains any ("goal", "derby")'
+
+[[category]]
+name = "Betting"
+
+[[segment]]
+name = "football-fans"
+rule = 'visited("Sports > Football", within 30d) >= 3 and not visited("Betting", within 7d)'
+on_page = ["news"]
+notes = "for the \"derby\" week"
+
+[[test]]
+hit = { url = "https://news.example/sport/football/1", title = "derby", attributes = { a = 1, b = "x" } }
+in = ["Sports > Football", "Sports"]
+not_in = ["Betting"]
+"#;
+    let (definitions, _) = apply(&Definitions::default(), &text, false);
+    let fixture = &file(&text).fixtures[0];
+    assert_eq!((fixture.line, fixture.within.len(), fixture.attributes.len()), (21, 2, 2));
+    round_trips(&definitions);
+}
+
+/// Through bytes, and through a file.
+fn round_trips(definitions: &Definitions) {
+    let bytes = definitions.to_bytes().unwrap();
+    assert_eq!(Definitions::from_bytes(&bytes).unwrap(), *definitions);
+    let text = definitions.export();
+    let exported = DefinitionsFile::parse(&text).unwrap_or_else(|p| panic!("{}\n{text}", p[0]));
+    let again = definitions.apply(&exported, true, Retention::default()).unwrap();
+    assert_eq!(again.definitions, *definitions, "{:?}\n{text}", again.changes);
+    let anew = Definitions::default().apply(&exported, true, Retention::default()).unwrap();
+    assert_eq!(anew.definitions.export(), text);
+}
+
+#[test]
+fn foreign_documents_are_refused() {
+    for bytes in ["", "{}", "{\"format\":2}", "{\"format\":1}", "[1]"] {
+        assert!(Definitions::from_bytes(bytes.as_bytes()).is_err(), "{bytes}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn reading_a_file_never_panics(text in ".{0,200}") {
+        if let Err(problems) = DefinitionsFile::parse(&text) {
+            prop_assert!(!problems.is_empty());
+        }
+    }
+
+    #[test]
+    fn export_gives_back_what_was_applied(
+        names in prop::collection::btree_set("[a-zA-Zü' .\\-]{0,5}[a-z]( > [a-z]{1,3})?", 1..6),
+        note in "[^\\r]{0,20}",
+    ) {
+        let mut definitions = Definitions::default();
+        for name in names {
+            let name = name.trim();
+            let toml = name.replace(['\\', '"'], "");
+            let text = format!("format = 1\n[[category]]\nname = \"{toml}\"\nrule = 'title == \"{toml}\"'\n");
+            if let Ok(file) = DefinitionsFile::parse(&text)
+                && let Ok(applied) = definitions.apply(&file, false, Retention::default())
+            {
+                definitions = applied.definitions;
+            }
+        }
+        definitions.segments.insert(SegmentId(1), Segment {
+            id: SegmentId(1),
+            name: "s".into(),
+            rule: "visited('*', within 1d)".into(),
+            on_page: OnPage::Everywhere,
+            paused: true,
+            notes: note.into(),
+            was: Vec::new(),
+        });
+        definitions.next_segment = 2;
+        round_trips(&definitions);
+    }
+}

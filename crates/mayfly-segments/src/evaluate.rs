@@ -1,0 +1,181 @@
+//! Whole evaluation: who meets an expression, 64 visitors at a time.
+//!
+//! For every block of 65,536 ordinals that occurs in a tally, each leaf gives one bit a visitor and
+//! the tree is worked out on whole words. Blocks that occur in no tally hold no members, for no
+//! expression holds for a visitor without hits.
+
+use std::collections::BTreeSet;
+
+use mayfly_core::{Day, DayCells};
+use roaring::RoaringBitmap;
+
+use crate::expr::{Expression, Node};
+use crate::leaf::Plan;
+use crate::tally::{Bits, Tally, WORDS};
+
+/// An evaluation of an expression by itself: filled with days, then asked.
+///
+/// ```
+/// use mayfly_core::{Cell, CellEntry, CellId, CategoryId, Day, DayCells, Retention};
+/// use mayfly_segments::{Definitions, Evaluation, Expression};
+///
+/// let expression = Expression::parse(
+///     "visited(\"*\", within 2d) >= 3", &Definitions::default(), Retention::default(),
+/// )?;
+/// let every_hit = CellId { category: CategoryId::ALL, since: 0 };
+/// assert_eq!(expression.needs(Day(10)), [(every_hit, Day(9)..=Day(10))]);
+///
+/// let cell = Cell { entries: vec![CellEntry { ordinal: 5, count: 2, seconds: 0 }] };
+/// let cells = DayCells::from([(every_hit, cell)]);
+/// let mut evaluation = Evaluation::new(&expression, Day(10));
+/// evaluation.add_day(Day(9), &cells);
+/// evaluation.add_day(Day(10), &cells);
+/// evaluation.add_day(Day(8), &cells); // outside the window: changes nothing
+/// assert_eq!(evaluation.finish().iter().collect::<Vec<_>>(), [5]);
+/// # Ok::<(), mayfly_segments::Problem>(())
+/// ```
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    expression: &'a Expression,
+    today: Day,
+    tallies: Vec<Tally>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Nothing added yet; `today` is the current UTC day.
+    #[must_use]
+    pub fn new(expression: &'a Expression, today: Day) -> Self {
+        Self { expression, today, tallies: empty(&expression.plan) }
+    }
+
+    /// Adds a day's cells; those that no window asks for are passed over. Each day once, in any
+    /// order.
+    pub fn add_day(&mut self, day: Day, cells: &DayCells) {
+        for (key, tally) in self.expression.plan.tallies().iter().zip(&mut self.tallies) {
+            if key.window.holds(day, self.today)
+                && let Some(cell) = cells.get(&key.cell)
+            {
+                tally.add(cell);
+            }
+        }
+    }
+
+    /// The visitors that meet the expression.
+    #[must_use]
+    pub fn finish(&self) -> RoaringBitmap {
+        evaluate(&self.expression.node, &self.expression.plan, &self.tallies)
+    }
+}
+
+/// Empty tallies of a plan.
+pub(crate) fn empty(plan: &Plan) -> Vec<Tally> {
+    plan.tallies().iter().map(|key| Tally::new(key.measure)).collect()
+}
+
+/// The visitors that meet the tree.
+pub(crate) fn evaluate(node: &Node, plan: &Plan, tallies: &[Tally]) -> RoaringBitmap {
+    let mut asked = BTreeSet::new();
+    node.each_leaf(&mut |leaf| asked.extend(plan.leaves().get(leaf).map(|leaf| leaf.tally)));
+    let blocks: BTreeSet<u16> =
+        asked.iter().filter_map(|at| tallies.get(*at)).flat_map(Tally::blocks).collect();
+    let mut members = RoaringBitmap::new();
+    for block in blocks {
+        let bits = bits(node, plan, tallies, block);
+        let bytes: Vec<u8> = bits.iter().flat_map(|word| word.to_le_bytes()).collect();
+        members |= RoaringBitmap::from_lsb0_bytes(u32::from(block) << 16, &bytes);
+    }
+    members
+}
+
+fn none() -> Bits {
+    vec![0; WORDS].into_boxed_slice()
+}
+
+/// One bit for each visitor of the block that meets the tree.
+fn bits(node: &Node, plan: &Plan, tallies: &[Tally], block: u16) -> Bits {
+    let branch = |node| bits(node, plan, tallies, block);
+    match node {
+        Node::Leaf(at) => {
+            let mut bits = none();
+            if let Some(leaf) = plan.leaves().get(*at)
+                && let Some(tally) = tallies.get(leaf.tally)
+            {
+                tally.bits(block, leaf.least, &mut bits);
+            }
+            bits
+        }
+        Node::Not(node) => {
+            let mut bits = branch(node);
+            bits.iter_mut().for_each(|word| *word = !*word);
+            bits
+        }
+        Node::And(nodes) => joined(nodes.iter().map(branch), |word, other| *word &= other),
+        Node::Or(nodes) => joined(nodes.iter().map(branch), |word, other| *word |= other),
+        Node::AtLeast(least, nodes) => at_least(*least, nodes.iter().map(branch)),
+    }
+}
+
+fn joined(mut branches: impl Iterator<Item = Bits>, join: fn(&mut u64, u64)) -> Bits {
+    let mut bits = branches.next().unwrap_or_else(none);
+    for branch in branches {
+        bits.iter_mut().zip(&*branch).for_each(|(word, other)| join(word, *other));
+    }
+    bits
+}
+
+/// Counts the branches in binary, one plane of bits a digit, then compares with `least`.
+fn at_least(least: usize, branches: impl Iterator<Item = Bits>) -> Bits {
+    let mut planes: Vec<Bits> = Vec::new();
+    for mut carry in branches {
+        for plane in &mut planes {
+            for (digit, carry) in plane.iter_mut().zip(carry.iter_mut()) {
+                (*digit, *carry) = (*digit ^ *carry, *digit & *carry);
+            }
+        }
+        if carry.iter().any(|word| *word != 0) {
+            planes.push(carry);
+        }
+    }
+    if least >> planes.len() != 0 {
+        return none();
+    }
+    // From the highest digit down: greater so far, or equal so far.
+    let (mut greater, mut equal) = (none(), none());
+    equal.fill(u64::MAX);
+    for (digit, plane) in planes.iter().enumerate().rev() {
+        let wanted = if least >> digit & 1 == 1 { u64::MAX } else { 0 };
+        for ((greater, equal), digit) in greater.iter_mut().zip(equal.iter_mut()).zip(&**plane) {
+            *greater |= *equal & digit & !wanted;
+            *equal &= !(digit ^ wanted);
+        }
+    }
+    greater.iter_mut().zip(&*equal).for_each(|(greater, equal)| *greater |= equal);
+    greater
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn counting_in_planes_equals_counting(
+            words in prop::collection::vec(any::<u64>(), 1..20),
+            least in 1usize..22,
+        ) {
+            let branches = words.iter().map(|word| {
+                let mut bits = none();
+                bits[3] = *word;
+                bits
+            });
+            let found = at_least(least, branches);
+            for bit in 0..64 {
+                let count = words.iter().filter(|word| *word >> bit & 1 == 1).count();
+                prop_assert_eq!(found[3] >> bit & 1 == 1, count >= least, "bit {}", bit);
+            }
+            prop_assert!(found[4] == 0);
+        }
+    }
+}

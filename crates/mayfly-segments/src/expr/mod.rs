@@ -1,0 +1,124 @@
+//! Segment expressions: which visitors are members.
+//!
+//! ```text
+//! visited("Sports > Football", within 30d) >= 3 and not visited("Betting", within 7d)
+//! engaged("Autos", between 30d and 7d ago) >= 2m
+//! at least 2 of (visited("A", within 7d), visited("B", earlier than 30d), "another segment")
+//! ```
+//!
+//! `visited` counts hits, `engaged` seconds (`120s`, `2m`, `1h`; no unit = seconds); without a
+//! comparison both mean at least 1. `within Nd` = the current UTC day and the N - 1 before it;
+//! `between 30d and 7d ago` = both ends included; `earlier than Nd` = the days before `within Nd`,
+//! as far as the retention goes. `visited("*", …)` counts every hit. Another segment stands by its
+//! name, in quotes or bare, and means that segment's expression.
+//!
+//! An expression that holds for a visitor without hits is refused. Limits:
+//! [`mayfly_core::limits::LEAVES`], [`mayfly_core::limits::RULE_DEPTH`] (other segments included).
+
+mod parse;
+mod resolve;
+pub(crate) mod syntax;
+
+use std::ops::RangeInclusive;
+
+use mayfly_core::{CellId, Day, Retention};
+
+use crate::definitions::Definitions;
+use crate::leaf::Plan;
+use crate::problem::{Problem, Source, Subject};
+pub(crate) use resolve::Resolver;
+
+/// The tree of an expression over the leaves of a [`Plan`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Node {
+    Leaf(usize),
+    Not(Box<Node>),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    /// At least so many of the branches.
+    AtLeast(usize, Vec<Node>),
+}
+
+impl Node {
+    /// Whether it holds where `leaf` says which leaves do.
+    pub(crate) fn holds(&self, leaf: &impl Fn(usize) -> bool) -> bool {
+        match self {
+            Self::Leaf(at) => leaf(*at),
+            Self::Not(node) => !node.holds(leaf),
+            Self::And(nodes) => nodes.iter().all(|node| node.holds(leaf)),
+            Self::Or(nodes) => nodes.iter().any(|node| node.holds(leaf)),
+            Self::AtLeast(least, nodes) => {
+                nodes.iter().filter(|node| node.holds(leaf)).take(*least).count() == *least
+            }
+        }
+    }
+
+    /// Calls `each` with every leaf in it.
+    pub(crate) fn each_leaf(&self, each: &mut impl FnMut(usize)) {
+        match self {
+            Self::Leaf(at) => each(*at),
+            Self::Not(node) => node.each_leaf(each),
+            Self::And(nodes) | Self::Or(nodes) | Self::AtLeast(_, nodes) => {
+                nodes.iter().for_each(|node| node.each_leaf(each));
+            }
+        }
+    }
+}
+
+/// An expression by itself, its names resolved: what `segment count --rule` evaluates.
+///
+/// ```
+/// use mayfly_core::Retention;
+/// use mayfly_segments::{Definitions, DefinitionsFile, Expression};
+///
+/// let file = DefinitionsFile::parse(
+///     "format = 1\n[[category]]\nname = \"Sports\"\nrule = 'path startswith \"/sport\"'",
+/// ).map_err(|p| p[0].clone())?;
+/// let retention = Retention::default();
+/// let definitions = Definitions::default().apply(&file, false, retention)
+///     .map_err(|p| p[0].clone())?.definitions;
+///
+/// assert!(Expression::parse("visited(\"Sports\", within 30d) >= 3", &definitions, retention).is_ok());
+/// let problem = Expression::parse("visited(\"Sport\", within 30d)", &definitions, retention);
+/// assert_eq!(problem.unwrap_err().help().as_deref(), Some("the nearest name is \"Sports\""));
+/// # Ok::<(), mayfly_segments::Problem>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Expression {
+    pub(crate) node: Node,
+    pub(crate) plan: Plan,
+}
+
+impl Expression {
+    /// Reads an expression and resolves its names.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn parse(
+        text: &str,
+        definitions: &Definitions,
+        retention: Retention,
+    ) -> Result<Self, Problem> {
+        let mut plan = Plan::default();
+        let mut resolver = Resolver::new(definitions, retention);
+        match resolver.expression(text, &mut plan) {
+            Ok(node) => Ok(Self { node, plan }),
+            Err(fault) => Err(Source::new(Subject::Text, text).problem(fault)),
+        }
+    }
+
+    /// The day cells that an evaluation on `today` reads.
+    #[must_use]
+    pub fn needs(&self, today: Day) -> Vec<(CellId, RangeInclusive<Day>)> {
+        self.plan.needs(today)
+    }
+
+    /// The expression's leaves and tallies.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+#[cfg(test)]
+mod tests;

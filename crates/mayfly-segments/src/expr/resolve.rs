@@ -1,0 +1,176 @@
+//! Names to ids: categories, windows within the retention, other segments put in.
+
+use std::collections::HashMap;
+
+use mayfly_core::{CellId, Retention, limits};
+
+use super::Node;
+use super::parse;
+use super::syntax::{Branch, Comparison, Count, Days, What};
+use crate::definitions::Definitions;
+use crate::leaf::{Measure, Plan, TallyKey, Window};
+use crate::problem::{Fault, ProblemKind};
+
+/// Resolves expressions against definitions; keeps the parsed segments.
+pub(crate) struct Resolver<'a> {
+    definitions: &'a Definitions,
+    retention: Retention,
+    parsed: HashMap<Box<str>, Branch>,
+    /// The segments that are being put in, outermost first.
+    path: Vec<Box<str>>,
+    leaves: usize,
+    depth: usize,
+}
+
+impl<'a> Resolver<'a> {
+    pub(crate) fn new(definitions: &'a Definitions, retention: Retention) -> Self {
+        let (parsed, path) = (HashMap::new(), Vec::new());
+        Self { definitions, retention, parsed, path, leaves: 0, depth: 0 }
+    }
+
+    /// The expression of the segment `name`, whose rule is `text`.
+    pub(crate) fn segment(
+        &mut self,
+        name: &str,
+        text: &str,
+        plan: &mut Plan,
+    ) -> Result<Node, Fault> {
+        self.path = vec![name.into()];
+        let node = self.expression(text, plan);
+        self.path.clear();
+        node
+    }
+
+    /// An expression by itself.
+    pub(crate) fn expression(&mut self, text: &str, plan: &mut Plan) -> Result<Node, Fault> {
+        let branch = parse::expression(text)?;
+        if branch.of_nobody() {
+            let span = branch.culprit().span.clone();
+            let branch = text.get(span.clone()).unwrap_or_default().into();
+            return Err(Fault::new(ProblemKind::TrueForNoHits { branch }, span));
+        }
+        (self.leaves, self.depth) = (0, 0);
+        self.branch(&branch, plan)
+    }
+
+    fn branch(&mut self, branch: &Branch, plan: &mut Plan) -> Result<Node, Fault> {
+        self.depth += 1;
+        if self.depth > limits::RULE_DEPTH {
+            return Err(Fault::new(ProblemKind::TooDeep, branch.span.clone()));
+        }
+        let node = match &branch.what {
+            What::And(branches) => Node::And(self.branches(branches, plan)?),
+            What::Or(branches) => Node::Or(self.branches(branches, plan)?),
+            What::Not(branch) => Node::Not(Box::new(self.branch(branch, plan)?)),
+            What::AtLeast(least, branches) => {
+                Node::AtLeast(*least as usize, self.branches(branches, plan)?)
+            }
+            What::Segment(name) => self.other(name, branch, plan)?,
+            What::Count(count) => {
+                self.leaves += 1;
+                if self.leaves > limits::LEAVES {
+                    return Err(Fault::new(ProblemKind::TooManyLeaves, branch.span.clone()));
+                }
+                self.count(count, plan)?
+            }
+        };
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn branches(&mut self, branches: &[Branch], plan: &mut Plan) -> Result<Vec<Node>, Fault> {
+        branches.iter().map(|branch| self.branch(branch, plan)).collect()
+    }
+
+    /// Puts another segment's expression in. Faults inside it are told at the place of its name.
+    fn other(&mut self, name: &str, at: &Branch, plan: &mut Plan) -> Result<Node, Fault> {
+        let here = |kind| Fault::new(kind, at.span.clone());
+        let Some(segment) = self.definitions.segment_named(name) else {
+            let nearest = self.definitions.nearest_segment(name);
+            return Err(here(ProblemKind::UnknownSegment { name: name.into(), nearest }));
+        };
+        if let Some(first) = self.path.iter().position(|seen| *seen == segment.name) {
+            let mut path: Vec<String> = self.path[first..].iter().map(|s| s.to_string()).collect();
+            path.push(segment.name.to_string());
+            return Err(here(ProblemKind::Cycle { path }));
+        }
+        let parsed = match self.parsed.get(&segment.name) {
+            Some(branch) => branch.clone(),
+            None => parse::expression(&segment.rule).map_err(|fault| here(fault.kind))?,
+        };
+        self.parsed.insert(segment.name.clone(), parsed.clone());
+        self.path.push(segment.name.clone());
+        let node = self.branch(&parsed, plan).map_err(|fault| here(fault.kind));
+        self.path.pop();
+        node
+    }
+
+    fn count(&self, count: &Count, plan: &mut Plan) -> Result<Node, Fault> {
+        let cell = self.cell(count)?;
+        let window = self.window(count.window, count)?;
+        let key = TallyKey { cell, window, measure: count.measure };
+        let n = count.number;
+        let not = |node| Node::Not(Box::new(node));
+        match count.comparison {
+            Comparison::Equal => equal(count, key, plan),
+            Comparison::Unequal => equal(count, key, plan).map(not),
+            Comparison::More => least(count, key, n.saturating_add(1), plan),
+            Comparison::MoreEqual => least(count, key, n, plan),
+            Comparison::Less => least(count, key, n, plan).map(not),
+            Comparison::LessEqual => least(count, key, n.saturating_add(1), plan).map(not),
+        }
+    }
+
+    fn cell(&self, count: &Count) -> Result<CellId, Fault> {
+        let name = &count.category;
+        self.definitions.cell_named(name).ok_or_else(|| {
+            let nearest = self.definitions.nearest_category(name);
+            let kind = ProblemKind::UnknownCategory { name: name.clone(), nearest };
+            Fault::new(kind, count.category_span.clone())
+        })
+    }
+
+    fn window(&self, days: Days, count: &Count) -> Result<Window, Fault> {
+        let retention = self.retention.days();
+        let here = |kind| Err(Fault::new(kind, count.window_span.clone()));
+        // The oldest day, counting today as 1; and the two ends in days ago.
+        let (reach, newest, oldest) = match days {
+            Days::Within(0) => return here(ProblemKind::WindowEmpty),
+            Days::Within(n) => (n, 0, n - 1),
+            Days::Between(a, b) => (a.max(b).saturating_add(1), a.min(b), a.max(b)),
+            Days::Earlier(n) => (n.saturating_add(1), n, u32::from(retention) - 1),
+        };
+        match (u16::try_from(newest), u16::try_from(oldest)) {
+            (Ok(newest), Ok(oldest)) if reach <= u32::from(retention) => {
+                Ok(Window::ago(newest, oldest))
+            }
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => {
+                here(ProblemKind::WindowTooLong { days: reach, retention })
+            }
+        }
+    }
+}
+
+/// "At least `n`", the one comparison that leaves make.
+fn least(count: &Count, key: TallyKey, n: u32, plan: &mut Plan) -> Result<Node, Fault> {
+    let here = |kind| Err(Fault::new(kind, count.comparison_span.clone()));
+    let highest = match count.measure {
+        Measure::Visited => limits::VISITED_MAX,
+        Measure::Engaged => limits::ENGAGED_MAX,
+    };
+    if n > highest {
+        return here(ProblemKind::ThresholdTooHigh { highest });
+    }
+    if n == 0 {
+        let result = count.comparison == Comparison::MoreEqual;
+        return here(ProblemKind::NoComparison { result });
+    }
+    Ok(Node::Leaf(plan.leaf(key, n)))
+}
+
+/// "At least n, and not at least n + 1".
+fn equal(count: &Count, key: TallyKey, plan: &mut Plan) -> Result<Node, Fault> {
+    let n = count.number;
+    let more = Node::Not(Box::new(least(count, key, n.saturating_add(1), plan)?));
+    if n == 0 { Ok(more) } else { Ok(Node::And(vec![least(count, key, n, plan)?, more])) }
+}

@@ -1,0 +1,205 @@
+//! One day's cells in memory, open for more hits; and cells built from hits alone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use mayfly_core::{CategoryId, Cell, CellEntry, CellId, DayCells, Event, Hit, Ordinal, Page};
+use roaring::RoaringBitmap;
+
+use crate::classify::{Classifier, PageMemo};
+use crate::compiled::Compiled;
+
+/// What a hit adds to its categories: hits and seconds. Engagement adds seconds, never a hit.
+pub(super) fn adds(hit: &Hit) -> (u8, u16) {
+    (u8::from(hit.event != Event::Engagement), hit.engaged_s)
+}
+
+/// Entries up to which a new visitor is put into the sorted list at once.
+const SHORT: usize = 4096;
+
+/// A day's cells. New visitors of long cells wait in `fresh`, so that no hit moves megabytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenDay {
+    cells: DayCells,
+    fresh: HashMap<CellId, BTreeMap<Ordinal, CellEntry>>,
+    changed: BTreeSet<CategoryId>,
+    dirty_bytes: usize,
+}
+
+impl OpenDay {
+    pub(super) fn new(cells: DayCells) -> Self {
+        Self { cells, ..Self::default() }
+    }
+
+    /// Adds to a visitor's entry; gives what it really grew by, for count and seconds saturate.
+    pub(super) fn add(
+        &mut self,
+        cell: CellId,
+        ordinal: Ordinal,
+        (count, seconds): (u8, u16),
+    ) -> (u32, u32) {
+        self.mark(cell.category, 1);
+        let entry = self.entry(cell, ordinal);
+        let before = *entry;
+        entry.count = before.count.saturating_add(count);
+        entry.seconds = before.seconds.saturating_add(seconds);
+        let count = u32::from(entry.count - before.count);
+        let seconds = u32::from(entry.seconds - before.seconds);
+        self.fit(cell);
+        (count, seconds)
+    }
+
+    /// The visitor's entry, empty when it is new.
+    fn entry(&mut self, cell: CellId, ordinal: Ordinal) -> &mut CellEntry {
+        let new = CellEntry { ordinal, count: 0, seconds: 0 };
+        let entries = &mut self.cells.entry(cell).or_default().entries;
+        let at = match entries.last() {
+            Some(last) if last.ordinal >= ordinal => {
+                match entries.binary_search_by_key(&ordinal, |e| e.ordinal) {
+                    Ok(at) => return &mut entries[at],
+                    Err(at) => at,
+                }
+            }
+            // Nothing after the last entry waits in `fresh`: what waits there was before it.
+            Some(_) | None => entries.len(),
+        };
+        if at == entries.len() || entries.len() < SHORT {
+            entries.insert(at, new);
+            return &mut entries[at];
+        }
+        self.fresh.entry(cell).or_default().entry(ordinal).or_insert(new)
+    }
+
+    /// Sorts the waiting entries in when they have become many.
+    fn fit(&mut self, cell: CellId) {
+        let Some(fresh) = self.fresh.get(&cell) else { return };
+        let entries = self.cells.get(&cell).map_or(0, |cell| cell.entries.len());
+        if fresh.len() > entries / 8 {
+            self.sort_in(cell);
+        }
+    }
+
+    fn sort_in(&mut self, cell: CellId) {
+        let Some(fresh) = self.fresh.remove(&cell) else { return };
+        let entries = &mut self.cells.entry(cell).or_default().entries;
+        entries.extend(fresh.into_values());
+        entries.sort_by_key(|e| e.ordinal); // two runs: merged in linear time
+    }
+
+    /// All cells, sorted.
+    pub(super) fn settle(&mut self) -> &DayCells {
+        let waiting: Vec<CellId> = self.fresh.keys().copied().collect();
+        waiting.into_iter().for_each(|cell| self.sort_in(cell));
+        &self.cells
+    }
+
+    /// The cells, as of the last [`OpenDay::settle`].
+    pub(super) fn settled(&self) -> &DayCells {
+        debug_assert!(self.fresh.is_empty());
+        &self.cells
+    }
+
+    /// All cells, sorted; the day is given up.
+    pub(super) fn into_cells(mut self) -> DayCells {
+        self.settle();
+        self.cells
+    }
+
+    /// Puts a whole cell in the place of what was there.
+    pub(super) fn replace(&mut self, id: CellId, cell: Cell) {
+        self.mark(id.category, cell.entries.len());
+        self.fresh.remove(&id);
+        if cell.entries.is_empty() {
+            self.cells.remove(&id);
+        } else {
+            self.cells.insert(id, cell);
+        }
+    }
+
+    /// Keeps only cells that `known` says are still of use.
+    pub(super) fn retain(&mut self, known: impl Fn(CellId) -> bool) {
+        let unknown: Vec<CellId> = self.cells.keys().copied().filter(|c| !known(*c)).collect();
+        unknown.into_iter().for_each(|cell| self.replace(cell, Cell::default()));
+    }
+
+    /// Takes visitors out of all cells.
+    pub(super) fn remove(&mut self, gone: &RoaringBitmap) {
+        self.settle();
+        let mut changed = Vec::new();
+        for (id, cell) in &mut self.cells {
+            let before = cell.entries.len();
+            cell.entries.retain(|e| !gone.contains(e.ordinal));
+            if cell.entries.len() < before {
+                changed.push(id.category);
+            }
+        }
+        self.cells.retain(|_, cell| !cell.entries.is_empty());
+        changed.into_iter().for_each(|category| self.mark(category, 1));
+    }
+
+    fn mark(&mut self, category: CategoryId, entries: usize) {
+        self.changed.insert(category);
+        self.dirty_bytes += entries * size_of::<CellEntry>();
+    }
+
+    pub(super) fn changed(&self) -> &BTreeSet<CategoryId> {
+        &self.changed
+    }
+
+    pub(super) fn clear_changed(&mut self) {
+        self.changed.clear();
+        self.dirty_bytes = 0;
+    }
+
+    pub(super) fn dirty_bytes(&self) -> usize {
+        self.dirty_bytes
+    }
+}
+
+/// Builds the cells of some categories of one day from the day's hits: a rebuild.
+///
+/// Hits may come page by page, in any order; the result is that of folding them one by one.
+#[derive(Debug)]
+pub struct CellsBuilder {
+    classifier: Classifier,
+    memo: PageMemo,
+    cells: HashMap<CategoryId, CellId>,
+    day: OpenDay,
+    categories: Vec<CategoryId>,
+}
+
+impl CellsBuilder {
+    /// A builder of these cells under these definitions; cells that they do not know are never
+    /// filled.
+    #[must_use]
+    pub fn new(compiled: &Compiled, cells: &BTreeSet<CellId>) -> Self {
+        let cells: HashMap<_, _> = cells
+            .iter()
+            .filter(|cell| compiled.knows(**cell))
+            .map(|cell| (cell.category, *cell))
+            .collect();
+        let classifier = compiled.classifier().restrict(&cells.keys().copied().collect());
+        let (memo, day, categories) = (PageMemo::default(), OpenDay::default(), Vec::new());
+        Self { classifier, memo, cells, day, categories }
+    }
+
+    /// Adds hits of the day, each with its page (an empty one when it has none).
+    pub fn add(&mut self, hits: &[(&Hit, &Page)]) {
+        for (hit, page) in hits {
+            let adds = adds(hit);
+            if adds == (0, 0) {
+                continue;
+            }
+            self.classifier.classify(&mut self.memo, hit, page, &mut self.categories);
+            for category in &self.categories {
+                if let Some(cell) = self.cells.get(category) {
+                    self.day.add(*cell, hit.visitor.ordinal, adds);
+                }
+            }
+        }
+    }
+
+    /// The cells so far; the builder is then empty, and remembers pages for the next day.
+    pub fn finish(&mut self) -> DayCells {
+        std::mem::take(&mut self.day).into_cells()
+    }
+}

@@ -1,0 +1,202 @@
+//! One version of the definitions at work: its tallies, and how they grow and slide.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mayfly_core::{Cell, CellId, Day, DayCells, Ordinal};
+use roaring::RoaringBitmap;
+
+use crate::classify::{Classifier, PageMemo};
+use crate::compiled::Compiled;
+use crate::evaluate;
+use crate::leaf::{Measure, TallyKey};
+use crate::tally::Tally;
+
+/// Definitions, their tallies, and what is remembered of pages under them.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    pub(super) compiled: Arc<Compiled>,
+    pub(super) memo: PageMemo,
+    pub(super) tallies: Vec<Tally>,
+}
+
+/// A day that enters or leaves a tally's window.
+pub(super) struct Slide {
+    pub(super) tally: usize,
+    pub(super) cell: CellId,
+    pub(super) day: Day,
+    pub(super) enters: bool,
+}
+
+impl Layer {
+    pub(super) fn new(compiled: Arc<Compiled>) -> Self {
+        let tallies = evaluate::empty(compiled.plan());
+        Self { compiled, memo: PageMemo::default(), tallies }
+    }
+
+    /// The tallies with their keys.
+    pub(super) fn tallies_mut(&mut self) -> impl Iterator<Item = (usize, &TallyKey, &mut Tally)> {
+        let keys = self.compiled.plan().tallies().iter().enumerate();
+        keys.zip(&mut self.tallies).map(|((at, key), tally)| (at, key, tally))
+    }
+
+    /// Adds a day's cells to the tallies whose window holds it.
+    pub(super) fn add_day(&mut self, day: Day, today: Day, cells: &DayCells) {
+        for (_, key, tally) in self.tallies_mut() {
+            if key.window.holds(day, today)
+                && let Some(cell) = cells.get(&key.cell)
+            {
+                tally.add(cell);
+            }
+        }
+    }
+
+    /// A visitor's entry in a cell grew; `touched` gets the segments above leaves that flipped.
+    pub(super) fn grow(
+        &mut self,
+        cell: CellId,
+        (day, today): (Day, Day),
+        ordinal: Ordinal,
+        (count, seconds): (u32, u32),
+        touched: &mut Vec<usize>,
+    ) {
+        let plan = self.compiled.plan();
+        for at in plan.tallies_of(cell) {
+            let (Some(key), Some(tally)) = (plan.tallies().get(*at), self.tallies.get_mut(*at))
+            else {
+                continue;
+            };
+            if !key.window.holds(day, today) {
+                continue;
+            }
+            let by = match key.measure {
+                Measure::Visited => count,
+                Measure::Engaged => seconds,
+            };
+            let (before, after) = tally.increase(ordinal, by);
+            for leaf in flipped(&self.compiled, *at, before, after) {
+                touched.extend_from_slice(self.compiled.above(leaf));
+            }
+        }
+    }
+
+    /// The days that enter or leave windows when the current day goes from `from` to `to`.
+    pub(super) fn slides(&self, from: Day, to: Day) -> Vec<Slide> {
+        let mut slides = Vec::new();
+        for (tally, key) in self.compiled.plan().tallies().iter().enumerate() {
+            let (old, new) = (key.window.days(from), key.window.days(to));
+            for enters in [false, true] {
+                let (these, others) = if enters { (&new, &old) } else { (&old, &new) };
+                let days = (these.start().0..=these.end().0).map(Day);
+                let slide = |day| Slide { tally, cell: key.cell, day, enters };
+                slides.extend(days.filter(|day| !others.contains(day)).map(slide));
+            }
+        }
+        slides
+    }
+
+    /// Adds or takes away a cell; `touched` gets for each segment the visitors to test again.
+    pub(super) fn slide(
+        &mut self,
+        slide: &Slide,
+        cell: &Cell,
+        touched: &mut BTreeMap<usize, RoaringBitmap>,
+    ) {
+        let Some(tally) = self.tallies.get_mut(slide.tally) else { return };
+        let Some(key) = self.compiled.plan().tallies().get(slide.tally) else { return };
+        let mut by_leaf: BTreeMap<usize, RoaringBitmap> = BTreeMap::new();
+        for entry in &cell.entries {
+            let before = tally.get(entry.ordinal);
+            let by = key.measure.of(entry);
+            let after =
+                if slide.enters { before.saturating_add(by) } else { before.saturating_sub(by) };
+            for leaf in flipped(&self.compiled, slide.tally, before, after) {
+                by_leaf.entry(leaf).or_default().insert(entry.ordinal);
+            }
+        }
+        if slide.enters {
+            tally.add(cell)
+        } else {
+            tally.subtract(cell)
+        }
+        for (leaf, ordinals) in by_leaf {
+            for segment in self.compiled.above(leaf) {
+                *touched.entry(*segment).or_default() |= &ordinals;
+            }
+        }
+    }
+
+    /// Whether a visitor meets a segment's expression.
+    pub(super) fn meets(&self, segment: usize, ordinal: Ordinal) -> bool {
+        let leaf = |at: usize| {
+            let leaf = self.compiled.plan().leaves().get(at);
+            leaf.is_some_and(|leaf| {
+                self.tallies.get(leaf.tally).is_some_and(|tally| tally.get(ordinal) >= leaf.least)
+            })
+        };
+        self.compiled.segments().get(segment).is_some_and(|segment| segment.node.holds(&leaf))
+    }
+
+    /// Everyone who meets a segment's expression.
+    pub(super) fn evaluate(&self, segment: usize) -> RoaringBitmap {
+        let Some(segment) = self.compiled.segments().get(segment) else {
+            return RoaringBitmap::new();
+        };
+        evaluate::evaluate(&segment.node, self.compiled.plan(), &self.tallies)
+    }
+
+    /// Takes a visitor out of all tallies.
+    pub(super) fn remove(&mut self, ordinal: Ordinal) {
+        self.tallies.iter_mut().for_each(|tally| {
+            tally.remove(ordinal);
+        });
+    }
+}
+
+/// The leaves of a tally whose threshold lies between the two sums.
+fn flipped(
+    compiled: &Compiled,
+    tally: usize,
+    before: u32,
+    after: u32,
+) -> impl Iterator<Item = usize> {
+    let (low, high) = (before.min(after), before.max(after));
+    let plan = compiled.plan();
+    let crossed = move |at: &usize| {
+        plan.leaves().get(*at).is_some_and(|leaf| low < leaf.least && leaf.least <= high)
+    };
+    plan.leaves_of(tally).iter().copied().filter(crossed)
+}
+
+/// The next definitions while their cells are built beside the present ones.
+#[derive(Clone, Debug)]
+pub(super) struct Next {
+    pub(super) layer: Layer,
+    /// Gives only the categories of `fill`.
+    pub(super) classifier: Classifier,
+    /// What `classifier` remembers; the layer's own memory begins with the switch.
+    pub(super) memo: PageMemo,
+    /// The cells that are new.
+    pub(super) fill: BTreeSet<CellId>,
+    /// Tallies that the present definitions do not have: summed up here. The others come over.
+    pub(super) own: Vec<bool>,
+    /// The days whose new cells are complete.
+    pub(super) days: BTreeSet<Day>,
+}
+
+impl Next {
+    pub(super) fn new(compiled: Arc<Compiled>, live: &Compiled) -> Self {
+        let fill = compiled.new_cells(live);
+        let categories = fill.iter().map(|cell| cell.category).collect();
+        let classifier = compiled.classifier().restrict(&categories);
+        let is_own = |key: &TallyKey| live.plan().find(key).is_none();
+        let own = compiled.plan().tallies().iter().map(is_own).collect();
+        let (layer, memo, days) = (Layer::new(compiled), PageMemo::default(), BTreeSet::new());
+        Self { layer, classifier, memo, fill, own, days }
+    }
+
+    /// Whether the tally is summed up here.
+    pub(super) fn owns(&self, tally: usize) -> bool {
+        self.own.get(tally).copied().unwrap_or(false)
+    }
+}

@@ -1,0 +1,342 @@
+//! The index against a plain model, and rebuilds against folding.
+
+mod plain;
+
+use mayfly_core::{Event, Retention};
+use proptest::prelude::*;
+
+use super::*;
+use crate::Evaluation;
+use crate::Expression;
+use crate::definitions::{Definitions, DefinitionsFile};
+use plain::{Plain, RETENTION_DAYS, Raw, pages};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Hits of one visitor: so many, this many days ago.
+    Hits {
+        ago: u16,
+        times: usize,
+        raw: Raw,
+    },
+    Midnight {
+        days: u16,
+    },
+    Erase {
+        ordinal: Ordinal,
+    },
+    /// All days out of memory, into the store.
+    Evict,
+    /// Another process takes over from what is stored.
+    Restart,
+    /// New definitions; hits come while days are prepared.
+    Change {
+        plain: Plain,
+        between: Vec<(u16, Raw)>,
+    },
+}
+
+struct World {
+    index: Index,
+    definitions: Definitions,
+    plain: Plain,
+    stored: BTreeMap<Day, DayCells>,
+    raw: Vec<Raw>,
+    erased: BTreeSet<Ordinal>,
+    pages: Vec<Page>,
+    today: Day,
+}
+
+fn retention() -> Retention {
+    Retention::new(RETENTION_DAYS).unwrap()
+}
+
+fn applied(definitions: &Definitions, plain: &Plain) -> Definitions {
+    let text = plain.file();
+    let file = DefinitionsFile::parse(&text).unwrap_or_else(|p| panic!("{}\n{text}", p[0]));
+    let applied = definitions.apply(&file, true, retention());
+    applied.unwrap_or_else(|p| panic!("{}\n{text}", p[0])).definitions
+}
+
+fn compiled(definitions: &Definitions) -> Arc<Compiled> {
+    Arc::new(Compiled::new(definitions, retention()).unwrap())
+}
+
+impl World {
+    fn new(plain: Plain) -> Self {
+        let definitions = applied(&Definitions::default(), &plain);
+        let today = Day(1000);
+        Self {
+            index: Index::new(compiled(&definitions), today),
+            definitions,
+            plain,
+            stored: BTreeMap::new(),
+            raw: Vec::new(),
+            erased: BTreeSet::new(),
+            pages: pages(),
+            today,
+        }
+    }
+
+    fn put(&mut self, day: Day) {
+        if !self.index.has_day(day) {
+            self.index.put_day(day, self.stored.get(&day).cloned().unwrap_or_default());
+        }
+    }
+
+    fn fold(&mut self, ago: u16, times: usize, raw: &Raw) {
+        let raw = Raw { day: self.today.minus(ago), ..raw.clone() };
+        if !retention().keeps(raw.day, self.today) {
+            return;
+        }
+        self.put(raw.day);
+        let hit = raw.hit();
+        let hits = vec![(&hit, &self.pages[raw.page]); times];
+        self.index.fold(raw.day, &hits).unwrap();
+        if !self.erased.contains(&raw.ordinal) {
+            self.raw.extend(vec![raw; times]);
+        }
+    }
+
+    fn evict(&mut self) {
+        let days: Vec<Day> = self.index.days().collect();
+        for day in days {
+            let before = self.stored.get(&day).cloned().unwrap_or_default();
+            let changed = self.index.changed(day);
+            let cells = self.index.evict(day).unwrap();
+            // Only what is said to have changed may differ from what is stored.
+            for (id, cell) in &before {
+                assert!(changed.contains(&id.category) || cells.get(id) == Some(cell));
+            }
+            self.stored.insert(day, cells);
+        }
+    }
+
+    fn midnight(&mut self, days: u16) {
+        let today = self.today.plus(days);
+        let needs = self.index.midnight_needs(today);
+        let cells = needs
+            .keys()
+            .map(|day| (*day, self.stored.get(day).cloned().unwrap_or_default()))
+            .collect();
+        self.index.midnight(today, &cells).unwrap();
+        self.today = today;
+        self.stored.retain(|day, _| retention().keeps(*day, today));
+        self.raw.retain(|raw| retention().keeps(raw.day, today));
+    }
+
+    fn restart(&mut self) {
+        self.evict();
+        self.index = Index::new(compiled(&self.definitions), self.today);
+        self.index.set_erased(self.erased.iter().copied().collect());
+        for (day, cells) in &self.stored {
+            self.index.load_day(*day, cells);
+        }
+        for raw in &self.raw {
+            self.index.note_seen(&raw.hit());
+        }
+        self.index.evaluate();
+    }
+
+    fn change(&mut self, plain: Plain, between: Vec<(u16, Raw)>) {
+        let definitions = applied(&self.definitions, &plain);
+        let next = compiled(&definitions);
+        let preparation = self.index.prepare(Arc::clone(&next));
+        let mut builder = CellsBuilder::new(&next, &preparation.fill);
+        let mut between = between.into_iter();
+        for day in preparation.days.into_iter().flat_map(|d| d.start().0..=d.end().0).map(Day) {
+            if let Some((ago, raw)) = between.next() {
+                self.fold(ago, 1, &raw);
+            }
+            self.put(day);
+            let built = self.built(&mut builder, day);
+            self.index.prepared(day, built).unwrap();
+            if day.0 % 3 == 0 {
+                self.evict();
+            }
+        }
+        for (ago, raw) in between {
+            self.fold(ago, 1, &raw);
+        }
+        let before: Vec<_> = self.memberships();
+        let changes = self.index.switch();
+        (self.plain, self.definitions) = (plain, definitions);
+        for (id, was) in before {
+            let now = self.index.members(id).cloned().unwrap_or_default();
+            let change = changes.iter().find(|c| c.segment == id);
+            let (entered, left) =
+                change.map(|c| (c.entered.clone(), c.left.clone())).unwrap_or_default();
+            assert_eq!((was - left) | entered, now, "what is told is what changed");
+        }
+    }
+
+    fn memberships(&self) -> Vec<(SegmentId, RoaringBitmap)> {
+        let segments = self.index.compiled().segments();
+        segments.iter().map(|s| (s.id, self.index.members(s.id).unwrap().clone())).collect()
+    }
+
+    fn built(&self, builder: &mut CellsBuilder, day: Day) -> DayCells {
+        let hits: Vec<(Hit, &Page)> = self
+            .raw
+            .iter()
+            .filter(|raw| raw.day == day)
+            .map(|raw| (raw.hit(), &self.pages[raw.page]))
+            .collect();
+        let hits: Vec<(&Hit, &Page)> = hits.iter().map(|(hit, page)| (hit, *page)).collect();
+        hits.chunks(7).for_each(|hits| builder.add(hits));
+        builder.finish()
+    }
+
+    fn take(&mut self, step: Step) {
+        let before = self.memberships();
+        match step {
+            Step::Hits { ago, times, raw } => self.fold(ago, times, &raw),
+            Step::Midnight { days } => self.midnight(days),
+            Step::Erase { ordinal } => {
+                self.index.erase(ordinal);
+                self.erased.insert(ordinal);
+                self.raw.retain(|raw| raw.ordinal != ordinal);
+                for cells in self.stored.values_mut() {
+                    cells.values_mut().for_each(|c| c.entries.retain(|e| e.ordinal != ordinal));
+                    cells.retain(|_, cell| !cell.entries.is_empty());
+                }
+            }
+            Step::Evict => self.evict(),
+            Step::Restart => {
+                self.restart();
+                assert_eq!(self.memberships(), before, "a restart changes nobody");
+            }
+            Step::Change { plain, between } => self.change(plain, between),
+        }
+    }
+
+    fn check(&mut self) {
+        let hits: Vec<Raw> = self.raw.clone();
+        for (at, (id, members)) in self.memberships().into_iter().enumerate() {
+            let expected = self.plain.members(at, &hits, self.today);
+            let text = self.plain.trees[at].text();
+            assert_eq!(members.iter().collect::<Vec<_>>(), expected, "{id:?} {text}");
+            let expression = Expression::parse(&text, &self.definitions, retention()).unwrap();
+            assert_eq!(self.ad_hoc(&expression), members, "by itself: {text}");
+        }
+        let now = self.today.at_second(50_000);
+        let all: BTreeSet<Ordinal> =
+            hits.iter().filter(|h| adds(&h.hit()) != (0, 0)).map(|h| h.ordinal).collect();
+        assert_eq!(self.index.all(), all.iter().copied().collect());
+        let seen = self.index.seen(&self.index.all(), now);
+        let week = hits.iter().filter(|h| h.day.0 + 7 > self.today.0 && adds(&h.hit()) != (0, 0));
+        let week: BTreeSet<Ordinal> = week.map(|h| h.ordinal).collect();
+        assert_eq!((seen.d7, seen.d90), (week.len() as u64, all.len() as u64));
+        self.check_cells();
+    }
+
+    fn ad_hoc(&mut self, expression: &Expression) -> RoaringBitmap {
+        let mut evaluation = Evaluation::new(expression, self.today);
+        for day in (self.today.0 - RETENTION_DAYS..=self.today.0).map(Day) {
+            let loaded = self.index.day_cells(day).cloned();
+            let cells = loaded.or_else(|| self.stored.get(&day).cloned()).unwrap_or_default();
+            evaluation.add_day(day, &cells);
+        }
+        evaluation.finish()
+    }
+
+    /// Cells are a function of hits and definitions.
+    fn check_cells(&mut self) {
+        let compiled = Arc::clone(self.index.compiled());
+        let mut builder = CellsBuilder::new(&compiled, &compiled.cells());
+        for day in (self.today.0 - RETENTION_DAYS..=self.today.0).map(Day) {
+            let built = self.built(&mut builder, day);
+            if let Some(cells) = self.index.day_cells(day) {
+                assert_eq!(*cells, built, "{day}");
+            }
+        }
+    }
+}
+
+fn raw() -> impl Strategy<Value = Raw> {
+    let event = prop_oneof![
+        4 => Just(Event::PageView),
+        2 => Just(Event::Engagement),
+        1 => Just(Event::AdClick),
+    ];
+    let ordinal = prop_oneof![1u32..5, Just(65_535), Just(65_536)];
+    let engaged = prop_oneof![Just(0), 0u16..70];
+    (ordinal, 0..pages().len(), event, engaged, prop::option::of(0u8..6), 0u32..50_000).prop_map(
+        |(ordinal, page, event, engaged_s, v, second)| Raw {
+            day: Day(0),
+            second,
+            ordinal,
+            page,
+            event,
+            engaged_s,
+            v,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let times = prop_oneof![8 => 1usize..4, 1 => Just(300)];
+    let between = prop::collection::vec((0..RETENTION_DAYS, raw()), 0..14);
+    prop_oneof![
+        12 => (0..RETENTION_DAYS, times, raw())
+            .prop_map(|(ago, times, raw)| Step::Hits { ago, times, raw }),
+        3 => (1u16..4).prop_map(|days| Step::Midnight { days }),
+        1 => (1u32..5).prop_map(|ordinal| Step::Erase { ordinal }),
+        1 => Just(Step::Evict),
+        1 => Just(Step::Restart),
+        2 => (plain::plain(), between).prop_map(|(plain, between)| Step::Change { plain, between }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Random lives: whatever happens, members are those that the plain model counts.
+    #[test]
+    fn memberships_and_cells_are_those_of_the_plain_model(
+        plain in plain::plain(),
+        steps in prop::collection::vec(step(), 1..30),
+    ) {
+        let mut world = World::new(plain);
+        for step in steps {
+            world.take(step);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn nobody_enters_a_paused_segment_and_members_still_leave() {
+    let text =
+        "format = 1\n[[segment]]\nname = 's'\npaused = true\nrule = 'visited(\"*\", within 2d)'\n";
+    let file = DefinitionsFile::parse(text).unwrap();
+    let definitions = Definitions::default().apply(&file, false, retention()).unwrap().definitions;
+    let segment = definitions.segment_named("s").unwrap().id;
+    let mut index = Index::new(compiled(&definitions), Day(1000));
+    let raw = |ordinal| Raw {
+        day: Day(1000),
+        second: 0,
+        ordinal,
+        page: 0,
+        event: Event::PageView,
+        engaged_s: 0,
+        v: None,
+    };
+    let page = &pages()[0];
+    assert_eq!(index.fold(Day(1000), &[]), Err(DayNotLoaded { day: Day(1000) }));
+    index.put_day(Day(1000), DayCells::new());
+    let hits = [raw(1).hit(), raw(2).hit()];
+    let hits: Vec<_> = hits.iter().map(|hit| (hit, page)).collect();
+    assert_eq!(index.fold(Day(1000), &hits).unwrap().flips, []);
+    index.restore(segment, RoaringBitmap::from_iter([1, 7]));
+    index.evaluate();
+    assert_eq!(index.members(segment), Some(&RoaringBitmap::from_iter([1])));
+    assert_eq!(index.midnight(Day(1001), &needed(&index, Day(1001))), Ok(vec![]));
+    let left = Flip { segment, ordinal: 1, entered: false };
+    assert_eq!(index.midnight(Day(1002), &needed(&index, Day(1002))), Ok(vec![left]));
+}
+
+/// Days that are not in memory, without hits.
+fn needed(index: &Index, today: Day) -> BTreeMap<Day, DayCells> {
+    index.midnight_needs(today).into_keys().map(|day| (day, DayCells::new())).collect()
+}

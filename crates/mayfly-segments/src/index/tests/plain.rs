@@ -1,0 +1,206 @@
+//! The plain model: definitions as closures over raw hits, memberships by counting hits one by one.
+
+use mayfly_core::{
+    Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, Ordinal, Page, PageKey,
+    Partition, Referrer, SiteId, Value, Visitor,
+};
+use proptest::prelude::*;
+
+pub(super) const RETENTION_DAYS: u16 = 10;
+pub(super) const PATHS: [&str; 4] = ["A", "A > B", "A > B > C", "D"];
+
+pub(super) fn pages() -> Vec<Page> {
+    [("/x/1", ""), ("/x/2", "Zebra"), ("/y/1", ""), ("/q", "zebra crossing"), ("/q/2", "")]
+        .into_iter()
+        .map(|(path, title)| Page {
+            url: format!("https://a.example{path}").into(),
+            title: title.into(),
+            ..Page::default()
+        })
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Raw {
+    pub(super) day: Day,
+    pub(super) second: u32,
+    pub(super) ordinal: Ordinal,
+    pub(super) page: usize,
+    pub(super) event: Event,
+    pub(super) engaged_s: u16,
+    pub(super) v: Option<u8>,
+}
+
+impl Raw {
+    pub(super) fn hit(&self) -> Hit {
+        let v = self.v.map(|v| Attribute { name: "v".into(), value: Value::Number(f64::from(v)) });
+        Hit::restore(HitParts {
+            visitor: Visitor { partition: Partition(0), ordinal: self.ordinal },
+            time: self.day.at_second(self.second),
+            site: SiteId(1),
+            page: Some(PageKey(self.page as u64)),
+            event: self.event.clone(),
+            engaged_s: self.engaged_s,
+            referrer: Referrer::default(),
+            attributes: v.into_iter().collect(),
+            consent: ConsentKey(0),
+            fired: Vec::<CategoryId>::new(),
+        })
+    }
+
+    fn view(&self) -> bool {
+        matches!(self.event, Event::PageView | Event::Engagement)
+    }
+}
+
+/// Rules of which each category has one: the text, and the same by hand.
+type Rule = (&'static str, fn(&Raw) -> bool);
+pub(super) const RULES: [Rule; 6] = [
+    ("", |_| false),
+    ("path startswith '/x'", |h| h.view() && h.page < 2),
+    ("path startswith '/y' or title contains 'zebra'", |h| h.view() && [1, 2, 3].contains(&h.page)),
+    ("event == 'ad_click' and path startswith '/x'", |h| h.event == Event::AdClick && h.page < 2),
+    ("a.v >= 3", |h| h.view() && h.v.is_some_and(|v| v >= 3)),
+    ("not title exists or a.v exists", |h| {
+        h.view() && (![1, 3].contains(&h.page) || h.v.is_some())
+    }),
+];
+
+#[derive(Clone, Debug)]
+pub(super) enum Tree {
+    /// Category (4 = every hit), engaged, window's ends in days ago, comparison, number.
+    Leaf(usize, bool, (u16, u16), &'static str, u32),
+    Not(Box<Tree>),
+    And(Vec<Tree>),
+    Or(Vec<Tree>),
+    AtLeast(usize, Vec<Tree>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Plain {
+    pub(super) rules: [usize; 4],
+    pub(super) trees: Vec<Tree>,
+}
+
+impl Tree {
+    pub(super) fn text(&self) -> String {
+        let list = |trees: &[Tree], between: &str| {
+            trees.iter().map(Self::text).collect::<Vec<_>>().join(between)
+        };
+        match self {
+            Self::Leaf(category, engaged, (newest, oldest), comparison, number) => {
+                let what = if *engaged { "engaged" } else { "visited" };
+                let path = PATHS.get(*category).unwrap_or(&"*");
+                let window = match (*newest, *oldest) {
+                    (0, n) => format!("within {}d", n + 1),
+                    (n, last) if last == RETENTION_DAYS - 1 => format!("earlier than {n}d"),
+                    (n, m) => format!("between {m}d and {n}d ago"),
+                };
+                format!("{what}(\"{path}\", {window}) {comparison} {number}")
+            }
+            Self::Not(tree) => format!("not ({})", tree.text()),
+            Self::And(trees) => format!("({})", list(trees, " and ")),
+            Self::Or(trees) => format!("({})", list(trees, " or ")),
+            Self::AtLeast(k, trees) => format!("at least {k} of ({})", list(trees, ", ")),
+        }
+    }
+
+    fn holds(&self, plain: &Plain, hits: &[&Raw], today: Day) -> bool {
+        let count = |trees: &[Self]| trees.iter().filter(|t| t.holds(plain, hits, today)).count();
+        match self {
+            Self::Leaf(category, engaged, (newest, oldest), comparison, number) => {
+                let within = |h: &&&Raw| {
+                    let ago = today.0.checked_sub(h.day.0);
+                    ago.is_some_and(|ago| (*newest..=*oldest).contains(&ago))
+                };
+                let of = hits.iter().filter(within).filter(|h| plain.falls(h, *category));
+                let sum: u32 = if *engaged {
+                    of.map(|h| u32::from(h.engaged_s)).sum()
+                } else {
+                    of.filter(|h| h.event != Event::Engagement).count() as u32
+                };
+                match *comparison {
+                    ">=" => sum >= *number,
+                    ">" => sum > *number,
+                    "<" => sum < *number,
+                    "<=" => sum <= *number,
+                    "==" => sum == *number,
+                    "!=" => sum != *number,
+                    other => unreachable!("{other}"),
+                }
+            }
+            Self::Not(tree) => !tree.holds(plain, hits, today),
+            Self::And(trees) => count(trees) == trees.len(),
+            Self::Or(trees) => count(trees) > 0,
+            Self::AtLeast(k, trees) => count(trees) >= *k,
+        }
+    }
+}
+
+impl Plain {
+    /// Whether a hit falls in the category or in one below it.
+    fn falls(&self, hit: &Raw, category: usize) -> bool {
+        match category {
+            0..=2 => (category..3).any(|below| RULES[self.rules[below]].1(hit)),
+            3 => RULES[self.rules[3]].1(hit),
+            _ => true,
+        }
+    }
+
+    pub(super) fn members(&self, segment: usize, hits: &[Raw], today: Day) -> Vec<Ordinal> {
+        let mut ordinals: Vec<Ordinal> = hits.iter().map(|h| h.ordinal).collect();
+        ordinals.sort_unstable();
+        ordinals.dedup();
+        ordinals.retain(|o| {
+            let own: Vec<&Raw> = hits.iter().filter(|h| h.ordinal == *o).collect();
+            self.trees[segment].holds(self, &own, today)
+        });
+        ordinals
+    }
+
+    /// The definitions file.
+    pub(super) fn file(&self) -> String {
+        let mut file = "format = 1\n".to_owned();
+        for (path, rule) in PATHS.iter().zip(self.rules) {
+            file += &format!("[[category]]\nname = \"{path}\"\n");
+            if rule > 0 {
+                file += &format!("rule = \"{}\"\n", RULES[rule].0);
+            }
+        }
+        for (at, tree) in self.trees.iter().enumerate() {
+            file += &format!("[[segment]]\nname = \"s{at}\"\nrule = '{}'\n", tree.text());
+        }
+        file
+    }
+}
+
+fn leaf() -> impl Strategy<Value = Tree> {
+    let window = (0..RETENTION_DAYS, 0..RETENTION_DAYS).prop_map(|(a, b)| (a.min(b), a.max(b)));
+    let comparison = prop::sample::select(vec![">=", ">", "<", "<=", "==", "!="]);
+    let number = prop_oneof![1u32..5, Just(60), Just(254)];
+    (0usize..5, any::<bool>(), window, comparison, number).prop_map(
+        |(category, engaged, window, cmp, n)| Tree::Leaf(category, engaged, window, cmp, n),
+    )
+}
+
+fn tree() -> impl Strategy<Value = Tree> {
+    let any_tree = leaf().prop_recursive(3, 12, 4, |inner| {
+        let some = prop::collection::vec(inner.clone(), 1..4);
+        prop_oneof![
+            inner.prop_map(|t| Tree::Not(Box::new(t))),
+            some.clone().prop_map(Tree::And),
+            some.clone().prop_map(Tree::Or),
+            (some, 0usize..4).prop_map(|(trees, k)| Tree::AtLeast(1 + k % trees.len(), trees)),
+        ]
+    });
+    // Nobody without a hit may be a member.
+    any_tree.prop_map(|tree| {
+        let hit = |engaged| Tree::Leaf(4, engaged, (0, RETENTION_DAYS - 1), ">=", 1);
+        Tree::And(vec![tree, Tree::Or(vec![hit(false), hit(true)])])
+    })
+}
+
+pub(super) fn plain() -> impl Strategy<Value = Plain> {
+    (prop::array::uniform4(0..RULES.len()), prop::collection::vec(tree(), 1..4))
+        .prop_map(|(rules, trees)| Plain { rules, trees })
+}

@@ -1,0 +1,333 @@
+//! Every kind of problem with its text: the one place where they are put into words.
+
+use mayfly_core::limits;
+
+/// What is wrong. The fields are for programs; [`std::fmt::Display`] puts it into words.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum ProblemKind {
+    // ---- texts of rules and expressions ----
+    /// Something else should stand here.
+    #[error("expected {expected}, found {found}")]
+    Expected {
+        /// What the grammar allows here.
+        expected: &'static str,
+        /// What stands here.
+        found: Box<str>,
+        /// A word that is allowed here and near to what was found.
+        nearest: Option<Box<str>>,
+    },
+    /// A quoted text has no closing quote.
+    #[error("this text has no closing quote")]
+    UnclosedText,
+    /// No token begins so.
+    #[error("{found:?} has no meaning here")]
+    BadCharacter {
+        /// The character.
+        found: char,
+    },
+    /// A number that is none.
+    #[error("{found} is not a number that can be used here")]
+    BadNumber {
+        /// What stands here.
+        found: Box<str>,
+    },
+    /// The text is longer than [`limits::RULE_BYTES`].
+    #[error("the text has more than {} bytes", limits::RULE_BYTES)]
+    TooLong,
+    /// Nested deeper than [`limits::RULE_DEPTH`].
+    #[error("nested more than {} deep", limits::RULE_DEPTH)]
+    TooDeep,
+    /// The language has it, this version does not.
+    #[error("{what} are not supported by this version")]
+    NotYet {
+        /// The construct, in the plural.
+        what: &'static str,
+        /// What to write meanwhile.
+        instead: Option<&'static str>,
+    },
+    // ---- rules ----
+    /// No such field.
+    #[error("there is no field `{name}`")]
+    UnknownField {
+        /// As written.
+        name: Box<str>,
+        /// The nearest field.
+        nearest: Option<Box<str>>,
+    },
+    /// The operator has no meaning for the field.
+    #[error("`{operator}` cannot be used with `{field}`")]
+    OperatorMismatch {
+        /// The field.
+        field: Box<str>,
+        /// The operator.
+        operator: &'static str,
+    },
+    /// An ordered comparison with something that is no number.
+    #[error("`{operator}` compares numbers; {found} is a text")]
+    NumberNeeded {
+        /// The operator.
+        operator: &'static str,
+        /// What stands there.
+        found: Box<str>,
+    },
+    /// A regular expression that cannot be compiled.
+    #[error("this regular expression cannot be used: {source}")]
+    BadRegex {
+        /// What the compiler said.
+        source: Box<regex::Error>,
+    },
+    /// A regular expression longer than [`limits::REGEX_BYTES`].
+    #[error("a regular expression may have {} bytes", limits::REGEX_BYTES)]
+    RegexTooLong,
+    /// The text to look for is empty, so that every page would match.
+    #[error("an empty text is in every text")]
+    EmptyText,
+    /// Engagement is never a hit, so a rule for it would never count anything.
+    #[error("engagement adds seconds to the categories of its page; it is never a hit of its own")]
+    EngagementRule,
+    // ---- expressions ----
+    /// No such category.
+    #[error("there is no category \"{name}\"")]
+    UnknownCategory {
+        /// As written.
+        name: Box<str>,
+        /// The nearest name.
+        nearest: Option<Box<str>>,
+    },
+    /// No such segment.
+    #[error("there is no segment \"{name}\"")]
+    UnknownSegment {
+        /// As written.
+        name: Box<str>,
+        /// The nearest name.
+        nearest: Option<Box<str>>,
+    },
+    /// No such site.
+    #[error("there is no site \"{name}\"")]
+    UnknownSite {
+        /// As written.
+        name: Box<str>,
+        /// The nearest key.
+        nearest: Option<Box<str>>,
+    },
+    /// Segments that need one another.
+    #[error("segments go round in a circle: {}", path.join(" needs "))]
+    Cycle {
+        /// The segments, the first one again at the end.
+        path: Vec<String>,
+    },
+    /// The expression holds for a visitor that has no hits at all: for everyone.
+    #[error("`{branch}` holds for a visitor without any hit, so the expression matches everyone")]
+    TrueForNoHits {
+        /// The branch that makes it so.
+        branch: Box<str>,
+    },
+    /// A comparison that all visitors or none meet.
+    #[error("every visitor has 0 or more: this comparison is always {result}")]
+    NoComparison {
+        /// What it always is.
+        result: bool,
+    },
+    /// The window goes beyond the retention.
+    #[error("the window goes {days} days back; hits are kept for {retention} days")]
+    WindowTooLong {
+        /// Days back, counting today as one.
+        days: u32,
+        /// Days of retention.
+        retention: u16,
+    },
+    /// A window without a day.
+    #[error("this window holds no day")]
+    WindowEmpty,
+    /// The threshold is above what is counted exactly.
+    #[error("the threshold is above {highest}, the most that is counted exactly")]
+    ThresholdTooHigh {
+        /// The highest threshold of the measure.
+        highest: u32,
+    },
+    /// `at least k of` n, with k outside 1 to n.
+    #[error("at least {least} of {branches} is never or always true")]
+    BadQuorum {
+        /// k.
+        least: u32,
+        /// n.
+        branches: usize,
+    },
+    /// More leaves than [`limits::LEAVES`].
+    #[error("more than {} leaves, with other segments put in", limits::LEAVES)]
+    TooManyLeaves,
+    // ---- definitions files ----
+    /// The file is not TOML.
+    #[error("{}", source.message())]
+    Toml {
+        /// What the parser said.
+        source: Box<toml::de::Error>,
+    },
+    /// `format` is missing or another.
+    #[error("a definitions file begins with `format = 1`")]
+    Format,
+    /// A key that has no meaning.
+    #[error("[[{table}]] has no key `{key}`")]
+    UnknownKey {
+        /// The table; `definitions` at the top.
+        table: &'static str,
+        /// The key.
+        key: Box<str>,
+        /// The nearest key.
+        nearest: Option<Box<str>>,
+    },
+    /// A key that must be there is not.
+    #[error("[[{table}]] needs `{key}`")]
+    MissingKey {
+        /// The table.
+        table: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// A value of the wrong type.
+    #[error("`{key}` must be {expected}")]
+    WrongType {
+        /// The key.
+        key: Box<str>,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// Two keys that exclude each other.
+    #[error("`{one}` and `{other}` exclude each other")]
+    Both {
+        /// One key.
+        one: &'static str,
+        /// The other key.
+        other: &'static str,
+    },
+    /// The same name twice.
+    #[error("{what} \"{name}\" is defined twice")]
+    Twice {
+        /// Site, category, segment.
+        what: &'static str,
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A name that cannot be one.
+    #[error("\"{name}\" cannot be the name of a {what}")]
+    BadName {
+        /// Site, category, segment.
+        what: &'static str,
+        /// The name.
+        name: Box<str>,
+    },
+    /// A consent policy that is not known, or not yet.
+    #[error("consent policy \"{policy}\" is not supported by this version")]
+    ConsentPolicy {
+        /// The policy.
+        policy: Box<str>,
+    },
+    /// An origin that is none.
+    #[error("\"{origin}\" is not an origin")]
+    BadOrigin {
+        /// As written.
+        origin: Box<str>,
+    },
+    /// More than the limit.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What, in the plural.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// A category that would become its own descendant.
+    #[error("\"{name}\" would come to lie under itself")]
+    UnderItself {
+        /// The category.
+        name: Box<str>,
+    },
+    /// Problems beyond the first [`limits::PROBLEMS`] are not listed.
+    #[error("and more; the first {} are listed", limits::PROBLEMS)]
+    AndMore,
+}
+
+impl ProblemKind {
+    /// What would be right, when that is known.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        if let Some(nearest) = self.nearest() {
+            return Some(format!("the nearest name is {nearest}"));
+        }
+        self.fix().map(str::to_owned)
+    }
+
+    /// The nearest name in the quotes that it wears where it is written.
+    fn nearest(&self) -> Option<String> {
+        if let Self::Expected { nearest, .. }
+        | Self::UnknownField { nearest, .. }
+        | Self::UnknownKey { nearest, .. } = self
+        {
+            return nearest.as_ref().map(|name| format!("`{name}`"));
+        }
+        if let Self::UnknownCategory { nearest, .. }
+        | Self::UnknownSegment { nearest, .. }
+        | Self::UnknownSite { nearest, .. } = self
+        {
+            return nearest.as_ref().map(|name| format!("\"{name}\""));
+        }
+        None
+    }
+
+    /// What to write instead, where that does not hang on a name.
+    fn fix(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::UnknownField { .. } => {
+                "fields: host path url query.NAME title keywords categories event referrer \
+                 referrer.host referrer.kind a.NAME site"
+            }
+            Self::OperatorMismatch { .. } => {
+                "< <= > >= compare numbers of a.NAME and query.NAME; has looks into keywords and \
+                 categories"
+            }
+            Self::NumberNeeded { .. } => "write the number without quotes",
+            Self::EmptyText => "use `exists` to ask whether the field is there at all",
+            Self::EngagementRule => "leave the event out and ask `engaged(…)` in the segment",
+            Self::TrueForNoHits { .. } => {
+                "join it by `and` with something that needs a hit, such as visited(\"*\", within 90d)"
+            }
+            Self::NoComparison { .. } => "compare with >= 1, or with == 0 for none",
+            Self::WindowEmpty => "the shortest window is `within 1d`: the current UTC day",
+            Self::BadQuorum { .. } => "k is 1 or more, and at most the number of branches",
+            Self::Format => "write `format = 1` in the first line",
+            Self::ConsentPolicy { .. } => "this version knows consent = \"none\"",
+            Self::BadOrigin { .. } => {
+                "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
+            }
+            Self::BadName { .. } => {
+                "site keys are of a-z 0-9 _ - . ; levels of a category stand between \" > \" and \
+                 are not empty; no name has control characters or quotes"
+            }
+            Self::NotYet { instead, .. } => return *instead,
+            Self::Expected { .. }
+            | Self::UnclosedText
+            | Self::BadCharacter { .. }
+            | Self::BadNumber { .. }
+            | Self::TooLong
+            | Self::TooDeep
+            | Self::BadRegex { .. }
+            | Self::RegexTooLong
+            | Self::UnknownCategory { .. }
+            | Self::UnknownSegment { .. }
+            | Self::UnknownSite { .. }
+            | Self::Cycle { .. }
+            | Self::WindowTooLong { .. }
+            | Self::ThresholdTooHigh { .. }
+            | Self::TooManyLeaves
+            | Self::Toml { .. }
+            | Self::UnknownKey { .. }
+            | Self::MissingKey { .. }
+            | Self::WrongType { .. }
+            | Self::Both { .. }
+            | Self::Twice { .. }
+            | Self::TooMany { .. }
+            | Self::UnderItself { .. }
+            | Self::AndMore => return None,
+        })
+    }
+}

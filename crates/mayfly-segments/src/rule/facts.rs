@@ -1,0 +1,122 @@
+//! What a rule can see of a hit: facts of its page, made once per page version, and of the hit.
+
+use std::collections::BTreeMap;
+
+use mayfly_core::{Attribute, Event, Hit, Page, Referrer};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::Field;
+
+/// The fields of a page in the form in which rules compare them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PageFacts {
+    pub(crate) host: Box<str>,
+    pub(crate) path: Box<str>,
+    pub(crate) url: Box<str>,
+    pub(crate) query: BTreeMap<Box<str>, Vec<Box<str>>>,
+    pub(crate) title: Box<str>,
+    pub(crate) keywords: Vec<Box<str>>,
+    pub(crate) categories: Vec<Box<str>>,
+}
+
+impl PageFacts {
+    /// The facts of a page. A URL that cannot be read leaves host, path and query absent.
+    #[must_use]
+    pub fn of(page: &Page) -> Self {
+        let mut facts = Self {
+            url: page.url.clone(),
+            title: folded(&page.title),
+            keywords: page.keywords.iter().map(|word| folded(word)).collect(),
+            categories: page.categories.iter().map(|word| folded(word)).collect(),
+            ..Self::default()
+        };
+        let Ok(url) = Url::parse(&page.url) else { return facts };
+        facts.host = folded(url.host_str().unwrap_or_default());
+        facts.path = percent_decode_str(url.path()).decode_utf8_lossy().into();
+        for (name, value) in url.query_pairs() {
+            facts.query.entry(name.into()).or_default().push(value.into());
+        }
+        facts
+    }
+}
+
+impl PageFacts {
+    /// Calls `each` with every text of a field of the page.
+    pub(crate) fn each_text(&self, field: &Field, each: &mut dyn FnMut(&str)) {
+        let texts: &[Box<str>] = match field {
+            Field::Host => std::slice::from_ref(&self.host),
+            Field::Path => std::slice::from_ref(&self.path),
+            Field::Url => std::slice::from_ref(&self.url),
+            Field::Title => std::slice::from_ref(&self.title),
+            Field::Keywords => &self.keywords,
+            Field::Categories => &self.categories,
+            Field::Query(name) => self.query.get(name).map_or(&[], Vec::as_slice),
+            Field::Event
+            | Field::ReferrerHost
+            | Field::ReferrerKind
+            | Field::Attribute(_)
+            | Field::Site => &[],
+        };
+        texts.iter().for_each(|text| each(text));
+    }
+}
+
+/// A text without regard to case.
+pub(crate) fn folded(text: &str) -> Box<str> {
+    text.to_lowercase().into()
+}
+
+/// The fields of a hit besides its page.
+#[derive(Clone, Copy, Debug)]
+pub struct HitFacts<'a> {
+    /// What happened; engagement is given as a view of its page ([`HitFacts::of`] sees to it).
+    pub event: &'a Event,
+    /// Where the visitor came from.
+    pub referrer: &'a Referrer,
+    /// Properties.
+    pub attributes: &'a [Attribute],
+    /// The site's key; `None` when the site is not known.
+    pub site: Option<&'a str>,
+}
+
+impl<'a> HitFacts<'a> {
+    /// The facts of a hit that came from the site with this key.
+    #[must_use]
+    pub fn of(hit: &'a Hit, site: Option<&'a str>) -> Self {
+        let event = if hit.event == Event::Engagement { &Event::PageView } else { &hit.event };
+        Self { event, referrer: &hit.referrer, attributes: &hit.attributes, site }
+    }
+}
+
+/// What a rule is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub(crate) page: &'a PageFacts,
+    /// `None`: not known, so that rules over it stay undecided.
+    pub(crate) hit: Option<HitFacts<'a>>,
+}
+
+/// The referrer of a visit that came from nowhere.
+static DIRECT: std::sync::LazyLock<Referrer> = std::sync::LazyLock::new(Referrer::default);
+
+impl<'a> Facts<'a> {
+    /// Facts of a hit on a page.
+    #[must_use]
+    pub fn new(page: &'a PageFacts, hit: HitFacts<'a>) -> Self {
+        Self { page, hit: Some(hit) }
+    }
+
+    /// A direct view of the page, without attributes and site.
+    #[must_use]
+    pub fn page_view(page: &'a PageFacts) -> Self {
+        let hit =
+            HitFacts { event: &Event::PageView, referrer: &DIRECT, attributes: &[], site: None };
+        Self::new(page, hit)
+    }
+
+    /// The page alone.
+    pub(crate) fn page_alone(page: &'a PageFacts) -> Self {
+        Self { page, hit: None }
+    }
+}

@@ -1,0 +1,238 @@
+//! Rules: which hits fall in a category.
+//!
+//! A rule is tests joined by `and`, `or`, `not` and parentheses; `not` binds tightest, `or` loosest.
+//!
+//! | fields | value |
+//! |---|---|
+//! | `host` `path` `url` `title` | text of the page; an empty one is absent |
+//! | `query.NAME` | the values of this query parameter |
+//! | `keywords` `categories` | the page's lists |
+//! | `event` | the event's name; a rule that does not name it means `event == "page_view"` |
+//! | `referrer` = `referrer.host`, `referrer.kind` | host; `direct internal search social link` |
+//! | `a.NAME` | an attribute, text or number |
+//! | `site` | the site's key |
+//!
+//! | operators | hold when |
+//! |---|---|
+//! | `== "x"`, `!= "x"`, `in ("x", "y")` | the field is, is there and is not, is one of |
+//! | `contains` `startswith` `endswith` `matches` | the text has, begins or ends with; the regular expression is found in it |
+//! | `has "x"` | the list has exactly this element |
+//! | `< <= > >=` | the number of an attribute or query parameter compares so |
+//! | `exists` | the field is there |
+//!
+//! After `contains`, `startswith`, `endswith`, `matches` and `has` may stand `any ("x", "y")` or
+//! `all ("x", "y")`. A list meets a test of texts when one of its elements does; `!=` on a list says
+//! that no element is so.
+//!
+//! **Absent fields** meet no test, also not `!=`; `not (x == "y")` does hold for an absent `x`.
+//!
+//! **Case** counts in `path`, `url`, `query.NAME` and `a.NAME`, and does not in host, title,
+//! keywords, categories, event, referrer and site. The path is compared percent-decoded, the URL as
+//! it stands. Limits: [`mayfly_core::limits::RULE_BYTES`], [`mayfly_core::limits::RULE_DEPTH`].
+
+mod eval;
+pub mod facts;
+mod parse;
+
+use mayfly_core::Event;
+use regex::Regex;
+
+pub use facts::{Facts, HitFacts, PageFacts};
+
+use crate::problem::{Fault, Problem, Source, Subject};
+
+/// A parsed rule.
+///
+/// ```
+/// use mayfly_core::Page;
+/// use mayfly_segments::{Facts, PageFacts, Rule};
+///
+/// let rule = Rule::parse(r#"path startswith "/sport" or title contains any ("goal", "derby")"#)?;
+/// let page = Page {
+///     url: "https://news.example/live".into(),
+///     title: "The Derby".into(),
+///     ..Page::default()
+/// };
+/// let page = PageFacts::of(&page);
+/// assert!(rule.holds(&Facts::page_view(&page)));
+/// # Ok::<(), mayfly_segments::Problem>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub(crate) node: Node,
+    /// Whether the text names `event`; otherwise the rule means page views.
+    pub(crate) names_event: bool,
+}
+
+impl Rule {
+    /// Reads a rule that stands by itself.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        Self::read(text).map_err(|fault| Source::new(Subject::Text, text).problem(fault))
+    }
+
+    pub(crate) fn read(text: &str) -> Result<Self, Fault> {
+        let node = parse::rule(text)?;
+        let names_event = node.any_test(&mut |test| test.field == Field::Event);
+        Ok(Self { node, names_event })
+    }
+
+    /// Whether a hit with these facts falls under the rule. Engagement counts as a view of its page.
+    #[must_use]
+    pub fn holds(&self, facts: &Facts<'_>) -> bool {
+        self.decide(facts) == Some(true)
+    }
+
+    /// As [`Rule::holds`], and `None` when it hangs on facts of the hit that are not given.
+    pub(crate) fn decide(&self, facts: &Facts<'_>) -> Option<bool> {
+        if !self.names_event && facts.hit.is_some_and(|hit| *hit.event != Event::PageView) {
+            return Some(false);
+        }
+        self.node.decide(facts)
+    }
+
+    /// Whether the facts of a page view's page alone decide the rule.
+    pub(crate) fn page_only(&self) -> bool {
+        !self.names_event && !self.node.any_test(&mut |test| !test.field.of_page())
+    }
+
+    /// Whether it asks for any fact of the page.
+    pub(crate) fn asks_page(&self) -> bool {
+        self.node.any_test(&mut |test| test.field.of_page())
+    }
+
+    /// The keys of sites that the rule compares `site` with.
+    pub(crate) fn sites(&self) -> Vec<Box<str>> {
+        let mut sites = Vec::new();
+        self.node.any_test(&mut |test| {
+            if let (Field::Site, Check::Text { how: How::Is, values, .. }) =
+                (&test.field, &test.check)
+            {
+                sites.extend(values.iter().map(|value| value.text.clone()));
+            }
+            false
+        });
+        sites
+    }
+}
+
+/// The tree of a rule.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Test(Test),
+}
+
+impl Node {
+    /// Whether `holds` for one of the tests.
+    fn any_test(&self, holds: &mut impl FnMut(&Test) -> bool) -> bool {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().any(|node| node.any_test(holds)),
+            Self::Not(node) => node.any_test(holds),
+            Self::Test(test) => holds(test),
+        }
+    }
+}
+
+/// One comparison.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    pub(crate) field: Field,
+    pub(crate) check: Check,
+}
+
+/// What a test looks at.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Field {
+    Host,
+    Path,
+    Url,
+    Query(Box<str>),
+    Title,
+    Keywords,
+    Categories,
+    Event,
+    ReferrerHost,
+    ReferrerKind,
+    Attribute(Box<str>),
+    Site,
+}
+
+impl Field {
+    /// Whether it is a fact of the page.
+    pub(crate) fn of_page(&self) -> bool {
+        match self {
+            Self::Host
+            | Self::Path
+            | Self::Url
+            | Self::Query(_)
+            | Self::Title
+            | Self::Keywords
+            | Self::Categories => true,
+            Self::Event
+            | Self::ReferrerHost
+            | Self::ReferrerKind
+            | Self::Attribute(_)
+            | Self::Site => false,
+        }
+    }
+
+    /// Whether case counts.
+    pub(crate) fn exact_case(&self) -> bool {
+        matches!(self, Self::Path | Self::Url | Self::Query(_) | Self::Attribute(_))
+    }
+
+    /// Whether it is a list of the page.
+    fn is_list(&self) -> bool {
+        matches!(self, Self::Keywords | Self::Categories)
+    }
+
+    /// Whether its values may be numbers.
+    fn has_numbers(&self) -> bool {
+        matches!(self, Self::Query(_) | Self::Attribute(_))
+    }
+}
+
+/// What a test asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Check {
+    Exists,
+    Differs(Literal),
+    Order(Order, f64),
+    Text { how: How, values: Vec<Literal>, all: bool },
+    Matches { patterns: Vec<Regex>, all: bool },
+}
+
+/// How texts are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum How {
+    Is,
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+/// Ordered comparisons.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Order {
+    Less,
+    LessEqual,
+    More,
+    MoreEqual,
+}
+
+/// A value in a rule: folded as its field is, and as a number when it reads as one.
+#[derive(Clone, Debug)]
+pub(crate) struct Literal {
+    pub(crate) text: Box<str>,
+    pub(crate) number: Option<f64>,
+    /// Written without quotes: texts are compared as numbers, too.
+    pub(crate) bare: bool,
+}
+
+#[cfg(test)]
+mod tests;

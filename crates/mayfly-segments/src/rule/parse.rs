@@ -1,0 +1,299 @@
+//! The grammar of rules, by recursive descent.
+//!
+//! ```text
+//! rule    = and { "or" and }
+//! and     = not { "and" not }
+//! not     = "not" not | "(" rule ")" | test
+//! test    = field ( "exists" | comparison value | "in" list | textual operand )
+//! textual = "contains" | "startswith" | "endswith" | "matches" | "has"
+//! operand = value | ( "any" | "all" ) list
+//! list    = "(" value { "," value } ")"
+//! value   = text | number
+//! ```
+
+use mayfly_core::event::is_name;
+use mayfly_core::limits;
+use regex::{Regex, RegexBuilder};
+
+use super::facts::folded;
+use super::{Check, Field, How, Literal, Node, Order, Test};
+use crate::lex::{Cursor, Sign, Token};
+use crate::problem::{Fault, ProblemKind, nearest};
+
+/// Fields with one fixed name.
+const FIELDS: [(&str, Field); 11] = [
+    ("host", Field::Host),
+    ("path", Field::Path),
+    ("url", Field::Url),
+    ("title", Field::Title),
+    ("keywords", Field::Keywords),
+    ("categories", Field::Categories),
+    ("event", Field::Event),
+    ("referrer", Field::ReferrerHost),
+    ("referrer.host", Field::ReferrerHost),
+    ("referrer.kind", Field::ReferrerKind),
+    ("site", Field::Site),
+];
+
+/// Fields of the language that this version cannot evaluate.
+const LATER: [&str; 10] =
+    ["device", "os", "browser", "geo", "language", "partner", "hour", "weekday", "engaged", "x"];
+
+const OPERATORS: &str =
+    "an operator (== != < <= > >= in contains startswith endswith matches has exists)";
+const OPERATOR_WORDS: [&str; 7] =
+    ["in", "contains", "startswith", "endswith", "matches", "has", "exists"];
+
+pub(super) fn rule(text: &str) -> Result<Node, Fault> {
+    let mut cursor = Cursor::new(text)?;
+    let node = or(&mut cursor)?;
+    match cursor.peek() {
+        Token::End => Ok(node),
+        Token::Word(_) | Token::Text(_) | Token::Number(..) | Token::Sign(_) => {
+            Err(cursor.expected("`and`, `or` or the end of the rule", &["and", "or"]))
+        }
+    }
+}
+
+fn or(cursor: &mut Cursor) -> Result<Node, Fault> {
+    let mut nodes = vec![and(cursor)?];
+    while cursor.take_word("or") {
+        nodes.push(and(cursor)?);
+    }
+    Ok(joined(nodes, Node::Or))
+}
+
+fn and(cursor: &mut Cursor) -> Result<Node, Fault> {
+    let mut nodes = vec![not(cursor)?];
+    while cursor.take_word("and") {
+        nodes.push(not(cursor)?);
+    }
+    Ok(joined(nodes, Node::And))
+}
+
+fn joined(mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Node {
+    match nodes.pop() {
+        Some(only) if nodes.is_empty() => only,
+        Some(last) => {
+            nodes.push(last);
+            join(nodes)
+        }
+        None => join(nodes),
+    }
+}
+
+fn not(cursor: &mut Cursor) -> Result<Node, Fault> {
+    cursor.enter()?;
+    let node = if cursor.take_word("not") {
+        Node::Not(Box::new(not(cursor)?))
+    } else if cursor.take_sign(Sign::Open) {
+        let node = or(cursor)?;
+        cursor.need_sign(Sign::Close, "`and`, `or` or `)`")?;
+        node
+    } else {
+        Node::Test(test(cursor)?)
+    };
+    cursor.leave();
+    Ok(node)
+}
+
+fn test(cursor: &mut Cursor) -> Result<Test, Fault> {
+    let field = field(cursor)?;
+    let operator = cursor.span();
+    let check = match cursor.peek().clone() {
+        Token::Sign(sign) => compared(cursor, &field, sign)?,
+        Token::Word(word) => worded(cursor, &field, &word)?,
+        Token::Text(_) | Token::Number(..) | Token::End => {
+            return Err(cursor.expected(OPERATORS, &OPERATOR_WORDS));
+        }
+    };
+    if field == Field::Event && names_engagement(&check) {
+        return Err(Fault::new(ProblemKind::EngagementRule, cursor.since(operator.start)));
+    }
+    Ok(Test { field, check })
+}
+
+fn names_engagement(check: &Check) -> bool {
+    matches!(check, Check::Text { how: How::Is, values, .. }
+        if values.iter().any(|value| &*value.text == "engagement"))
+}
+
+fn field(cursor: &mut Cursor) -> Result<Field, Fault> {
+    let names = FIELDS.map(|(name, _)| name);
+    let Token::Word(word) = cursor.peek().clone() else {
+        return Err(cursor.expected("a field, `not` or `(`", &names));
+    };
+    let (_, span) = cursor.next();
+    if let Some((_, field)) = FIELDS.iter().find(|(name, _)| *name == &*word) {
+        return Ok(field.clone());
+    }
+    match word.split_once('.') {
+        Some(("query", name)) if !name.is_empty() => return Ok(Field::Query(name.into())),
+        Some(("a", name)) if is_name(name, limits::ATTRIBUTE_NAME_BYTES) => {
+            return Ok(Field::Attribute(name.into()));
+        }
+        Some(_) | None => {}
+    }
+    let head = word.split('.').next().unwrap_or_default();
+    let kind = match LATER.iter().find(|later| **later == head) {
+        Some(_) => ProblemKind::NotYet {
+            what: "rules over device, os, browser, geo, language, partner, hour, weekday, engaged \
+                   and x.NAME",
+            instead: None,
+        },
+        None => ProblemKind::UnknownField {
+            nearest: nearest(&word, names.into_iter().chain(["query.NAME", "a.NAME"])),
+            name: word,
+        },
+    };
+    Err(Fault::new(kind, span))
+}
+
+fn compared(cursor: &mut Cursor, field: &Field, sign: Sign) -> Result<Check, Fault> {
+    let (order, span) = match sign {
+        Sign::Equal => {
+            cursor.next();
+            let values = vec![value(cursor, field)?];
+            return Ok(Check::Text { how: How::Is, values, all: false });
+        }
+        Sign::Unequal => {
+            cursor.next();
+            return Ok(Check::Differs(value(cursor, field)?));
+        }
+        Sign::Less => (Order::Less, cursor.next().1),
+        Sign::LessEqual => (Order::LessEqual, cursor.next().1),
+        Sign::More => (Order::More, cursor.next().1),
+        Sign::MoreEqual => (Order::MoreEqual, cursor.next().1),
+        Sign::Open | Sign::Close | Sign::Comma => {
+            return Err(cursor.expected(OPERATORS, &OPERATOR_WORDS));
+        }
+    };
+    if !field.has_numbers() {
+        return Err(mismatch(field, sign.text(), span));
+    }
+    match cursor.peek().clone() {
+        Token::Number(n, unit) if unit.is_empty() => {
+            cursor.next();
+            Ok(Check::Order(order, n))
+        }
+        Token::Text(text) => {
+            let kind = ProblemKind::NumberNeeded { operator: sign.text(), found: text };
+            Err(Fault::new(kind, cursor.span()))
+        }
+        Token::Number(..) | Token::Word(_) | Token::Sign(_) | Token::End => {
+            Err(cursor.expected("a number", &[]))
+        }
+    }
+}
+
+fn worded(cursor: &mut Cursor, field: &Field, word: &str) -> Result<Check, Fault> {
+    let at = cursor.span();
+    if !OPERATOR_WORDS.contains(&word) {
+        return Err(cursor.expected(OPERATORS, &OPERATOR_WORDS));
+    }
+    cursor.next();
+    let how = match word {
+        "exists" => return Ok(Check::Exists),
+        "in" => {
+            let values = list(cursor, |cursor| value(cursor, field))?;
+            return Ok(Check::Text { how: How::Is, values, all: false });
+        }
+        "matches" => {
+            let (patterns, all) = operand(cursor, |cursor| pattern(cursor, field))?;
+            return Ok(Check::Matches { patterns, all });
+        }
+        "contains" => How::Contains,
+        "startswith" => How::StartsWith,
+        "endswith" => How::EndsWith,
+        _ if field.is_list() => How::Is,
+        _ => return Err(mismatch(field, "has", at)),
+    };
+    let (values, all) = operand(cursor, |cursor| part(cursor, field, how))?;
+    Ok(Check::Text { how, values, all })
+}
+
+fn mismatch(field: &Field, operator: &'static str, span: std::ops::Range<usize>) -> Fault {
+    let field = match field {
+        Field::Query(name) => format!("query.{name}").into(),
+        Field::Attribute(name) => format!("a.{name}").into(),
+        Field::Host
+        | Field::Path
+        | Field::Url
+        | Field::Title
+        | Field::Keywords
+        | Field::Categories
+        | Field::Event
+        | Field::ReferrerHost
+        | Field::ReferrerKind
+        | Field::Site => FIELDS.iter().find(|(_, f)| f == field).map_or("", |(n, _)| n).into(),
+    };
+    Fault::new(ProblemKind::OperatorMismatch { field, operator }, span)
+}
+
+/// One item, or `any (…)`, or `all (…)`; and whether it was `all`.
+fn operand<T>(
+    cursor: &mut Cursor,
+    item: impl Fn(&mut Cursor) -> Result<T, Fault>,
+) -> Result<(Vec<T>, bool), Fault> {
+    let all = cursor.take_word("all");
+    if all || cursor.take_word("any") {
+        return Ok((list(cursor, item)?, all));
+    }
+    Ok((vec![item(cursor)?], false))
+}
+
+fn list<T>(
+    cursor: &mut Cursor,
+    item: impl Fn(&mut Cursor) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    cursor.need_sign(Sign::Open, "a list such as (\"one\", \"two\")")?;
+    let mut items = vec![item(cursor)?];
+    while cursor.take_sign(Sign::Comma) {
+        items.push(item(cursor)?);
+    }
+    cursor.need_sign(Sign::Close, "`,` or `)`")?;
+    Ok(items)
+}
+
+fn value(cursor: &mut Cursor, field: &Field) -> Result<Literal, Fault> {
+    match cursor.peek().clone() {
+        Token::Text(text) => {
+            cursor.next();
+            let number = text.parse().ok().filter(|n: &f64| n.is_finite());
+            let text = if field.exact_case() { text } else { folded(&text) };
+            Ok(Literal { text, number, bare: false })
+        }
+        Token::Number(n, unit) if unit.is_empty() => {
+            cursor.next();
+            Ok(Literal { text: n.to_string().into(), number: Some(n), bare: true })
+        }
+        Token::Number(..) | Token::Word(_) | Token::Sign(_) | Token::End => {
+            Err(cursor.expected("a text in quotes or a number", &["any", "all"]))
+        }
+    }
+}
+
+/// A value to look for inside a text: an empty one would be found in every text.
+fn part(cursor: &mut Cursor, field: &Field, how: How) -> Result<Literal, Fault> {
+    let span = cursor.span();
+    let literal = value(cursor, field)?;
+    if literal.text.is_empty() && how != How::Is {
+        return Err(Fault::new(ProblemKind::EmptyText, span));
+    }
+    Ok(literal)
+}
+
+fn pattern(cursor: &mut Cursor, field: &Field) -> Result<Regex, Fault> {
+    let Token::Text(text) = cursor.peek().clone() else {
+        return Err(cursor.expected("a regular expression in quotes", &["any", "all"]));
+    };
+    let (_, span) = cursor.next();
+    if text.len() > limits::REGEX_BYTES {
+        return Err(Fault::new(ProblemKind::RegexTooLong, span));
+    }
+    RegexBuilder::new(&text)
+        .case_insensitive(!field.exact_case())
+        .size_limit(limits::REGEX_COMPILED_BYTES)
+        .build()
+        .map_err(|e| Fault::new(ProblemKind::BadRegex { source: Box::new(e) }, span))
+}

@@ -1,0 +1,173 @@
+use mayfly_core::{Attribute, Event, Page, Referrer, Value};
+use proptest::prelude::*;
+
+use super::*;
+use crate::problem::ProblemKind;
+
+fn page() -> PageFacts {
+    PageFacts::of(&Page {
+        url: "https://News.Example/Sport/Caf%C3%A9/1?utm_source=Mail&utm_source=x&page=05".into(),
+        title: "The Late DERBY – Über alles".into(),
+        keywords: vec!["Football".into(), "Cup Final".into()],
+        categories: vec!["IAB17-44".into()],
+    })
+}
+
+fn check(rule: &str, expected: bool) {
+    let referrer = Referrer::of("https://www.google.com/search", "news.example");
+    let attributes = [
+        Attribute { name: "price".into(), value: Value::Number(42.0) },
+        Attribute { name: "size".into(), value: Value::Text("XL".into()) },
+    ];
+    let hit = HitFacts {
+        event: &Event::PageView,
+        referrer: &referrer,
+        attributes: &attributes,
+        site: Some("news"),
+    };
+    let parsed = Rule::parse(rule).unwrap_or_else(|p| panic!("{p}"));
+    assert_eq!(parsed.holds(&Facts::new(&page(), hit)), expected, "{rule}");
+}
+
+#[test]
+fn every_operator_on_every_kind_of_field() {
+    for (rule, expected) in [
+        (r#"host == "NEWS.example""#, true),
+        (r#"host in ("a.example", "news.example")"#, true),
+        (r#"path startswith "/Sport/""#, true),
+        (r#"path startswith "/sport/""#, false),
+        (r#"path contains "Café""#, true),
+        (r#"url contains "Caf%C3%A9""#, true),
+        (r#"path endswith "/1""#, true),
+        (r#"path matches "^/Sport/.*/\d+$""#, true),
+        (r#"title matches "derby .* ÜBER""#, true),
+        (r#"title contains "derby""#, true),
+        (r#"title contains any ("goal", "über")"#, true),
+        (r#"title contains all ("goal", "über")"#, false),
+        (r#"title contains all ("late", "über")"#, true),
+        (r#"keywords has "cup final""#, true),
+        (r#"keywords has "cup""#, false),
+        (r#"keywords has any ("tennis", "football")"#, true),
+        (r#"keywords contains "cup""#, true),
+        (r#"keywords contains all ("cup", "foot")"#, true),
+        (r#"categories has "iab17-44""#, true),
+        (r#"categories in ("IAB1", "IAB17-44")"#, true),
+        (r#"query.utm_source == "x""#, true),
+        (r#"query.utm_source == "mail""#, false),
+        ("query.page == 5", true),
+        (r#"query.page == "5""#, false),
+        ("query.page < 6 and query.page >= 5", true),
+        ("query.nothing exists", false),
+        ("a.price >= 42", true),
+        ("a.price > 42", false),
+        (r#"a.price == "42""#, true),
+        (r#"a.price startswith "4""#, true),
+        (r#"a.size == "XL""#, true),
+        (r#"a.size == "xl""#, false),
+        ("a.size < 3", false),
+        (r#"referrer == "google.com""#, true),
+        (r#"referrer.host endswith ".com""#, true),
+        (r#"referrer.kind == "search""#, true),
+        (r#"site == "news" and event == "page_view""#, true),
+        (r#"event == "ad_click""#, false),
+    ] {
+        check(rule, expected);
+    }
+}
+
+#[test]
+fn absent_fields_meet_no_test_but_its_negation() {
+    check(r#"a.colour != "red""#, false);
+    check(r#"not (a.colour == "red")"#, true);
+    check(r#"not a.colour exists"#, true);
+    check(r#"a.size != "L""#, true);
+    check(r#"keywords != "tennis""#, true);
+    check(r#"keywords != "football""#, false);
+}
+
+#[test]
+fn and_binds_tighter_than_or_and_not_tightest() {
+    check(r#"a.price exists or a.x exists and a.y exists"#, true);
+    check(r#"(a.price exists or a.x exists) and a.y exists"#, false);
+    check(r#"not a.x exists and a.price exists"#, true);
+    check(r#"not (a.x exists or a.price exists)"#, false);
+}
+
+#[test]
+fn a_rule_without_event_means_page_views_and_engagement_counts_as_one() {
+    let holds = |rule: &str, event: Event| {
+        let page = page();
+        let hit = HitFacts {
+            event: if event == Event::Engagement { &Event::PageView } else { &event },
+            referrer: &Referrer::default(),
+            attributes: &[],
+            site: None,
+        };
+        Rule::parse(rule).unwrap().holds(&Facts::new(&page, hit))
+    };
+    assert!(holds("title exists", Event::PageView));
+    assert!(!holds("title exists", Event::AdClick));
+    assert!(holds("title exists", Event::Engagement));
+    assert!(holds("event in ('ad_click', 'buy') and title exists", Event::Own("buy".into())));
+    assert!(holds("event != 'page_view'", Event::AdClick));
+}
+
+/// A rule, its message (a part), its column and its help (a part).
+fn refused(rule: &str, message: &str, column: usize, help: &str) {
+    let problem = Rule::parse(rule).unwrap_err();
+    let text = problem.to_string();
+    assert!(problem.message().contains(message), "{rule}: {text}");
+    assert_eq!((problem.line, problem.column), (1, column), "{text}");
+    assert!(problem.help().unwrap_or_default().contains(help), "{text}");
+}
+
+#[test]
+fn messages_say_where_and_what_would_be_right() {
+    refused("titel == 'x'", "no field `titel`", 1, "`title`");
+    refused("a.price >= 'x'", "compares numbers", 12, "without quotes");
+    refused("title < 3", "`<` cannot be used with `title`", 7, "numbers");
+    refused("title has 'x'", "`has` cannot be used with `title`", 7, "keywords");
+    refused("title contain 'x'", "found `contain`", 7, "`contains`");
+    refused("title contains ''", "empty text", 16, "exists");
+    refused("title ==", "expected a text", 9, "");
+    refused("title == 'x' adn path exists", "found `adn`", 14, "`and`");
+    refused("(title == 'x'", "`and`, `or` or `)`", 14, "");
+    refused("title == 'x", "no closing quote", 10, "");
+    refused("title matches '('", "regular expression", 15, "");
+    refused("title in 'x'", "expected a list", 10, "");
+    refused("event == 'engagement'", "never a hit", 7, "engaged");
+    refused("device == 'phone'", "not supported by this version", 1, "");
+    refused("", "expected a field", 1, "");
+    refused(&"(".repeat(100), "nested more than", 65, "");
+    refused(&format!("title == '{}'", "x".repeat(70_000)), "bytes", 65_537, "");
+}
+
+#[test]
+fn a_huge_regular_expression_is_refused() {
+    let problem = Rule::parse(r"path matches '(\w{100}){100}'").unwrap_err();
+    assert!(matches!(problem.kind, ProblemKind::BadRegex { .. }), "{problem}");
+}
+
+proptest! {
+    #[test]
+    fn parsing_never_panics(text in ".{0,80}") {
+        if let Err(problem) = Rule::parse(&text) {
+            prop_assert!(!problem.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn parsing_what_looks_like_rules_never_panics(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "host", "title", "a.x", "query.q", "==", "!=", "<", "in", "contains", "any", "all",
+            "has", "matches", "exists", "and", "or", "not", "(", ")", ",", "'x'", "5", "'[a'",
+        ]), 0..12),
+    ) {
+        let text = words.join(" ");
+        if let Ok(rule) = Rule::parse(&text) {
+            let page = page();
+            // With all facts given a rule is decided.
+            prop_assert!(rule.decide(&Facts::page_view(&page)).is_some());
+        }
+    }
+}

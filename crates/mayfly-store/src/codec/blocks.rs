@@ -1,0 +1,43 @@
+//! Sealed blocks: a day's hits sorted by visitor and time, about [`limits::BLOCK_HITS`] a block.
+
+use mayfly_core::{Hit, Ordinal, limits};
+use roaring::RoaringBitmap;
+
+use super::hits;
+use crate::day::Sealed;
+
+/// What sealing writes: each block under its first ordinal, ascending, and the counts.
+pub(crate) struct Blocks {
+    /// First ordinal and bytes.
+    pub(crate) blocks: Vec<(Ordinal, Vec<u8>)>,
+    /// What the caller of `seal` is told.
+    pub(crate) sealed: Sealed,
+}
+
+/// Sorts a day's hits (old blocks' first, then the log's) into blocks, the erased left out. A
+/// visitor's hits of a day never stand in two blocks; hits of one second keep their order.
+pub(crate) fn seal(mut hits: Vec<Hit>, erased: &RoaringBitmap) -> Blocks {
+    let all = hits.len();
+    hits.retain(|hit| !erased.contains(hit.visitor.ordinal));
+    hits.sort_by_key(|hit| (hit.visitor.ordinal, hit.time));
+    let mut blocks = Vec::new();
+    let mut block: Vec<&Hit> = Vec::new();
+    for of_visitor in hits.chunk_by(|a, b| a.visitor.ordinal == b.visitor.ordinal) {
+        block.extend(of_visitor);
+        if block.len() >= limits::BLOCK_HITS {
+            blocks.extend(encode(&block));
+            block.clear();
+        }
+    }
+    blocks.extend(encode(&block));
+    let sealed = Sealed {
+        hits: hits.len() as u64,
+        dropped: (all - hits.len()) as u64,
+        blocks: blocks.len() as u32,
+    };
+    Blocks { blocks, sealed }
+}
+
+fn encode(block: &[&Hit]) -> Option<(Ordinal, Vec<u8>)> {
+    block.first().map(|first| (first.visitor.ordinal, hits::encode(block)))
+}

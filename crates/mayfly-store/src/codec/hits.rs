@@ -1,0 +1,342 @@
+//! Hits of one partition and day in columns: an entry of the log, or a sealed block.
+//!
+//! Both have the same form; a block differs only in being sorted by ordinal and time, which makes
+//! its differences small. What many hits share (page, site, event, …) stands once in a table, and
+//! the column holds its index; a column of nothing but zeros is empty.
+//!
+//! Constraints. The ordinals' column is never empty, so a row cannot claim more hits than it has
+//! bytes. Order is kept.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use mayfly_core::{
+    Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, PageKey, Partition, Referrer,
+    ReferrerKind, SiteId, Value, Visitor, limits,
+};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{corrupt, row_from_bytes, row_to_bytes, varint};
+use crate::error::{Corruption, StoreError};
+
+/// The stored row, field by field in this order.
+#[derive(Serialize, Deserialize)]
+struct HitsRow {
+    /// Number of hits.
+    hits: u32,
+    /// Differences of the ordinals.
+    ordinals: ByteBuf,
+    /// Differences of the seconds of the day.
+    seconds: ByteBuf,
+    /// Page keys, eight bytes each, little-endian.
+    page_table: ByteBuf,
+    /// Index into the page table; its length = no page.
+    pages: ByteBuf,
+    /// Site numbers.
+    site_table: Vec<u32>,
+    sites: ByteBuf,
+    /// Names of events; the empty name is `page_view`.
+    event_table: Vec<Box<str>>,
+    events: ByteBuf,
+    /// Engaged seconds.
+    engaged: ByteBuf,
+    /// Host and kind (its place in `ReferrerKind::ALL`).
+    referrer_table: Vec<(Box<str>, u8)>,
+    referrers: ByteBuf,
+    /// Keys of consent states.
+    consent_table: Vec<u64>,
+    consents: ByteBuf,
+    /// What few hits have; not written when none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    extras: Option<Extras>,
+}
+
+/// Attributes and fired categories.
+#[derive(Serialize, Deserialize)]
+struct Extras {
+    /// Names and values.
+    attribute_table: Vec<(Box<str>, ValueRow)>,
+    /// For each hit the number of its attributes, then an index for each.
+    attributes: ByteBuf,
+    /// For each hit the number of its fired categories, then the number of each.
+    fired: ByteBuf,
+}
+
+/// An attribute's value: a MessagePack float or text.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum ValueRow {
+    Number(f64),
+    Text(Box<str>),
+}
+
+/// A table of distinct values in the order of their first use.
+struct Table<K> {
+    index: HashMap<K, u32>,
+    keys: Vec<K>,
+}
+
+impl<K: Clone + Eq + Hash> Table<K> {
+    fn new() -> Self {
+        Self { index: HashMap::new(), keys: Vec::new() }
+    }
+
+    /// The key's index; new keys go to the end.
+    fn index_of(&mut self, key: K) -> u32 {
+        let next = self.keys.len() as u32;
+        *self.index.entry(key).or_insert_with_key(|key| {
+            self.keys.push(key.clone());
+            next
+        })
+    }
+}
+
+/// Encodes hits of one partition and day, in this order.
+pub(crate) fn encode(hits: &[&Hit]) -> Vec<u8> {
+    let (page_table, pages) = pages(hits);
+    let (mut sites, mut events) = (Table::new(), Table::new());
+    let (mut referrers, mut consents) = (Table::new(), Table::new());
+    let mut columns: [Vec<u32>; 5] = Default::default();
+    for hit in hits {
+        let name = if hit.event == Event::PageView { "" } else { hit.event.name() };
+        let row = [
+            sites.index_of(hit.site.0),
+            events.index_of(name),
+            u32::from(hit.engaged_s),
+            referrers.index_of((&*hit.referrer.host, hit.referrer.kind as u8)),
+            consents.index_of(hit.consent.0),
+        ];
+        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+    }
+    let [sites_of, events_of, engaged, referrers_of, consents_of] =
+        columns.map(|column| ByteBuf::from(varint::column(&column)));
+    row_to_bytes(&HitsRow {
+        hits: hits.len() as u32,
+        ordinals: varint::deltas(hits.iter().map(|h| h.visitor.ordinal)).into(),
+        seconds: varint::deltas(hits.iter().map(|h| h.time.second_of_day())).into(),
+        page_table,
+        pages,
+        site_table: sites.keys,
+        sites: sites_of,
+        event_table: events.keys.into_iter().map(Into::into).collect(),
+        events: events_of,
+        engaged,
+        referrer_table: referrers.keys.into_iter().map(|(h, k)| (h.into(), k)).collect(),
+        referrers: referrers_of,
+        consent_table: consents.keys,
+        consents: consents_of,
+        extras: extras(hits),
+    })
+}
+
+/// Page table and column.
+fn pages(hits: &[&Hit]) -> (ByteBuf, ByteBuf) {
+    let mut table = Table::new();
+    let indexes: Vec<Option<u32>> =
+        hits.iter().map(|h| h.page.map(|page| table.index_of(page.0))).collect();
+    let none = table.keys.len() as u32;
+    let column: Vec<u32> = indexes.into_iter().map(|i| i.unwrap_or(none)).collect();
+    let bytes: Vec<u8> = table.keys.iter().flat_map(|key| key.to_le_bytes()).collect();
+    (bytes.into(), varint::column(&column).into())
+}
+
+/// Attributes and fired categories; `None` when no hit has any.
+fn extras(hits: &[&Hit]) -> Option<Extras> {
+    if hits.iter().all(|h| h.attributes.is_empty() && h.fired.is_empty()) {
+        return None;
+    }
+    let mut table = Table::new();
+    let (mut attributes, mut fired) = (Vec::new(), Vec::new());
+    for hit in hits {
+        varint::put(&mut attributes, hit.attributes.len() as u64);
+        for attribute in &hit.attributes {
+            let index = table.index_of((&*attribute.name, ValueKey::of(&attribute.value)));
+            varint::put(&mut attributes, u64::from(index));
+        }
+        varint::put(&mut fired, hit.fired.len() as u64);
+        hit.fired.iter().for_each(|c| varint::put(&mut fired, u64::from(c.0)));
+    }
+    let rows = table.keys.into_iter().map(|(name, value)| (name.into(), value.row())).collect();
+    Some(Extras { attribute_table: rows, attributes: attributes.into(), fired: fired.into() })
+}
+
+/// A value that can be compared: a number by its bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum ValueKey<'a> {
+    Number(u64),
+    Text(&'a str),
+}
+
+impl<'a> ValueKey<'a> {
+    fn of(value: &'a Value) -> Self {
+        match value {
+            Value::Number(n) => Self::Number(n.to_bits()),
+            Value::Text(text) => Self::Text(text),
+        }
+    }
+
+    fn row(self) -> ValueRow {
+        match self {
+            Self::Number(bits) => ValueRow::Number(f64::from_bits(bits)),
+            Self::Text(text) => ValueRow::Text(text.into()),
+        }
+    }
+}
+
+/// Decodes hits of this partition and day; `what` names the bytes if they are damaged.
+pub(crate) fn decode(
+    bytes: &[u8],
+    partition: Partition,
+    day: Day,
+    what: Corruption,
+) -> Result<Vec<Hit>, StoreError> {
+    let row: HitsRow = row_from_bytes(bytes, what)?;
+    Columns::read(&row).and_then(|c| c.hits(partition, day)).ok_or_else(|| corrupt(what))
+}
+
+/// Decodes one visitor's hits; cheap where it has none.
+pub(crate) fn decode_of(
+    bytes: &[u8],
+    visitor: Visitor,
+    day: Day,
+    what: Corruption,
+) -> Result<Vec<Hit>, StoreError> {
+    let row: HitsRow = row_from_bytes(bytes, what)?;
+    let ordinals = varint::undeltas(&row.ordinals, row.hits as usize);
+    if !ordinals.ok_or_else(|| corrupt(what))?.contains(&visitor.ordinal) {
+        return Ok(Vec::new());
+    }
+    let hits = Columns::read(&row).and_then(|c| c.hits(visitor.partition, day));
+    let mut hits = hits.ok_or_else(|| corrupt(what))?;
+    hits.retain(|hit| hit.visitor.ordinal == visitor.ordinal);
+    Ok(hits)
+}
+
+/// The row's tables and columns as values; every index is checked when it is used.
+struct Columns {
+    ordinals: Vec<u32>,
+    seconds: Vec<u32>,
+    page_table: Vec<PageKey>,
+    pages: Vec<u32>,
+    site_table: Vec<u32>,
+    sites: Vec<u32>,
+    event_table: Vec<Event>,
+    events: Vec<u32>,
+    engaged: Vec<u32>,
+    referrer_table: Vec<Referrer>,
+    referrers: Vec<u32>,
+    consent_table: Vec<u64>,
+    consents: Vec<u32>,
+    /// Of each hit; empty when no hit has any.
+    attributes: Vec<Vec<Attribute>>,
+    fired: Vec<Vec<CategoryId>>,
+}
+
+impl Columns {
+    fn read(row: &HitsRow) -> Option<Self> {
+        let n = usize::try_from(row.hits).ok()?;
+        let ordinals = varint::undeltas(&row.ordinals, n)?;
+        let (keys, rest) = row.page_table.as_chunks::<8>();
+        let (attributes, fired) = match &row.extras {
+            Some(extras) => (read_attributes(extras, n)?, read_fired(&extras.fired, n)?),
+            None => (Vec::new(), Vec::new()),
+        };
+        rest.is_empty().then_some(Self {
+            ordinals,
+            seconds: varint::undeltas(&row.seconds, n)?,
+            page_table: keys.iter().map(|key| PageKey(u64::from_le_bytes(*key))).collect(),
+            pages: varint::uncolumn(&row.pages, n)?,
+            site_table: row.site_table.clone(),
+            sites: varint::uncolumn(&row.sites, n)?,
+            event_table: row
+                .event_table
+                .iter()
+                .map(|name| read_event(name))
+                .collect::<Option<_>>()?,
+            events: varint::uncolumn(&row.events, n)?,
+            engaged: varint::uncolumn(&row.engaged, n)?,
+            referrer_table: row.referrer_table.iter().map(read_referrer).collect::<Option<_>>()?,
+            referrers: varint::uncolumn(&row.referrers, n)?,
+            consent_table: row.consent_table.clone(),
+            consents: varint::uncolumn(&row.consents, n)?,
+            attributes,
+            fired,
+        })
+    }
+
+    fn hits(mut self, partition: Partition, day: Day) -> Option<Vec<Hit>> {
+        (0..self.ordinals.len()).map(|i| self.hit(i, partition, day)).collect()
+    }
+
+    fn hit(&mut self, i: usize, partition: Partition, day: Day) -> Option<Hit> {
+        let second = *self.seconds.get(i)?;
+        if second >= mayfly_core::time::DAY_SECONDS as u32 {
+            return None;
+        }
+        let page = *self.pages.get(i)? as usize;
+        Some(Hit::restore(HitParts {
+            visitor: Visitor { partition, ordinal: *self.ordinals.get(i)? },
+            time: day.at_second(second),
+            site: SiteId(*at(&self.site_table, &self.sites, i)?),
+            page: if page == self.page_table.len() {
+                None
+            } else {
+                Some(*self.page_table.get(page)?)
+            },
+            event: at(&self.event_table, &self.events, i)?.clone(),
+            engaged_s: u16::try_from(*self.engaged.get(i)?).ok()?,
+            referrer: at(&self.referrer_table, &self.referrers, i)?.clone(),
+            attributes: self.attributes.get_mut(i).map(std::mem::take).unwrap_or_default(),
+            consent: ConsentKey(*at(&self.consent_table, &self.consents, i)?),
+            fired: self.fired.get_mut(i).map(std::mem::take).unwrap_or_default(),
+        }))
+    }
+}
+
+/// The table's value for hit `i`.
+fn at<'a, T>(table: &'a [T], column: &[u32], i: usize) -> Option<&'a T> {
+    table.get(*column.get(i)? as usize)
+}
+
+fn read_event(name: &str) -> Option<Event> {
+    if name.is_empty() { Some(Event::PageView) } else { Event::parse(name) }
+}
+
+fn read_referrer((host, kind): &(Box<str>, u8)) -> Option<Referrer> {
+    let kind = *ReferrerKind::ALL.get(usize::from(*kind))?;
+    Some(Referrer { host: host.clone(), kind })
+}
+
+fn read_attributes(extras: &Extras, hits: usize) -> Option<Vec<Vec<Attribute>>> {
+    let mut bytes: &[u8] = &extras.attributes;
+    let mut one = || {
+        let count = varint::take(&mut bytes).filter(|&n| n <= limits::ATTRIBUTES as u64)?;
+        (0..count)
+            .map(|_| {
+                let index = varint::take_u32(&mut bytes)?;
+                let (name, value) = extras.attribute_table.get(index as usize)?;
+                let value = match value {
+                    ValueRow::Number(n) => Value::Number(*n),
+                    ValueRow::Text(text) => Value::Text(text.clone()),
+                };
+                Some(Attribute { name: name.clone(), value })
+            })
+            .collect::<Option<Vec<_>>>()
+    };
+    let all: Option<Vec<_>> = (0..hits).map(|_| one()).collect();
+    all.filter(|_| bytes.is_empty())
+}
+
+fn read_fired(mut bytes: &[u8], hits: usize) -> Option<Vec<Vec<CategoryId>>> {
+    let mut one = || {
+        let count = varint::take(&mut bytes)?;
+        (0..count).map(|_| varint::take_u32(&mut bytes).map(CategoryId)).collect()
+    };
+    let all: Option<Vec<_>> = (0..hits).map(|_| one()).collect();
+    all.filter(|_| bytes.is_empty())
+}
+
+#[cfg(test)]
+#[path = "hits_tests.rs"]
+mod tests;

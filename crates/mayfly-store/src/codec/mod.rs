@@ -1,0 +1,59 @@
+//! Bytes at rest: how each value is written, on every backend. `docs/store-format.md` is the
+//! reference for readers of the bytes.
+//!
+//! Every value starts with [`VERSION`]; a program of version N reads N and N-1. Rows are written
+//! by `rmp-serde` positionally from structs that live here (core types are not `Serialize`);
+//! [`hits`] and [`cells`], which are nearly all of the bytes, pack their columns as varints.
+//!
+//! Constraints. Decoding takes any bytes: it answers [`StoreError::Corrupt`], never panics, and
+//! allocates no more than a constant times its input (or the limit in `mayfly_core::limits`).
+//! Equal values have equal bytes.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Corruption, StoreError};
+
+pub(crate) mod blocks;
+pub(crate) mod cells;
+#[cfg(test)]
+mod fixtures;
+pub(crate) mod hits;
+pub(crate) mod records;
+pub(crate) mod varint;
+
+/// The version that this program writes, and the newest it reads.
+pub(crate) const VERSION: u8 = 1;
+
+/// The error for damaged bytes of this kind.
+pub(crate) const fn corrupt(what: Corruption) -> StoreError {
+    StoreError::Corrupt { what }
+}
+
+/// Checks the version byte and answers what comes after it.
+pub(crate) fn body(bytes: &[u8], what: Corruption) -> Result<&[u8], StoreError> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => Ok(body),
+        Some((&newer, _)) if newer > VERSION => Err(corrupt(Corruption::Version)),
+        Some(_) | None => Err(corrupt(what)),
+    }
+}
+
+/// A row as version byte and positional MessagePack.
+pub(crate) fn row_to_bytes<T: Serialize>(row: &T) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    #[expect(clippy::expect_used, reason = "rows hold only numbers, texts, bytes and lists")]
+    rmp_serde::encode::write(&mut bytes, row).expect("writing a row to memory cannot fail");
+    bytes
+}
+
+/// Reads a row back; every byte must belong to it.
+pub(crate) fn row_from_bytes<T: DeserializeOwned>(
+    bytes: &[u8],
+    what: Corruption,
+) -> Result<T, StoreError> {
+    let mut rest = body(bytes, what)?;
+    let row =
+        T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest)).map_err(|_| corrupt(what))?;
+    if rest.is_empty() { Ok(row) } else { Err(corrupt(what)) }
+}

@@ -1,0 +1,163 @@
+//! The other values: pages, consent states, memberships, versions of the catalog, bitmaps.
+
+use mayfly_core::{
+    ConsentState, Page, Partition, RealmId, SegmentId, StoreId, Timestamp, Visitor, limits,
+};
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{VERSION, body, corrupt, row_from_bytes, row_to_bytes};
+use crate::Membership;
+use crate::catalog::{CatalogVersion, Identity};
+use crate::error::{Corruption, StoreError};
+
+/// URL, title, keywords, categories.
+#[derive(Serialize, Deserialize)]
+struct PageRow(Box<str>, Box<str>, Vec<Box<str>>, Vec<Box<str>>);
+
+/// A page's bytes; equal pages have equal bytes, which is how interning compares them.
+pub(crate) fn encode_page(page: &Page) -> Vec<u8> {
+    row_to_bytes(&PageRow(
+        page.url.clone(),
+        page.title.clone(),
+        page.keywords.clone(),
+        page.categories.clone(),
+    ))
+}
+
+/// Reads a page.
+pub(crate) fn decode_page(bytes: &[u8]) -> Result<Page, StoreError> {
+    let PageRow(url, title, keywords, categories) = row_from_bytes(bytes, Corruption::Page)?;
+    Ok(Page { url, title, keywords, categories })
+}
+
+/// Global Privacy Control.
+#[derive(Serialize, Deserialize)]
+struct ConsentRow((Option<bool>,));
+
+/// A consent state's bytes; equal states have equal bytes.
+pub(crate) fn encode_consent(state: &ConsentState) -> Vec<u8> {
+    row_to_bytes(&ConsentRow((state.gpc,)))
+}
+
+/// Reads a consent state.
+pub(crate) fn decode_consent(bytes: &[u8]) -> Result<ConsentState, StoreError> {
+    let ConsentRow((gpc,)) = row_from_bytes(bytes, Corruption::Consent)?;
+    Ok(ConsentState { gpc })
+}
+
+/// Version, as_of in milliseconds, members as a portable roaring bitmap.
+#[derive(Serialize, Deserialize)]
+struct MembershipRow(u32, i64, ByteBuf);
+
+/// A membership's bytes; the segment stands in its key.
+pub(crate) fn encode_membership(membership: &Membership) -> Vec<u8> {
+    let members = bitmap_bytes(&membership.members, Vec::new());
+    row_to_bytes(&MembershipRow(membership.version, membership.as_of.millis(), members.into()))
+}
+
+/// Reads a membership.
+pub(crate) fn decode_membership(
+    segment: SegmentId,
+    bytes: &[u8],
+) -> Result<Membership, StoreError> {
+    let MembershipRow(version, as_of, members) = row_from_bytes(bytes, Corruption::Membership)?;
+    let members = read_bitmap(&members).ok_or_else(|| corrupt(Corruption::Membership))?;
+    Ok(Membership { segment, version, as_of: Timestamp::from_millis(as_of), members })
+}
+
+/// When (milliseconds), who, what; the version stands in the key.
+#[derive(Serialize, Deserialize)]
+struct CatalogRow(i64, Box<str>, ByteBuf);
+
+/// A catalog version's bytes.
+pub(crate) fn encode_catalog(version: &CatalogVersion) -> Vec<u8> {
+    let bytes = ByteBuf::from(version.bytes.clone());
+    row_to_bytes(&CatalogRow(version.at.millis(), version.by.clone(), bytes))
+}
+
+/// Reads a catalog version.
+pub(crate) fn decode_catalog(version: u64, bytes: &[u8]) -> Result<CatalogVersion, StoreError> {
+    let CatalogRow(at, by, bytes) = row_from_bytes(bytes, Corruption::Catalog)?;
+    let at = Timestamp::from_millis(at);
+    Ok(CatalogVersion { version, at, by, bytes: bytes.into_vec() })
+}
+
+/// Store, realm, realm's name, partitions, seed, created (milliseconds).
+#[derive(Serialize, Deserialize)]
+struct IdentityRow(u64, u32, Box<str>, u16, u64, i64);
+
+/// What the store is.
+pub(crate) fn encode_identity(identity: &Identity) -> Vec<u8> {
+    row_to_bytes(&IdentityRow(
+        identity.store.0,
+        identity.realm.0,
+        identity.realm_name.clone(),
+        identity.partitions,
+        identity.seed,
+        identity.created.millis(),
+    ))
+}
+
+/// Reads what the store is.
+pub(crate) fn decode_identity(bytes: &[u8]) -> Result<Identity, StoreError> {
+    let IdentityRow(store, realm, realm_name, partitions, seed, created) =
+        row_from_bytes(bytes, Corruption::Record)?;
+    if !partitions.is_power_of_two() || partitions > limits::PARTITIONS_MAX {
+        return Err(corrupt(Corruption::Record));
+    }
+    Ok(Identity {
+        store: StoreId(store),
+        realm: RealmId(realm),
+        realm_name,
+        partitions,
+        seed,
+        created: Timestamp::from_millis(created),
+    })
+}
+
+/// Partition and ordinal.
+#[derive(Serialize, Deserialize)]
+struct VisitorRow(u16, u32);
+
+/// Whom a foreign id stands for.
+pub(crate) fn encode_visitor(visitor: Visitor) -> Vec<u8> {
+    row_to_bytes(&VisitorRow(visitor.partition.0, visitor.ordinal))
+}
+
+/// Reads whom a foreign id stands for.
+pub(crate) fn decode_visitor(bytes: &[u8]) -> Result<Visitor, StoreError> {
+    let VisitorRow(partition, ordinal) = row_from_bytes(bytes, Corruption::Record)?;
+    Ok(Visitor { partition: Partition(partition), ordinal })
+}
+
+/// A bitmap (the erased ordinals): version byte and portable roaring.
+pub(crate) fn encode_bitmap(bitmap: &RoaringBitmap) -> Vec<u8> {
+    bitmap_bytes(bitmap, vec![VERSION])
+}
+
+/// Reads a bitmap.
+pub(crate) fn decode_bitmap(bytes: &[u8]) -> Result<RoaringBitmap, StoreError> {
+    let bytes = body(bytes, Corruption::Record)?;
+    read_bitmap(bytes).ok_or_else(|| corrupt(Corruption::Record))
+}
+
+/// Appends the bitmap in canonical form.
+fn bitmap_bytes(bitmap: &RoaringBitmap, mut out: Vec<u8>) -> Vec<u8> {
+    let mut bitmap = bitmap.clone();
+    bitmap.optimize();
+    #[expect(clippy::expect_used, reason = "memory takes every byte")]
+    bitmap.serialize_into(&mut out).expect("writing a bitmap to memory cannot fail");
+    out
+}
+
+/// Reads exactly one bitmap.
+fn read_bitmap(mut bytes: &[u8]) -> Option<RoaringBitmap> {
+    let bitmap = RoaringBitmap::deserialize_from(&mut bytes).ok()?;
+    bytes.is_empty().then_some(bitmap)
+}
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

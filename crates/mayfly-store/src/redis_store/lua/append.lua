@@ -1,0 +1,45 @@
+-- Takes a batch exactly once: number = last + 1 is stored, anything else changes nothing.
+-- KEYS: next, lane, dirty; a log for each day; for each id its bucket of the day received and of
+-- the day before.
+-- ARGV: store id, number, seconds a lane is kept, days, expiry of the ids' buckets; for each day
+-- its number, its expiry and the entry; for each id its index and hash.
+-- Answers {0} stored, {1} taken before, {2, last} gap, {3, index …} ids seen before, {-1} gone.
+if redis.call('HGET', KEYS[1], 'store') ~= ARGV[1] then return {-1} end
+local last, number = tonumber(redis.call('GET', KEYS[2]) or 0), tonumber(ARGV[2])
+if number <= last then return {1} end
+if number ~= last + 1 then return {2, last} end
+
+local days = tonumber(ARGV[4])
+local first_id, first_bucket = 6 + 3 * days, 4 + days
+local duplicates, seen = {3}, {}
+local bucket = first_bucket
+for i = first_id, #ARGV, 2 do
+  local id = ARGV[i + 1]
+  if seen[id] or redis.call('SISMEMBER', KEYS[bucket], id) == 1
+      or redis.call('SISMEMBER', KEYS[bucket + 1], id) == 1 then
+    duplicates[#duplicates + 1] = tonumber(ARGV[i])
+  end
+  seen[id] = true
+  bucket = bucket + 2
+end
+if #duplicates > 1 then return duplicates end
+
+local now = tonumber(redis.call('TIME')[1])
+for i = 1, days do
+  local at = 3 + 3 * i
+  local log = KEYS[3 + i]
+  -- A day that is over by the clock that expires keys would come and go, and leave a head behind.
+  if tonumber(ARGV[at + 1]) > now then
+    local entry = redis.call('XADD', log, '*', 'h', ARGV[at + 2])
+    redis.call('EXPIREAT', log, ARGV[at + 1])
+    redis.call('HSET', KEYS[3], ARGV[at], entry)
+  end
+end
+bucket = first_bucket
+for i = first_id, #ARGV, 2 do
+  redis.call('SADD', KEYS[bucket], ARGV[i + 1])
+  redis.call('EXPIREAT', KEYS[bucket], ARGV[5])
+  bucket = bucket + 2
+end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+return {0}

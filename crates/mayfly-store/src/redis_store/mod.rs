@@ -1,0 +1,170 @@
+//! The store on Redis or Redis Cluster.
+//!
+//! `…` is `mf:{<realm>.<p>.<n>}`: all keys of partition p share one slot, p's 14 bits reversed
+//! (`keys`). Every value is written by `codec` and begins with a version byte, but for counters,
+//! ids and tokens, which stand as text. Atomic steps are the scripts of `scripts`.
+//!
+//! | key | type | holds | expires |
+//! |---|---|---|---|
+//! | `…:hits:<day>` | stream, automatic ids | one entry = one batch's hits of that day, field `h` | start of day + retention |
+//! | `…:past:<day>` | hash | sealed day: first ordinal → block; `g` = generation; `i` = all first ordinals | start of day + retention |
+//! | `…:past-aside:<day>` | hash | blocks being built, renamed to the above | 1 h |
+//! | `…:cells:<day>` | hash | `c` = cursor and completeness; chunk or `x<category>` → cells | start of day + retention |
+//! | `…:lane:<id>` | string | last batch number taken through the lane | 91 d |
+//! | `…:hitids:<day received>:<bucket>` | set | 63-bit hashes of the clients' hit ids | end of the next day |
+//! | `…:segments` | hash | segment id → membership, version, as_of | end of the day after as_of |
+//! | `…:names:<10-day period>:<ordinal / 128>` | hash | ordinal → foreign ids claimed in the period | start of period + retention |
+//! | `…:erased` | string | bitmap of erased ordinals | kept: it says nothing but "dead" |
+//! | `…:next` | hash | the partition's marker: `store` id, `next` ordinal and the `run` id of the server that issued the last, `erased` = version of the bitmap | kept |
+//! | `…:lease` | string | owner's token and address | when the lease runs out |
+//! | `…:dirty` | hash | day → its newest entry | kept; fields go with their day |
+//! | `mf:page:<key>` | string | page version | start of the youngest day that uses it + retention |
+//! | `mf:consent:<key>` | string | consent state | the same |
+//! | `mf:ids:<space>:<hash>` | string | visitor that the foreign id stands for | as claimed; only prolonged |
+//! | `mf:{catalog}:identity` | hash | `store` id, `record`, `ready` | kept |
+//! | `mf:{catalog}:clock` | hash | how far `expire` has been asked | kept |
+//! | `mf:{catalog}:entry:<name>` | hash | version → record; `v` = the current one | kept |
+//!
+//! Constraints. No HGETALL of a day; big values go over a connection of their own, at most
+//! [`mayfly_core::limits::READ_BYTES`] a call. Every script that writes to a partition compares the store's id
+//! with the marker: an emptied or replaced server answers [`StoreError::Gone`], and nothing is
+//! made anew by a running process. Each round trip has [`StoreConfig::deadline`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mayfly_core::{Partition, Retention, Timestamp};
+use redis::Value;
+use roaring::RoaringBitmap;
+
+use crate::codec::records;
+use crate::error::Corruption;
+use crate::{Identity, Result, StoreConfig, StoreError};
+
+mod care;
+mod catalog;
+mod conn;
+mod identity;
+mod intake;
+mod keys;
+mod people;
+mod read;
+mod scripts;
+mod server;
+mod values;
+mod worker;
+
+use conn::{Answers, Command, Conn};
+use keys::Keys;
+
+/// The store on Redis or Redis Cluster; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RedisStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    conn: Conn,
+    keys: Keys,
+    retention: Retention,
+    identity: Mutex<Identity>,
+    /// Erased ordinals as last read, with the version of the bitmap.
+    erased: Mutex<HashMap<Partition, (u64, Arc<RoaringBitmap>)>>,
+    servers: Mutex<server::Seen>,
+}
+
+impl RedisStore {
+    /// See [`crate::Store::open`].
+    pub async fn open(config: &StoreConfig, now: Timestamp) -> Result<Self> {
+        let conn = Conn::open(&config.url, config.deadline).await?;
+        let seen = server::check(&conn).await?;
+        let identity = identity::open(&conn, config, now).await?;
+        let inner = Inner {
+            conn,
+            keys: Keys::new(identity.realm),
+            retention: config.retention,
+            identity: Mutex::new(identity),
+            erased: Mutex::new(HashMap::new()),
+            servers: Mutex::new(seen),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// See [`crate::Store::identity`].
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.inner.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// See [`crate::Store::close`]. Nothing is buffered here; the connections go with the last
+    /// clone.
+    #[expect(clippy::unused_async, reason = "the embedded store writes out")]
+    pub async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn conn(&self) -> &Conn {
+        &self.inner.conn
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    /// The store's id as scripts compare it.
+    fn store_id(&self) -> String {
+        self.identity().store.to_string()
+    }
+
+    fn gone(&self) -> StoreError {
+        StoreError::Gone { expected: self.identity().store }
+    }
+
+    /// Reads the marker of a partition; sent after the reads whose answer [`Self::living`] judges.
+    fn marker(&self, p: Partition) -> Command {
+        Command::new("HMGET", &self.keys().next(p)).text("store").text("erased")
+    }
+
+    /// The erased ordinals of a partition, given its marker. What was acknowledged as erased
+    /// before the marker was read is among them.
+    async fn living(&self, p: Partition, marker: Value) -> Result<Arc<RoaringBitmap>> {
+        let (store, version): (Option<String>, Option<u64>) = self.conn().read(marker)?;
+        if store != Some(self.store_id()) {
+            return Err(self.gone());
+        }
+        let version = version.unwrap_or_default();
+        let cache = &self.inner.erased;
+        let cached = cache.lock().unwrap_or_else(PoisonError::into_inner).get(&p).cloned();
+        if let Some((_, bitmap)) = cached.filter(|(at, _)| *at == version) {
+            return Ok(bitmap);
+        }
+        let get = vec![Command::new("GET", &self.keys().erased(p))];
+        let value = self.conn().run(get, Answers::Big).await?.pop().unwrap_or(Value::Nil);
+        let bitmap = match self.conn().read::<Option<Vec<u8>>>(value)? {
+            Some(bytes) => records::decode_bitmap(&bytes)?,
+            None => RoaringBitmap::new(),
+        };
+        let bitmap = Arc::new(bitmap);
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(p, (version, bitmap.clone()));
+        Ok(bitmap)
+    }
+}
+
+/// The error for a small record that cannot be read.
+const fn damaged() -> StoreError {
+    StoreError::Corrupt { what: Corruption::Record }
+}
+
+/// Random bits of the system's generator: ids, tokens, the seed.
+fn random() -> Result<u64> {
+    getrandom::u64().map_err(|e| StoreError::Files {
+        source: e
+            .raw_os_error()
+            .map_or_else(|| std::io::ErrorKind::Other.into(), std::io::Error::from_raw_os_error),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Reading values of many kinds: pages, consent states, cells.
+
+use std::collections::BTreeSet;
+
+use mayfly_core::{CategoryId, ConsentKey, ConsentState, Day, Page, PageKey, Partition, limits};
+use redis::Value;
+
+use super::conn::{Answers, Command};
+use super::read::TRIES;
+use super::{RedisStore, damaged, keys};
+use crate::codec::{cells, records};
+use crate::{DayHeader, Result, StoreError, StoredDay};
+
+/// The most pages or consent states asked for at a time.
+const VALUES_MAX: usize = 1024;
+
+impl RedisStore {
+    /// See [`crate::Store::pages`].
+    pub async fn pages(&self, keys: &[PageKey]) -> Result<Vec<Option<Page>>> {
+        let names = keys.iter().map(|&key| keys::page(key));
+        let values = self.values(names.collect()).await?;
+        values.into_iter().map(|v| v.map(|v| records::decode_page(&v)).transpose()).collect()
+    }
+
+    /// See [`crate::Store::consents`].
+    pub async fn consents(&self, keys: &[ConsentKey]) -> Result<Vec<Option<ConsentState>>> {
+        let names = keys.iter().map(|&key| keys::consent(key));
+        let values = self.values(names.collect()).await?;
+        values.into_iter().map(|v| v.map(|v| records::decode_consent(&v)).transpose()).collect()
+    }
+
+    async fn values(&self, names: Vec<String>) -> Result<Vec<Option<Vec<u8>>>> {
+        let mut all = Vec::with_capacity(names.len());
+        for names in names.chunks(VALUES_MAX) {
+            let gets = names.iter().map(|name| Command::new("GET", name)).collect();
+            for value in self.conn().run(gets, Answers::Big).await? {
+                all.push(self.conn().read(value)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// See [`crate::Store::cells`]. Begins again when a checkpoint came between two pieces.
+    pub async fn cells(
+        &self,
+        partition: Partition,
+        day: Day,
+        categories: Option<&[CategoryId]>,
+    ) -> Result<StoredDay> {
+        for _ in 0..TRIES {
+            if let Some(stored) = self.cells_at_once(partition, day, categories).await? {
+                return Ok(stored);
+            }
+        }
+        Err(StoreError::DayMoved)
+    }
+
+    async fn cells_at_once(
+        &self,
+        p: Partition,
+        day: Day,
+        categories: Option<&[CategoryId]>,
+    ) -> Result<Option<StoredDay>> {
+        let key = self.keys().cells(p, day);
+        let header = Command::new("HGET", &key).text(&cells::Field::Header.name());
+        let fields = Command::new("HKEYS", &key);
+        let values = self.conn().run(vec![header, fields], Answers::Small).await?;
+        let [header, fields] = <[Value; 2]>::try_from(values).map_err(|_| damaged())?;
+        let (before, fields): (Option<Vec<u8>>, Vec<String>) =
+            (self.conn().read(header)?, self.conn().read(fields)?);
+        let wanted: Option<BTreeSet<String>> = categories
+            .map(|list| cells::fields_for(list).into_iter().map(cells::Field::name).collect());
+        let fields: Vec<String> = fields
+            .into_iter()
+            .filter(|f| *f != cells::Field::Header.name())
+            .filter(|f| wanted.as_ref().is_none_or(|wanted| wanted.contains(f)))
+            .collect();
+        let mut stored = StoredDay::default();
+        let (mut after, mut marker) = (before.clone(), self.conn().one(self.marker(p)).await?);
+        for piece in self.pieces(&key, &fields).await? {
+            (after, marker) = self.read_cells(p, &key, piece, &mut stored).await?;
+        }
+        if before != after {
+            return Ok(None);
+        }
+        stored.header = before.map(|h| cells::decode_header(&h)).transpose()?.unwrap_or_default();
+        let erased = self.living(p, marker).await?;
+        if let Some(list) = categories {
+            let list: BTreeSet<CategoryId> = list.iter().copied().collect();
+            stored.cells.retain(|id, _| list.contains(&id.category));
+        }
+        for cell in stored.cells.values_mut() {
+            cell.entries.retain(|entry| !erased.contains(entry.ordinal));
+        }
+        stored.cells.retain(|_, cell| !cell.entries.is_empty());
+        Ok(Some(stored))
+    }
+
+    /// Reads some fields of a day's cells in one step with its header; then the marker.
+    async fn read_cells(
+        &self,
+        p: Partition,
+        key: &str,
+        fields: &[String],
+        into: &mut StoredDay,
+    ) -> Result<(Option<Vec<u8>>, Value)> {
+        let get = Command::new("HMGET", key).text(&cells::Field::Header.name());
+        let get = fields.iter().fold(get, |get, field| get.text(field));
+        let values = self.conn().run(vec![get, self.marker(p)], Answers::Big).await?;
+        let [fields, marker] = <[Value; 2]>::try_from(values).map_err(|_| damaged())?;
+        let mut fields = self.conn().read::<Vec<Option<Vec<u8>>>>(fields)?.into_iter();
+        let header = fields.next().flatten();
+        for bytes in fields.flatten() {
+            cells::decode(&bytes, &mut into.cells)?;
+        }
+        Ok((header, marker))
+    }
+
+    /// Fields of a hash in pieces of at most [`limits::READ_BYTES`] (or one larger field each).
+    pub(super) async fn pieces<'a>(
+        &self,
+        key: &str,
+        fields: &'a [String],
+    ) -> Result<Vec<&'a [String]>> {
+        let size = |field: &String| Command::new("HSTRLEN", key).text(field);
+        let sizes = self.conn().run(fields.iter().map(size).collect(), Answers::Small).await?;
+        let (mut pieces, mut begin, mut bytes) = (Vec::new(), 0, 0usize);
+        for (i, size) in sizes.into_iter().enumerate() {
+            let size: usize = self.conn().read(size)?;
+            if bytes > 0 && bytes.saturating_add(size) > limits::READ_BYTES {
+                pieces.push(&fields[begin..i]);
+                (begin, bytes) = (i, 0);
+            }
+            bytes = bytes.saturating_add(size);
+        }
+        pieces.push(&fields[begin..]);
+        pieces.retain(|piece| !piece.is_empty());
+        Ok(pieces)
+    }
+}
+
+/// The header of a day that has no cells.
+pub(super) fn no_header() -> Vec<u8> {
+    cells::encode_header(&DayHeader::default())
+}

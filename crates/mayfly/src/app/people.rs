@@ -1,0 +1,228 @@
+//! Visitors: found, shown, erased; tokens; replayed files; the audit.
+
+use mayfly_core::{Day, Visitor};
+use mayfly_store::{CatalogName, Finding, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::App;
+use crate::clock;
+use crate::http::ApiError;
+use crate::tokens::{self, Role};
+
+/// Files that were replayed: the catalog's entry.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Files {
+    format: u8,
+    files: Vec<File>,
+}
+
+/// One replayed file.
+#[derive(Debug, Serialize, Deserialize)]
+struct File {
+    sha256: String,
+    name: String,
+    at_ms: i64,
+}
+
+/// Files remembered; the oldest go first.
+const FILES: usize = 10_000;
+
+impl App {
+    /// The visitor of a cookie value, `space:id`, or `partition.ordinal`.
+    ///
+    /// # Errors
+    /// [`ApiError::NoVisitor`].
+    pub async fn find_visitor(&self, id: &str) -> Result<Visitor, ApiError> {
+        if let Ok(visitor) = id.parse::<Visitor>() {
+            let known = visitor.partition.0 < self.store.identity().partitions;
+            return if known { Ok(visitor) } else { Err(ApiError::NoVisitor) };
+        }
+        if let Some(visitor) = self.collector.visitor_of_cookie(id, Self::now()) {
+            return Ok(visitor);
+        }
+        let (space, id) = id.split_once(':').ok_or(ApiError::NoVisitor)?;
+        let foreign = self.collector.foreign_id(space, id).ok_or(ApiError::NoVisitor)?;
+        let found = self.store.lookup_ids(&[foreign]).await?;
+        found.first().copied().flatten().ok_or(ApiError::NoVisitor)
+    }
+
+    /// Everything held about a visitor: hits with their pages, by time; segments.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn visitor(&self, visitor: Visitor) -> Result<Value, ApiError> {
+        let today = Self::now().day().unwrap_or_default();
+        let days = self.settings.store.retention.oldest(today)..today.plus(1);
+        let hits = self.store.read_visitor(visitor, days).await?;
+        let keys: Vec<_> = hits.iter().filter_map(|h| h.page).collect();
+        let mut pages = self.store.pages(&keys).await?.into_iter();
+        let active = self.active();
+        let shown: Vec<Value> = hits
+            .iter()
+            .map(|hit| {
+                let page = hit.page.and_then(|_| pages.next()).flatten();
+                let site = active.definitions().site_key(hit.site);
+                json!({
+                    "time": clock::text(hit.time),
+                    "event": hit.event.name(),
+                    "site": site,
+                    "url": page.as_ref().map(|p| &*p.url),
+                    "title": page.as_ref().map(|p| &*p.title),
+                    "engaged_s": hit.engaged_s,
+                    "referrer": hit.referrer.host,
+                })
+            })
+            .collect();
+        Ok(json!({
+            "visitor": visitor.to_string(),
+            "segments": self.segments_of(visitor, false),
+            "hits": shown,
+        }))
+    }
+
+    /// Erases a visitor: invisible at once here and in every process within a second.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn erase(&self, visitor: Visitor) -> Result<(), ApiError> {
+        self.store.erase(&[visitor], Self::now()).await?;
+        self.collector.erase(visitor);
+        if let Some(slot) = self.slots().iter().find(|s| s.partition() == visitor.partition) {
+            slot.erase(visitor.ordinal);
+        }
+        Ok(())
+    }
+
+    /// What is held, and whether anything outlives the retention.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn audit(&self) -> Result<Value, ApiError> {
+        let now = Self::now();
+        let audit = self.store.audit(now).await?;
+        let findings: Vec<String> = audit
+            .findings
+            .iter()
+            .map(|finding| match finding {
+                Finding::NoExpiry(name) => format!("{name}: never expires"),
+                Finding::LivesTooLong(name) => format!("{name}: lives longer than allowed"),
+                Finding::Unknown(name) => format!("{name}: not one of ours"),
+            })
+            .collect();
+        Ok(json!({
+            "as_of": clock::text(now),
+            "as_of_ms": now.millis(),
+            "retention_days": self.settings.store.retention.days(),
+            "oldest": audit.oldest.map(|day: Day| day.to_string()),
+            "seen": audit.seen,
+            "findings": findings,
+        }))
+    }
+
+    /// All tokens, without secrets.
+    #[must_use]
+    pub fn tokens(&self) -> Value {
+        let all = self.tokens.read().map(|t| t.clone()).unwrap_or_default();
+        let shown: Vec<Value> = all
+            .all()
+            .iter()
+            .map(|t| {
+                let created = clock::text(mayfly_core::Timestamp::from_millis(t.created_ms));
+                json!({"name": t.name, "role": t.role, "created": created})
+            })
+            .collect();
+        json!({"tokens": shown})
+    }
+
+    /// Makes (or replaces) a token; answers its secret.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn new_token(&self, name: &str, role: Role, by: &str) -> Result<String, ApiError> {
+        let secret = tokens::new_secret().map_err(|_| ApiError::Busy)?;
+        self.change_tokens(by, |tokens| {
+            tokens.put(name, role, &secret, Self::now());
+            true
+        })
+        .await?;
+        Ok(secret)
+    }
+
+    /// Takes a token back.
+    ///
+    /// # Errors
+    /// [`ApiError::NoToken`].
+    pub async fn revoke_token(&self, name: &str, by: &str) -> Result<(), ApiError> {
+        let found = self.change_tokens(by, |tokens| tokens.revoke(name)).await?;
+        if found { Ok(()) } else { Err(ApiError::NoToken) }
+    }
+
+    /// Reads, changes, writes; again when another was faster.
+    async fn change_tokens(
+        &self,
+        by: &str,
+        change: impl Fn(&mut tokens::Tokens) -> bool,
+    ) -> Result<bool, ApiError> {
+        loop {
+            let current = self.store.catalog(CatalogName::Tokens).await?;
+            let version = current.as_ref().map_or(0, |c| c.version);
+            let mut tokens = super::load_tokens(&self.store).await?;
+            if !change(&mut tokens) {
+                return Ok(false);
+            }
+            let bytes = tokens.to_bytes();
+            let name = CatalogName::Tokens;
+            match self.store.write_catalog(name, version, bytes, by, Self::now()).await {
+                Ok(_) => {
+                    self.set_tokens(tokens);
+                    return Ok(true);
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn files(&self) -> Result<(u64, Files), ApiError> {
+        let current = self.store.catalog(CatalogName::Files).await?;
+        let version = current.as_ref().map_or(0, |c| c.version);
+        let files = current.and_then(|c| serde_json::from_slice(&c.bytes).ok());
+        Ok((version, files.unwrap_or_default()))
+    }
+
+    /// Refuses a file that was replayed before, unless it shall count `again`.
+    ///
+    /// # Errors
+    /// [`ApiError::SeenFile`].
+    pub async fn check_file(&self, sha256: &str, again: bool) -> Result<(), ApiError> {
+        let (_, files) = self.files().await?;
+        match files.files.iter().find(|f| f.sha256 == sha256) {
+            Some(file) if !again => {
+                let at = mayfly_core::Timestamp::from_millis(file.at_ms);
+                Err(ApiError::SeenFile { at: clock::text(at) })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes that a file was replayed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn note_file(&self, sha256: &str, name: &str, by: &str) -> Result<(), ApiError> {
+        let (version, mut files) = self.files().await?;
+        let now = Self::now();
+        files.format = 1;
+        files.files.push(File {
+            sha256: sha256.to_owned(),
+            name: name.to_owned(),
+            at_ms: now.millis(),
+        });
+        let overhang = files.files.len().saturating_sub(FILES);
+        files.files.drain(..overhang);
+        let bytes = serde_json::to_vec(&files).unwrap_or_default();
+        self.store.write_catalog(CatalogName::Files, version, bytes, by, now).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! Segments: sizes, members, any expression, one hit explained.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mayfly_collector::{VisitorRef, parse_hit_line};
+use mayfly_core::{Partition, SegmentId, Timestamp, Visitor};
+use mayfly_segments::{Expression, PageMemo, Seen};
+use mayfly_store::StoreError;
+use roaring::{RoaringBitmap, RoaringTreemap};
+use serde_json::{Value, json};
+
+use super::App;
+use crate::clock;
+use crate::http::ApiError;
+use crate::worker::evaluate;
+
+/// How long a question waits for hits that were acknowledged before it was asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Sizes below are not told to the lesser roles.
+const FLOOR: u64 = 50;
+
+/// Two sizes: held now, and with a hit lately.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    held: u64,
+    seen: Seen,
+}
+
+impl App {
+    /// Waits until everything that was stored before now is folded; answers the instant.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] when the worker does not keep up.
+    pub async fn catch_up(&self) -> Result<Timestamp, ApiError> {
+        let now = Self::now();
+        let partitions: Vec<Partition> = self.partitions().collect();
+        let heads = self.store.heads(&partitions).await?;
+        let (version, today) = (self.active().version(), now.day().unwrap_or_default());
+        let slots = self.slots();
+        for (slot, heads) in slots.iter().zip(heads) {
+            let kept: Vec<_> =
+                heads.into_iter().filter(|head| slot.retention().keeps(head.day, today)).collect();
+            if !slot.folded(&kept, version, PATIENCE).await {
+                return Err(ApiError::Busy);
+            }
+        }
+        Ok(now)
+    }
+
+    /// All segments with their sizes.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`].
+    pub async fn segments(&self, exact: bool) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let active = self.active();
+        let all: Vec<Value> = active
+            .definitions()
+            .segments()
+            .map(|segment| {
+                let mut shown = self.size(segment.id, now).json(exact);
+                shown["name"] = json!(segment.name);
+                shown["id"] = json!(segment.id.0);
+                shown["rule"] = json!(segment.rule);
+                shown
+            })
+            .collect();
+        let as_of = clock::text(now);
+        Ok(json!({"segments": all, "as_of": as_of, "exact": exact}))
+    }
+
+    /// One segment with its size.
+    ///
+    /// # Errors
+    /// [`ApiError::NoSegment`].
+    pub async fn segment(&self, name: &str, exact: bool) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let active = self.active();
+        let id = self.segment_id(name)?;
+        let rule = active.definitions().segment(id).map(|s| s.rule.clone());
+        let mut shown = self.size(id, now).json(exact);
+        shown["name"] = json!(name);
+        shown["id"] = json!(id.0);
+        shown["rule"] = json!(rule);
+        shown["version"] = json!(active.version());
+        stamp(&mut shown, now, exact);
+        Ok(shown)
+    }
+
+    fn segment_id(&self, name: &str) -> Result<SegmentId, ApiError> {
+        let active = self.active();
+        let found = active.definitions().segment_named(name).map(|s| s.id);
+        found.ok_or_else(|| ApiError::NoSegment { name: name.to_owned() })
+    }
+
+    fn size(&self, id: SegmentId, now: Timestamp) -> Size {
+        self.slots().iter().fold(Size::default(), |sum, slot| {
+            let own = slot.read(|index| {
+                let members = index.members(id);
+                members.map(|m| Size { held: m.len(), seen: index.seen(m, now) })
+            });
+            sum.plus(own.flatten().unwrap_or_default())
+        })
+    }
+
+    /// The members as a portable 64-bit bitmap: partition × 2^32 + ordinal.
+    ///
+    /// # Errors
+    /// [`ApiError::NoSegment`], [`ApiError::Busy`].
+    pub async fn members(&self, name: &str) -> Result<Vec<u8>, ApiError> {
+        self.catch_up().await?;
+        let id = self.segment_id(name)?;
+        let members = self.slots().into_iter().filter_map(|slot| {
+            let own: RoaringBitmap = slot.read(|index| index.members(id).cloned()).flatten()?;
+            Some((u32::from(slot.partition().0), own))
+        });
+        let all = RoaringTreemap::from_bitmaps(members);
+        let mut bytes = Vec::with_capacity(all.serialized_size());
+        all.serialize_into(&mut bytes)
+            .map_err(|source| ApiError::Store(StoreError::Files { source }))?;
+        Ok(bytes)
+    }
+
+    /// The exact size of any expression.
+    ///
+    /// # Errors
+    /// [`ApiError::Problems`] with what is wrong and where.
+    pub async fn count(&self, rule: &str, exact: bool) -> Result<Value, ApiError> {
+        let active = self.active();
+        let retention = self.settings.store.retention;
+        let expression = Expression::parse(rule, active.definitions(), retention)
+            .map_err(|problem| ApiError::Problems(vec![problem]))?;
+        let now = self.catch_up().await?;
+        let today = now.day().unwrap_or_default();
+        let mut sum = Size::default();
+        for slot in self.slots() {
+            let members = evaluate::members(&self.store, &slot, &expression, today).await?;
+            let seen = slot.read(|index| index.seen(&members, now)).unwrap_or_default();
+            sum = sum.plus(Size { held: members.len(), seen });
+        }
+        let mut shown = sum.json(exact);
+        stamp(&mut shown, now, exact);
+        Ok(shown)
+    }
+
+    /// The names of the segments that a visitor is in.
+    #[must_use]
+    pub fn segments_of(&self, visitor: Visitor, on_page: bool) -> Vec<String> {
+        let slots = self.slots();
+        let Some(slot) = slots.iter().find(|s| s.partition() == visitor.partition) else {
+            return Vec::new();
+        };
+        let active = self.active();
+        let is_member = |id: SegmentId| {
+            slot.read(|i| i.members(id).is_some_and(|m| m.contains(visitor.ordinal)))
+                .unwrap_or(false)
+        };
+        active
+            .definitions()
+            .segments()
+            .filter(|s| !on_page || s.on_page != mayfly_segments::OnPage::Nowhere)
+            .filter(|s| is_member(s.id))
+            .map(|s| s.name.to_string())
+            .collect()
+    }
+
+    /// One hit through the real admission, with what it leads to.
+    ///
+    /// # Errors
+    /// A body that is no hit, the store's.
+    pub async fn try_hit(&self, body: &[u8]) -> Result<Value, ApiError> {
+        let now = Self::now();
+        let submission = parse_hit_line(body).map_err(|reason| ApiError::Hits { reason })?;
+        let (site, candidate) = (submission.site.clone(), submission.candidate.clone());
+        let foreign = match &submission.visitor {
+            VisitorRef::Foreign { space, id } => self.collector.foreign_id(space, id),
+            VisitorRef::Cookie(_) | VisitorRef::Known(_) => None,
+        };
+        let verdict = self.collector.submit(vec![submission], now).await.pop();
+        let Some(verdict) = verdict else { return Err(ApiError::Busy) };
+        let visitor = match foreign {
+            Some(foreign) => self.store.lookup_ids(&[foreign]).await?.pop().flatten(),
+            None => None,
+        };
+        let mut shown = json!({
+            "outcome": verdict.outcome.label(),
+            "reason": verdict.reason.map(|r| r.label()),
+            "visitor": visitor.map(|v| v.to_string()),
+        });
+        if let (true, Some(visitor)) = (verdict.outcome.is_kept(), visitor) {
+            self.catch_up().await?;
+            shown["segments"] = json!(self.segments_of(visitor, false));
+            shown["categories"] = json!(self.categories_of(&site, candidate, visitor, now));
+        }
+        Ok(shown)
+    }
+
+    /// The categories of a hit, by path, without the one that holds all.
+    fn categories_of(
+        &self,
+        site: &str,
+        candidate: mayfly_core::Candidate,
+        visitor: Visitor,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let active = self.active();
+        let definitions = active.definitions();
+        let Some(site) = definitions.site(site) else { return Vec::new() };
+        let retention = self.settings.store.retention;
+        let gate = mayfly_core::Gate { site, now, retention };
+        let page = candidate.page.clone();
+        let Ok(admitted) = mayfly_core::Hit::admit(candidate, &gate) else { return Vec::new() };
+        let (page_key, consent) = (page.key(0), admitted.consent().key(0));
+        let hit = admitted.into_hit(visitor, page_key, consent);
+        let mut found = Vec::new();
+        active.classifier().classify(&mut PageMemo::default(), &hit, &page, &mut found);
+        found.retain(|id| *id != mayfly_core::CategoryId::ALL);
+        found.into_iter().map(|id| definitions.path(id)).collect()
+    }
+}
+
+impl Size {
+    fn plus(self, other: Self) -> Self {
+        let mut seen = self.seen;
+        seen += other.seen;
+        Self { held: self.held + other.held, seen }
+    }
+
+    /// The sizes for an answer; rounded for the lesser roles.
+    fn json(&self, exact: bool) -> Value {
+        let show = |n| if exact { json!(n) } else { json!(rounded(n)) };
+        let Seen { h24, d7, d14, d30, d60, d90 } = self.seen;
+        let windows =
+            [("24h", h24), ("7d", d7), ("14d", d14), ("30d", d30), ("60d", d60), ("90d", d90)];
+        let seen: BTreeMap<&str, Value> =
+            windows.into_iter().map(|(window, n)| (window, show(n))).collect();
+        json!({"held": show(self.held), "seen": seen})
+    }
+}
+
+fn stamp(shown: &mut Value, now: Timestamp, exact: bool) {
+    shown["as_of"] = json!(clock::text(now));
+    shown["as_of_ms"] = json!(now.millis());
+    shown["exact"] = json!(exact);
+}
+
+/// Two significant digits; nothing under the floor.
+fn rounded(n: u64) -> Option<u64> {
+    if n < FLOOR {
+        return None;
+    }
+    let unit = 10u64.pow(n.ilog10().saturating_sub(1));
+    Some(n / unit * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn the_lesser_roles_see_two_digits_and_nothing_under_the_floor() {
+        for (n, shown) in [(0, None), (49, None), (50, Some(50)), (1234, Some(1200))] {
+            assert_eq!(rounded(n), shown, "{n}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `init`, `plan`, `apply`, `test`, `definitions export`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use mayfly_core::Origin;
+use serde_json::Value;
+
+use super::Asks;
+use super::client::{Client, Create};
+use super::output::{self, items, line, note, text};
+
+/// A first definitions file for a site, and what to do next.
+pub(crate) fn init(origin: &str, file: &Path) -> anyhow::Result<()> {
+    let Some(Origin::Exact(origin)) = Origin::parse(origin.trim_end_matches('/')) else {
+        bail!("--origin {origin:?}: give scheme and host, such as https://news.example");
+    };
+    if file.exists() {
+        bail!("{} is there already; name another with --file", file.display());
+    }
+    let host = origin.split_once("://").map_or(&*origin, |(_, host)| host);
+    let key: String = host
+        .trim_start_matches("www.")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let starter = include_str!("starter.toml").replace("{origin}", &origin).replace("{key}", &key);
+    fs::write(file, starter).with_context(|| format!("{} cannot be written", file.display()))?;
+    let shown = file.display();
+    line(&format!("wrote {shown}: site {key:?}, a starter tree of categories, one segment\n"));
+    line("Put this on every page (SERVER = where `mayfly serve` listens):\n");
+    line(&format!(
+        "  <img src=\"SERVER/p.gif?s={key}\" width=\"1\" height=\"1\" alt=\"\" \
+         referrerpolicy=\"no-referrer-when-downgrade\">\n"
+    ));
+    line("Next:\n");
+    line(&format!("  mayfly apply {shown}"));
+    line(&format!("  mayfly replay access.log --site {key} --format combined --shift-to-now"));
+    line("  mayfly segment list");
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+/// What a file would change.
+pub(crate) fn plan(asks: &Asks, file: &Path, prune: bool) -> anyhow::Result<()> {
+    send(asks, file, "plan", prune, Create::Never)
+}
+
+/// Applies a file and waits until its segments are in force.
+pub(crate) fn apply(asks: &Asks, file: &Path, prune: bool) -> anyhow::Result<()> {
+    send(asks, file, "apply", prune, Create::IfMissing)
+}
+
+fn send(asks: &Asks, file: &Path, verb: &str, prune: bool, create: Create) -> anyhow::Result<()> {
+    let body = read(file)?;
+    let client = Client::open(asks, create)?;
+    let prune = if prune { "?prune=true" } else { "" };
+    let path = format!("/api/v1/definitions/{verb}{prune}");
+    let answer = client.post(&path, "application/toml", &body);
+    client.close()?;
+    let answer = answer.with_context(|| format!("{}", file.display()))?;
+    if asks.json {
+        output::json(&answer);
+    } else {
+        print_change(&answer, verb);
+    }
+    Ok(())
+}
+
+fn print_change(answer: &Value, verb: &str) {
+    let changes = items(answer, "/changes");
+    for change in changes {
+        line(change.as_str().unwrap_or_default());
+    }
+    let mut rows = vec![["segment", "now", "after", "entered", "left"].map(String::from).to_vec()];
+    for s in items(answer, "/segments") {
+        let row = ["/name", "/now", "/after", "/entered", "/left"].map(|p| text(s, p));
+        rows.push(row.to_vec());
+    }
+    if rows.len() > 1 {
+        line("");
+        output::table(&rows);
+    }
+    let version = text(answer, "/version");
+    match (changes.is_empty(), verb) {
+        (true, _) => line(&format!("nothing to change; version {version} is in force")),
+        (false, "plan") => line("\nnothing was changed; `mayfly apply` does it"),
+        (false, _) => line(&format!("\napplied as version {version}")),
+    }
+}
+
+/// Runs the fixtures of a file.
+pub(crate) fn test(asks: &Asks, file: &Path) -> anyhow::Result<()> {
+    // Fixtures need no store: they are a pure function of the file.
+    let body = read(file)?;
+    let body = std::str::from_utf8(&body).context("the file is not UTF-8 text")?;
+    let results = crate::app::definitions::run_fixtures(body)
+        .map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+    let failed: Vec<_> = results.iter().filter(|r| !r.faults.is_empty()).collect();
+    if asks.json {
+        let passed = results.len() - failed.len();
+        output::json(&serde_json::json!({
+            "passed": passed,
+            "failed": failed.iter().map(|r| serde_json::json!({"test": r.name, "faults": r.faults}))
+                .collect::<Vec<_>>(),
+        }));
+    } else {
+        for result in &failed {
+            line(&format!("FAILED {}", result.name));
+            result.faults.iter().for_each(|fault| line(&format!("  {fault}")));
+        }
+        line(&format!("{} passed, {} failed", results.len() - failed.len(), failed.len()));
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("{} fixtures failed", failed.len()) }
+}
+
+/// The definitions in force, as a file.
+pub(crate) fn export(asks: &Asks) -> anyhow::Result<()> {
+    let client = Client::open(asks, Create::Never)?;
+    let bytes = client.bytes("/api/v1/definitions");
+    client.close()?;
+    let text = String::from_utf8(bytes?)?;
+    if text.is_empty() {
+        note("no definitions are in force; `mayfly init` makes a first file");
+    }
+    line(text.trim_end());
+    Ok(())
+}

@@ -1,0 +1,306 @@
+//! The command line: one verb a task, `--json` where a person may want to pipe.
+//!
+//! Commands talk to the running server when there is one; else they open the store themselves and
+//! serve it to themselves on a loopback port, so that both ways are one ([`client`]).
+//! Exit codes: 0 done, 1 failed, 2 wrong use.
+
+mod client;
+mod definitions;
+mod doctor;
+mod output;
+mod people;
+mod replay;
+mod segments;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Flags, Settings};
+use crate::tokens::Role;
+
+/// A cookie-based data management platform with a store that forgets.
+#[derive(Debug, Parser)]
+#[command(name = "mayfly", version, max_term_width = 100)]
+struct Line {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+struct Global {
+    /// Settings file (TOML); `mayfly config show` prints every key
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the embedded store, the spill and the admin token [default: ./mayfly-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a first definitions file and print the snippet for the page
+    Init {
+        /// The site's origin, such as https://news.example
+        #[arg(long, value_name = "URL")]
+        origin: String,
+        /// Where to write the definitions
+        #[arg(long, default_value = "mayfly.toml", value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Collect hits, build segments, answer: all roles in one process
+    Serve {
+        /// Address of the public listener [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "ADDR:PORT")]
+        bind: Option<String>,
+        /// Only some roles
+        #[arg(long, value_delimiter = ',', value_name = "ROLE")]
+        role: Vec<crate::serve::Role>,
+        /// Serve the demo pages at /demo/ and apply their definitions
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Send one hit through the real admission and say what became of it
+    Hit {
+        /// The page
+        url: String,
+        /// The site's key
+        #[arg(long, value_name = "KEY")]
+        site: String,
+        /// A visitor by name; the same name is the same visitor
+        #[arg(long = "as", value_name = "NAME", default_value = "cli")]
+        name: String,
+        /// The page's title
+        #[arg(long, default_value = "")]
+        title: String,
+    },
+    /// Show what a definitions file would change, in members per segment
+    Plan {
+        /// The definitions file
+        file: PathBuf,
+        /// Also remove what the file does not name
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Apply a definitions file as one change
+    Apply {
+        /// The definitions file
+        file: PathBuf,
+        /// Also remove what the file does not name
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Run the fixtures in a definitions file
+    Test {
+        /// The definitions file
+        file: PathBuf,
+    },
+    /// Definitions as code
+    #[command(subcommand)]
+    Definitions(DefinitionsCommand),
+    /// Bring a real log in, through the same admission as the pixel
+    Replay(replay::Replay),
+    /// Segments: list, count, members
+    #[command(subcommand)]
+    Segment(SegmentCommand),
+    /// Segments to files
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// What is held about a visitor
+    #[command(subcommand)]
+    Visitor(VisitorCommand),
+    /// Proof that nothing is older than allowed
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Access tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// How the system is: hits, partitions, lag
+    Status,
+    /// Look for what an operator should change
+    Doctor,
+}
+
+#[derive(Debug, Subcommand)]
+enum DefinitionsCommand {
+    /// Print the definitions in force as a file that `apply` takes
+    Export,
+}
+
+#[derive(Debug, Subcommand)]
+enum SegmentCommand {
+    /// All segments with their sizes
+    List,
+    /// The exact size of a segment, or of any expression
+    Count {
+        /// The segment's name
+        #[arg(required_unless_present = "rule")]
+        name: Option<String>,
+        /// An expression instead of a name
+        #[arg(long, value_name = "EXPR", conflicts_with = "name")]
+        rule: Option<String>,
+    },
+    /// Its members, one a line
+    Members {
+        /// The segment's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ExportCommand {
+    /// Write segments to files with a manifest
+    Run {
+        /// Names of segments
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// csv, jsonl or roaring
+        #[arg(long, default_value = "csv")]
+        format: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum VisitorCommand {
+    /// Everything held about a visitor
+    Show {
+        /// Cookie value, space:id, or partition.ordinal
+        id: String,
+    },
+    /// Erase a visitor
+    Erase {
+        /// Cookie value, space:id, or partition.ordinal
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RetentionCommand {
+    /// Look at every key and file for behaviour that outlives the retention
+    Audit {
+        /// Folders of exports to look through, too
+        #[arg(long, value_name = "DIR")]
+        exports: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token; its secret is printed once
+    Create {
+        /// A name for it
+        name: String,
+        /// What its holder may do
+        #[arg(long)]
+        role: Role,
+    },
+    /// All tokens
+    List,
+    /// Take a token back
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check the settings
+    Check,
+    /// Print every setting and where it came from
+    Show,
+}
+
+/// Runs the program on its arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are no errors; clap prints to the right stream.
+            let wrong_use = error.use_stderr();
+            error.print().ok();
+            return ExitCode::from(if wrong_use { 2 } else { 0 });
+        }
+    };
+    match dispatch(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(line: Line) -> anyhow::Result<()> {
+    let Line { global, command } = line;
+    let bind = match &command {
+        Command::Serve { bind, .. } => bind.clone(),
+        Command::Init { origin, file } => return definitions::init(origin, file),
+        _ => None,
+    };
+    let flags = Flags { file: global.config.clone(), data: global.data.clone(), bind };
+    let settings = Settings::load(&flags, std::env::vars())?;
+    let asks = Asks { settings, json: global.json };
+    match command {
+        Command::Init { .. } => Ok(()),
+        Command::Serve { role, demo, .. } => crate::serve::run(asks.settings, &role, demo),
+        Command::Hit { url, site, name, title } => segments::hit(&asks, &url, &site, &name, &title),
+        Command::Plan { file, prune } => definitions::plan(&asks, &file, prune),
+        Command::Apply { file, prune } => definitions::apply(&asks, &file, prune),
+        Command::Test { file } => definitions::test(&asks, &file),
+        Command::Definitions(DefinitionsCommand::Export) => definitions::export(&asks),
+        Command::Replay(replay) => replay::run(&asks, &replay),
+        Command::Segment(SegmentCommand::List) => segments::list(&asks),
+        Command::Segment(SegmentCommand::Count { name, rule }) => {
+            segments::count(&asks, name.as_deref(), rule.as_deref())
+        }
+        Command::Segment(SegmentCommand::Members { name }) => segments::members(&asks, &name),
+        Command::Export(ExportCommand::Run { names, to, format }) => {
+            segments::export(&asks, &names, &to, &format)
+        }
+        Command::Visitor(VisitorCommand::Show { id }) => people::show(&asks, &id),
+        Command::Visitor(VisitorCommand::Erase { id }) => people::erase(&asks, &id),
+        Command::Retention(RetentionCommand::Audit { exports }) => people::audit(&asks, &exports),
+        Command::Token(TokenCommand::Create { name, role }) => {
+            people::new_token(&asks, &name, role)
+        }
+        Command::Token(TokenCommand::List) => people::tokens(&asks),
+        Command::Token(TokenCommand::Revoke { name }) => people::revoke(&asks, &name),
+        Command::Config(ConfigCommand::Check) => doctor::config_check(&asks),
+        Command::Config(ConfigCommand::Show) => doctor::config_show(&asks),
+        Command::Status => doctor::status(&asks),
+        Command::Doctor => doctor::doctor(&asks),
+    }
+}
+
+/// What every command gets: the settings, and how to answer.
+struct Asks {
+    settings: Settings,
+    json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Line::command().debug_assert();
+    }
+}

@@ -1,0 +1,386 @@
+//! Settings: said → resolved. Defaults < file < `MAYFLY_STORE__URL`-style environment < flags.
+//!
+//! [`Settings::load`] reads all layers, checks everything at once and opens nothing. The default
+//! file below is the one table of settings: `config show` prints it, `docs/config.md` equals it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mayfly_collector::{Ack, Placement};
+use mayfly_core::{Retention, limits};
+use mayfly_store::{StoreConfig, StoreUrl};
+use serde::Deserialize;
+
+/// Every setting with its default and meaning.
+pub const DEFAULTS: &str = include_str!("mayfly.default.toml");
+
+/// What flags may say.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config FILE`.
+    pub file: Option<PathBuf>,
+    /// `--data DIR`.
+    pub data: Option<PathBuf>,
+    /// `--bind ADDR:PORT`.
+    pub bind: Option<String>,
+}
+
+/// The settings as said; unknown keys are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    data: String,
+    store: SaidStore,
+    http: SaidHttp,
+    collector: SaidCollector,
+    worker: SaidWorker,
+    log: SaidLog,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidStore {
+    url: String,
+    retention_days: u16,
+    partitions: u16,
+    realm: String,
+    deadline_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidHttp {
+    public: String,
+    private: String,
+    workers: usize,
+    connections_max: usize,
+    shutdown_s: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidCollector {
+    ack: String,
+    placement: String,
+    spill_bytes_max: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidWorker {
+    checkpoint_s: u64,
+    poll_ms: u64,
+    lease_s: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidLog {
+    level: String,
+    format: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors of logs.
+    Json,
+}
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder of the embedded store, the spill and the admin token.
+    pub data: PathBuf,
+    /// The store.
+    pub store: StoreConfig,
+    /// Listener for browsers (and for everything, when there is no private one).
+    pub public: String,
+    /// Listener for API, console and metrics.
+    pub private: Option<String>,
+    /// Server threads; at least 1.
+    pub workers: usize,
+    /// Open connections a server thread takes.
+    pub connections_max: usize,
+    /// How long a stop waits for requests under way.
+    pub shutdown: Duration,
+    /// When a hit is acknowledged.
+    pub ack: Ack,
+    /// Where the visitor cookie is set.
+    pub placement: Placement,
+    /// The spill's limit, bytes.
+    pub spill_bytes_max: u64,
+    /// Time between checkpoints.
+    pub checkpoint: Duration,
+    /// Time between looks for news.
+    pub poll: Duration,
+    /// How long a lease lasts without renewal, seconds.
+    pub lease_s: u32,
+    /// Filter of log lines.
+    pub log_level: String,
+    /// Look of log lines.
+    pub log_format: LogFormat,
+    /// Where each value came from: key → (value with secrets hidden, source).
+    pub sources: BTreeMap<String, (String, String)>,
+}
+
+/// Settings that cannot be: every fault at once.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file, or an unknown or ill-typed key.
+    #[error("{0}")]
+    Read(#[from] config::ConfigError),
+    /// Values out of their range.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Values(Vec<BadValue>),
+}
+
+/// One value that cannot be.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{key} = {value:?}: {wanted}")]
+pub struct BadValue {
+    key: &'static str,
+    value: String,
+    wanted: &'static str,
+}
+
+impl Settings {
+    /// Reads file, environment and flags over the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names every fault with its key.
+    pub fn load(
+        flags: &Flags,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let merged = merge(flags, environment)?;
+        let sources = sources(&merged);
+        let said: Said = merged.try_deserialize()?;
+        resolve(&said, sources).map_err(ConfigError::Values)
+    }
+
+    /// The admin token's file.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        self.data.join("admin.token")
+    }
+
+    /// Where a running server writes its address, for commands on the same machine.
+    #[must_use]
+    pub fn address_file(&self) -> PathBuf {
+        self.data.join("server.address")
+    }
+
+    /// The folder of the spill.
+    #[must_use]
+    pub fn spill_folder(&self) -> PathBuf {
+        self.data.join("spill")
+    }
+}
+
+/// All layers, not yet checked.
+fn merge(
+    flags: &Flags,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<config::Config, ConfigError> {
+    // Only names with a section (`MAYFLY_STORE__URL`) are settings: MAYFLY_ADMIN_TOKEN is none.
+    let ours: config::Map<String, String> = environment
+        .filter(|(name, _)| name.starts_with("MAYFLY_") && name.contains("__"))
+        .collect();
+    let mut all = config::Config::builder()
+        .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+    if let Some(file) = &flags.file {
+        all = all.add_source(config::File::new(&lossy(file), config::FileFormat::Toml));
+    }
+    let variables = config::Environment::with_prefix("MAYFLY")
+        .prefix_separator("_")
+        .separator("__")
+        .try_parsing(true)
+        .source(Some(ours));
+    let mut all = all.add_source(variables);
+    if let Some(data) = &flags.data {
+        all = all.set_override("data", lossy(data))?;
+    }
+    if let Some(bind) = &flags.bind {
+        all = all.set_override("http.public", bind.as_str())?;
+    }
+    Ok(all.build()?)
+}
+
+fn lossy(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Where each value came from, passwords hidden.
+fn sources(merged: &config::Config) -> BTreeMap<String, (String, String)> {
+    let mut found = BTreeMap::new();
+    for section in ["", "store", "http", "collector", "worker", "log"] {
+        let table = if section.is_empty() {
+            merged.cache.clone().into_table()
+        } else {
+            merged.get_table(section)
+        };
+        for (key, value) in table.unwrap_or_default() {
+            let key = if section.is_empty() { key } else { format!("{section}.{key}") };
+            let from = match value.origin() {
+                None => "flag or default".to_owned(),
+                Some(origin) => origin.to_owned(),
+            };
+            if matches!(value.kind, config::ValueKind::Table(_)) {
+                continue;
+            }
+            let text = value.to_string();
+            let text = if key == "store.url" && !text.is_empty() {
+                StoreUrl::parse(&text).map_or_else(|_| "(unreadable)".into(), |u| u.place())
+            } else {
+                text
+            };
+            found.insert(key, (text, from));
+        }
+    }
+    found
+}
+
+/// Checks every value; collects all faults.
+fn resolve(
+    said: &Said,
+    sources: BTreeMap<String, (String, String)>,
+) -> Result<Settings, Vec<BadValue>> {
+    let mut bad = Vec::new();
+    let mut fault = |key, value: &dyn ToString, wanted| {
+        bad.push(BadValue { key, value: value.to_string(), wanted });
+    };
+    let data = PathBuf::from(&said.data);
+    let url = if said.store.url.is_empty() {
+        StoreUrl::File(data.join("store"))
+    } else {
+        StoreUrl::parse(&said.store.url).unwrap_or_else(|_| {
+            fault("store.url", &"(hidden)", "file://…, redis[s]://… or redis[s]+cluster://…");
+            StoreUrl::File(data.join("store"))
+        })
+    };
+    let retention = Retention::new(said.store.retention_days).unwrap_or_else(|| {
+        fault("store.retention_days", &said.store.retention_days, "1 to 90 days, never more");
+        Retention::default()
+    });
+    let partitions = said.store.partitions;
+    if !partitions.is_power_of_two() || partitions > limits::PARTITIONS_MAX {
+        fault("store.partitions", &partitions, "a power of two, 1 to 1024");
+    }
+    if said.store.deadline_ms < 10 {
+        fault("store.deadline_ms", &said.store.deadline_ms, "at least 10 ms");
+    }
+    if !mayfly_core::event::is_name(&said.store.realm, 32) {
+        fault("store.realm", &said.store.realm, "a name of a-z 0-9 _ - . up to 32 bytes");
+    }
+    let ack = match said.collector.ack.as_str() {
+        "stored" => Ack::Stored,
+        "queued" => Ack::Queued,
+        other => {
+            fault("collector.ack", &other, "stored or queued");
+            Ack::Stored
+        }
+    };
+    let placement = match said.collector.placement.as_str() {
+        "first_party" => Placement::FirstParty,
+        "third_party" => Placement::ThirdParty,
+        "chips" => Placement::Chips,
+        other => {
+            fault("collector.placement", &other, "first_party, third_party or chips");
+            Placement::FirstParty
+        }
+    };
+    let log_format = match said.log.format.as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => {
+            fault("log.format", &other, "text or json");
+            LogFormat::Text
+        }
+    };
+    if said.worker.poll_ms == 0 || said.worker.checkpoint_s == 0 {
+        fault("worker.poll_ms", &said.worker.poll_ms, "poll_ms and checkpoint_s are at least 1");
+    }
+    if !(5..=600).contains(&said.worker.lease_s) {
+        fault("worker.lease_s", &said.worker.lease_s, "5 to 600 seconds");
+    }
+    if !bad.is_empty() {
+        return Err(bad);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(Settings {
+        data,
+        store: StoreConfig {
+            url,
+            retention,
+            partitions,
+            realm: said.store.realm.as_str().into(),
+            deadline: Duration::from_millis(said.store.deadline_ms),
+            create: true,
+        },
+        public: said.http.public.clone(),
+        private: Some(said.http.private.clone()).filter(|p| !p.is_empty()),
+        workers: if said.http.workers == 0 { cores } else { said.http.workers },
+        connections_max: said.http.connections_max.max(1),
+        shutdown: Duration::from_secs(said.http.shutdown_s),
+        ack,
+        placement,
+        spill_bytes_max: said.collector.spill_bytes_max.min(limits::SPILL_BYTES),
+        checkpoint: Duration::from_secs(said.worker.checkpoint_s),
+        poll: Duration::from_millis(said.worker.poll_ms),
+        lease_s: said.worker.lease_s,
+        log_level: said.log.level.clone(),
+        log_format,
+        sources,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let variables = variables.iter().map(|&(n, v)| (n.to_owned(), v.to_owned()));
+        Settings::load(&Flags::default(), variables)
+    }
+
+    #[test]
+    fn the_defaults_are_good_and_the_environment_wins_over_them() {
+        let settings = load(&[]).unwrap();
+        assert_eq!(settings.store.retention.days(), 90);
+        assert_eq!(settings.store.url, StoreUrl::File("./mayfly-data/store".into()));
+        let settings = load(&[
+            ("MAYFLY_STORE__URL", "redis://:secret@h:1"),
+            ("MAYFLY_STORE__RETENTION_DAYS", "30"),
+            ("MAYFLY_ADMIN_TOKEN", "x"),
+        ])
+        .unwrap();
+        assert_eq!(settings.store.retention.days(), 30);
+        let (shown, from) = &settings.sources["store.url"];
+        assert!(!shown.contains("secret"), "{shown}");
+        assert!(from.contains("environment"), "{from}");
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let error = load(&[
+            ("MAYFLY_STORE__RETENTION_DAYS", "91"),
+            ("MAYFLY_STORE__PARTITIONS", "12"),
+            ("MAYFLY_COLLECTOR__ACK", "maybe"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for part in ["store.retention_days", "store.partitions", "collector.ack", "never more"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = load(&[("MAYFLY_STORE__RETENTOIN", "3")]).unwrap_err().to_string();
+        assert!(error.contains("retentoin"), "{error}");
+    }
+}

@@ -1,0 +1,45 @@
+//! Who may do what: the bearer token of a call, and CORS for registered origins.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{ApiError, State};
+use crate::tokens::{Right, Role};
+
+/// The role of the call's token, when it may.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`], [`ApiError::Forbidden`].
+pub(crate) fn require(
+    request: &HttpRequest,
+    state: &State,
+    right: Right,
+) -> Result<Caller, ApiError> {
+    let secret = super::header(request, "authorization")
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or(ApiError::Unauthorized)?;
+    let caller = state.caller(secret.trim()).ok_or(ApiError::Unauthorized)?;
+    if caller.role.may(right) { Ok(caller) } else { Err(ApiError::Forbidden) }
+}
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The token's name.
+    pub(crate) name: String,
+    /// Its role.
+    pub(crate) role: Role,
+}
+
+/// Adds what a browser needs to read the answer from a registered site's page. An answer that
+/// depends on the origin says so to caches.
+pub(crate) fn cors(request: &HttpRequest, state: &State, answer: &mut HttpResponse) {
+    let headers = answer.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return };
+    if origin.to_str().is_ok_and(|o| state.collector().sites().allows(o)) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let yes = HeaderValue::from_static("true");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+    }
+}

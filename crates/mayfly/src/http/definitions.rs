@@ -1,0 +1,118 @@
+//! Definitions as code: export, plan, apply, test; sites; files that were replayed.
+
+use actix_web::web::{Bytes, Json, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::access::require;
+use super::{Answer, ApiError, State};
+use crate::clock;
+use crate::tokens::Right;
+
+/// Options of plan and apply.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Options {
+    #[serde(default)]
+    prune: bool,
+}
+
+fn text(body: &Bytes) -> Result<&str, ApiError> {
+    let limit = mayfly_core::limits::DEFINITIONS_BYTES;
+    if body.len() > limit {
+        return Err(ApiError::TooLarge { limit });
+    }
+    std::str::from_utf8(body).map_err(|_| ApiError::NotText)
+}
+
+/// The definitions in force, as a file.
+pub(crate) async fn export(request: HttpRequest, state: State) -> Answer {
+    require(&request, &state, Right::Read)?;
+    let app = state.app()?;
+    Ok(HttpResponse::Ok().content_type("application/toml").body(app.export_definitions()))
+}
+
+/// What a file would change.
+pub(crate) async fn plan(
+    request: HttpRequest,
+    state: State,
+    options: Query<Options>,
+    body: Bytes,
+) -> Answer {
+    require(&request, &state, Right::Define)?;
+    let app = state.app()?;
+    Ok(HttpResponse::Ok().json(app.plan(text(&body)?, options.prune).await?))
+}
+
+/// Applies a file as one change; answers when its segments are in force.
+pub(crate) async fn apply(
+    request: HttpRequest,
+    state: State,
+    options: Query<Options>,
+    body: Bytes,
+) -> Answer {
+    let caller = require(&request, &state, Right::Define)?;
+    let app = state.app()?;
+    Ok(HttpResponse::Ok().json(app.apply(text(&body)?, options.prune, &caller.name).await?))
+}
+
+/// Runs the fixtures of a file.
+pub(crate) async fn test(request: HttpRequest, state: State, body: Bytes) -> Answer {
+    require(&request, &state, Right::Define)?;
+    let results = crate::app::definitions::run_fixtures(text(&body)?)?;
+    let failed: Vec<_> = results
+        .iter()
+        .filter(|r| !r.faults.is_empty())
+        .map(|r| json!({"test": r.name, "faults": r.faults}))
+        .collect();
+    let passed = results.len() - failed.len();
+    Ok(HttpResponse::Ok().json(json!({"passed": passed, "failed": failed})))
+}
+
+/// A site, and the server's time (what a replay needs to know).
+pub(crate) async fn site(request: HttpRequest, state: State, key: Path<String>) -> Answer {
+    require(&request, &state, Right::Read)?;
+    let sites = state.collector().sites();
+    let site = sites.get(&key).ok_or_else(|| ApiError::NoSite { key: key.clone() })?;
+    let origins: Vec<&str> = site
+        .origins
+        .iter()
+        .map(|origin| match origin {
+            mayfly_core::Origin::Any => "*",
+            mayfly_core::Origin::Exact(text) => text,
+        })
+        .collect();
+    let now_ms = clock::now().millis();
+    Ok(HttpResponse::Ok().json(json!({"key": site.key, "origins": origins, "now_ms": now_ms})))
+}
+
+/// A file that is, or was, replayed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReplayedFile {
+    pub(crate) sha256: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) again: bool,
+}
+
+/// Refuses a file that was replayed before, unless it shall count again.
+pub(crate) async fn check_file(
+    request: HttpRequest,
+    state: State,
+    file: Json<ReplayedFile>,
+) -> Answer {
+    require(&request, &state, Right::SendHits)?;
+    state.app()?.check_file(&file.sha256, file.again).await?;
+    Ok(HttpResponse::Ok().json(json!({"new": true})))
+}
+
+/// Notes that a file was replayed.
+pub(crate) async fn note_file(
+    request: HttpRequest,
+    state: State,
+    file: Json<ReplayedFile>,
+) -> Answer {
+    let caller = require(&request, &state, Right::SendHits)?;
+    state.app()?.note_file(&file.sha256, &file.name, &caller.name).await?;
+    Ok(HttpResponse::Ok().json(json!({"noted": true})))
+}

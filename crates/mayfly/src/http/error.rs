@@ -1,0 +1,121 @@
+//! The one table from failure to HTTP: code, status, text. `docs/errors.md` equals it.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use mayfly_segments::Problem;
+use mayfly_store::StoreError;
+use serde_json::json;
+
+/// Why a call was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No token, or one that is not known.
+    #[error("this call needs a token: send `Authorization: Bearer …` (`mayfly token create`)")]
+    Unauthorized,
+    /// The token's role does not reach.
+    #[error("the token's role does not allow this call")]
+    Forbidden,
+    /// The store is not open yet.
+    #[error("the store is not open yet; look at /ready for the reason")]
+    Starting,
+    /// There is no such route.
+    #[error("there is no such route here")]
+    NoRoute,
+    /// There is no such segment.
+    #[error("there is no segment {name:?}; `mayfly segment list` shows what there is")]
+    NoSegment {
+        /// The name asked for.
+        name: String,
+    },
+    /// There is no such site.
+    #[error("there is no site {key:?}; `mayfly definitions export` shows what there is")]
+    NoSite {
+        /// The key asked for.
+        key: String,
+    },
+    /// There is no such visitor.
+    #[error("no visitor is known by that id; give a cookie value, space:id, or partition.ordinal")]
+    NoVisitor,
+    /// There is no such token.
+    #[error("there is no token of that name")]
+    NoToken,
+    /// The body cannot be read.
+    #[error("the body cannot be read: {source}")]
+    Body {
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+    /// The body is not UTF-8.
+    #[error("the body is not UTF-8 text")]
+    NotText,
+    /// A whole body of hits that cannot be read.
+    #[error("the hits cannot be read: {}", .reason.label())]
+    Hits {
+        /// What is wrong.
+        reason: mayfly_collector::Reason,
+    },
+    /// More than the limit.
+    #[error("more than the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: usize,
+    },
+    /// A rule, expression or definitions file with faults.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+    /// The file was replayed before.
+    #[error("this file was replayed on {at}; `--again` counts it once more")]
+    SeenFile {
+        /// When.
+        at: String,
+    },
+    /// Too much to do at once.
+    #[error("the server is too busy; try again in a second")]
+    Busy,
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl ApiError {
+    /// Code and status of every error.
+    #[must_use]
+    pub fn row(&self) -> (&'static str, StatusCode) {
+        match self {
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
+            Self::Starting => ("starting", StatusCode::SERVICE_UNAVAILABLE),
+            Self::NoRoute => ("route_not_found", StatusCode::NOT_FOUND),
+            Self::NoSegment { .. } => ("segment_not_found", StatusCode::NOT_FOUND),
+            Self::NoSite { .. } => ("site_not_found", StatusCode::NOT_FOUND),
+            Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
+            Self::NoToken => ("token_not_found", StatusCode::NOT_FOUND),
+            Self::Body { .. } => ("bad_body", StatusCode::BAD_REQUEST),
+            Self::NotText => ("not_utf8", StatusCode::BAD_REQUEST),
+            Self::Hits { .. } => ("bad_hits", StatusCode::BAD_REQUEST),
+            Self::TooLarge { .. } => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Problems(_) => ("bad_definitions", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::SeenFile { .. } => ("file_replayed_before", StatusCode::CONFLICT),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Store(StoreError::Conflict { .. }) => ("conflict", StatusCode::CONFLICT),
+            Self::Store(StoreError::Gone { .. }) => ("store_gone", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Store(e) if e.is_transient() => {
+                ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Store(_) => ("store_failed", StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.row().1
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (code, status) = self.row();
+        let docs = format!("docs/errors.md#{code}");
+        HttpResponse::build(status)
+            .json(json!({"error": {"code": code, "message": self.to_string(), "docs": docs}}))
+    }
+}

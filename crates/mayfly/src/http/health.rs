@@ -1,0 +1,44 @@
+//! `/health`, `/ready`, `/metrics`, and the status for people.
+
+use actix_web::{HttpRequest, HttpResponse};
+use prometheus::TextEncoder;
+use serde_json::json;
+
+use super::access::require;
+use super::{Answer, State};
+use crate::tokens::Right;
+
+/// The process answers.
+pub(crate) async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"ok": true}))
+}
+
+/// The store is open, every partition is served, nothing is wrong; else 503 with the reasons.
+pub(crate) async fn ready(state: State) -> HttpResponse {
+    let reasons = state.not_ready();
+    if reasons.is_empty() {
+        HttpResponse::Ok().json(json!({"ready": true}))
+    } else {
+        HttpResponse::ServiceUnavailable().json(json!({"ready": false, "reasons": reasons}))
+    }
+}
+
+/// Prometheus text.
+pub(crate) async fn metrics(state: State) -> HttpResponse {
+    match TextEncoder::new().encode_to_string(&state.registry().gather()) {
+        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// How the system is.
+pub(crate) async fn status(request: HttpRequest, state: State) -> Answer {
+    require(&request, &state, Right::Read)?;
+    let app = state.app()?;
+    let mut status = app.status().await;
+    status["ready"] = json!(state.not_ready().is_empty());
+    Ok(HttpResponse::Ok().json(status))
+}

@@ -1,0 +1,97 @@
+//! Routes. Only this module and its children know HTTP: request → typed value → one call of
+//! [`crate::app::App`] → answer.
+//!
+//! Two sets of routes: [`browsers`] for the open internet, [`operators`] for API, console and
+//! metrics. They share one listener unless `http.private` is set.
+
+pub(crate) mod access;
+mod definitions;
+mod demo;
+pub mod error;
+mod health;
+mod hits;
+mod me;
+mod people;
+mod pixel;
+mod segments;
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use mayfly_core::limits;
+
+pub use demo::DEFINITIONS as DEMO_DEFINITIONS;
+pub use error::ApiError;
+
+use crate::serve::Shared;
+
+/// The state that every handler gets.
+pub(crate) type State = web::Data<Shared>;
+/// What every handler of the API answers.
+pub(crate) type Answer = Result<HttpResponse, ApiError>;
+
+/// Routes for browsers and trackers.
+pub fn browsers(config: &mut ServiceConfig) {
+    config
+        .route("/p.gif", web::get().to(pixel::pixel))
+        .service(
+            web::resource("/api/v1/hits")
+                .app_data(web::PayloadConfig::new(limits::HITS_BODY_BYTES))
+                .route(web::post().to(hits::hits))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(me::preflight)),
+        )
+        .service(
+            web::resource("/api/v1/me")
+                .route(web::get().to(me::show))
+                .route(web::delete().to(me::erase))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(me::preflight)),
+        )
+        .service(
+            web::resource("/api/v1/me/segments")
+                .route(web::get().to(me::segments))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(me::preflight)),
+        )
+        .route("/robots.txt", web::get().to(robots))
+        .route("/health", web::get().to(health::health))
+        .route("/ready", web::get().to(health::ready))
+        .configure(demo::routes)
+        .default_service(web::to(no_route));
+}
+
+/// Routes for people and programs with a token; and metrics.
+pub fn operators(config: &mut ServiceConfig) {
+    let api = web::scope("/api/v1")
+        .app_data(web::PayloadConfig::new(limits::API_BODY_BYTES))
+        .route("/hits/try", web::post().to(hits::try_one))
+        .route("/status", web::get().to(health::status))
+        .route("/definitions", web::get().to(definitions::export))
+        .route("/definitions/plan", web::post().to(definitions::plan))
+        .route("/definitions/apply", web::post().to(definitions::apply))
+        .route("/definitions/test", web::post().to(definitions::test))
+        .route("/sites/{key}", web::get().to(definitions::site))
+        .route("/segments", web::get().to(segments::list))
+        .route("/segments/{name}", web::get().to(segments::one))
+        .route("/segments/{name}/members", web::get().to(segments::members))
+        .route("/insights/count", web::post().to(segments::count))
+        .route("/visitors/{id}", web::get().to(people::show))
+        .route("/visitors/{id}", web::delete().to(people::erase))
+        .route("/audit/retention", web::get().to(people::audit))
+        .route("/tokens", web::get().to(people::tokens))
+        .route("/tokens", web::post().to(people::new_token))
+        .route("/tokens/{name}", web::delete().to(people::revoke))
+        .route("/files/check", web::post().to(definitions::check_file))
+        .route("/files", web::post().to(definitions::note_file));
+    config.route("/metrics", web::get().to(health::metrics)).service(api);
+}
+
+async fn robots() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("User-agent: *\nDisallow: /\n")
+}
+
+async fn no_route() -> Answer {
+    Err(ApiError::NoRoute)
+}
+
+/// A header as text; none when it is missing or not visible ASCII.
+pub(crate) fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,66 @@
+//! Visitors (shown, erased), the retention audit, tokens.
+
+use actix_web::web::{Bytes, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::access::require;
+use super::{Answer, ApiError, State};
+use crate::tokens::{Right, Role};
+
+/// Everything held about a visitor.
+pub(crate) async fn show(request: HttpRequest, state: State, id: Path<String>) -> Answer {
+    let caller = require(&request, &state, Right::People)?;
+    let app = state.app()?;
+    let visitor = app.find_visitor(&id).await?;
+    // Reading one person is logged: who and whom, never what.
+    tracing::info!(by = caller.name, %visitor, "a visitor was read");
+    Ok(HttpResponse::Ok().json(app.visitor(visitor).await?))
+}
+
+/// Erases a visitor.
+pub(crate) async fn erase(request: HttpRequest, state: State, id: Path<String>) -> Answer {
+    let caller = require(&request, &state, Right::People)?;
+    let app = state.app()?;
+    let visitor = app.find_visitor(&id).await?;
+    app.erase(visitor).await?;
+    tracing::info!(by = caller.name, %visitor, "a visitor was erased");
+    Ok(HttpResponse::Ok().json(json!({"visitor": visitor.to_string(), "erased": true})))
+}
+
+/// What is held, and whether anything outlives the retention.
+pub(crate) async fn audit(request: HttpRequest, state: State) -> Answer {
+    require(&request, &state, Right::People)?;
+    Ok(HttpResponse::Ok().json(state.app()?.audit().await?))
+}
+
+/// All tokens, without secrets.
+pub(crate) async fn tokens(request: HttpRequest, state: State) -> Answer {
+    require(&request, &state, Right::Tokens)?;
+    Ok(HttpResponse::Ok().json(state.app()?.tokens()))
+}
+
+/// The body of `new_token`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    name: String,
+    role: Role,
+}
+
+/// Makes a token; its secret is in this answer and nowhere else.
+pub(crate) async fn new_token(request: HttpRequest, state: State, body: Bytes) -> Answer {
+    let caller = require(&request, &state, Right::Tokens)?;
+    let new: NewToken =
+        serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
+    let secret = state.app()?.new_token(&new.name, new.role, &caller.name).await?;
+    Ok(HttpResponse::Ok().json(json!({"name": new.name, "role": new.role, "secret": secret})))
+}
+
+/// Takes a token back.
+pub(crate) async fn revoke(request: HttpRequest, state: State, name: Path<String>) -> Answer {
+    let caller = require(&request, &state, Right::Tokens)?;
+    state.app()?.revoke_token(&name, &caller.name).await?;
+    Ok(HttpResponse::Ok().json(json!({"revoked": *name})))
+}

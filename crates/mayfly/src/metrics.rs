@@ -1,0 +1,114 @@
+//! Metrics of everything above the collector. Each is made in one line of [`Metrics::new`]: name,
+//! help; `docs/metrics.md` equals it. Label values are few and known beforehand.
+
+use mayfly_store::StoreError;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, exponential_buckets,
+};
+
+/// Counters and gauges of worker and store.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Seconds since the oldest hit that is stored and not yet folded.
+    pub fold_lag: Gauge,
+    /// From the store's taking of a hit to its memberships.
+    pub hit_to_segment: Histogram,
+    /// Hits folded.
+    pub folded: IntCounter,
+    /// Membership changes.
+    pub flips: IntCounter,
+    /// How long checkpoints take.
+    pub checkpoint: Histogram,
+    /// Age of the oldest evaluation in force, seconds.
+    pub freshness: Gauge,
+    /// Age of the oldest day that holds hits, days.
+    pub oldest_hit: IntGauge,
+    /// The store server's clock minus ours.
+    pub skew: Gauge,
+    /// Bytes the store uses.
+    pub store_bytes: IntGauge,
+    /// Restarts and failovers of the store's servers seen.
+    pub generation: IntGauge,
+    /// Partitions this process owns.
+    pub owned: IntGauge,
+    /// Hits whose page is missing and that wait for it.
+    pub waiting: IntGauge,
+    /// Failures of the store by kind, as the worker sees them.
+    pub errors: IntCounterVec,
+}
+
+impl Metrics {
+    /// Makes and registers all.
+    ///
+    /// # Errors
+    /// A name that is taken.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let seconds = exponential_buckets(0.001, 2.0, 14)?;
+        let gauge = |name: &str, help: &str| Gauge::new(name, help);
+        let whole = |name: &str, help: &str| IntGauge::new(name, help);
+        let histogram = |name: &str, help: &str| {
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(seconds.clone()))
+        };
+        let all = Self {
+            fold_lag: gauge("mayfly_fold_lag_seconds", "Age of the oldest hit not yet folded")?,
+            hit_to_segment: histogram(
+                "mayfly_hit_to_segment_seconds",
+                "From the store's taking of a hit to its memberships",
+            )?,
+            folded: IntCounter::new("mayfly_folded_hits_total", "Hits folded into cells")?,
+            flips: IntCounter::new("mayfly_membership_changes_total", "Entries and leavings")?,
+            checkpoint: histogram("mayfly_checkpoint_seconds", "Time to write a checkpoint")?,
+            freshness: gauge(
+                "mayfly_segment_freshness_seconds",
+                "Age of the oldest evaluation in force",
+            )?,
+            oldest_hit: whole("mayfly_oldest_hit_days", "Age of the oldest day that holds hits")?,
+            skew: gauge("mayfly_clock_skew_seconds", "The store server's clock minus ours")?,
+            store_bytes: whole("mayfly_store_bytes", "Bytes that the store uses")?,
+            generation: whole("mayfly_store_generation", "Server restarts and failovers seen")?,
+            owned: whole("mayfly_partitions_owned", "Partitions that this process owns")?,
+            waiting: whole("mayfly_waiting_hits", "Hits that wait for their page")?,
+            errors: IntCounterVec::new(
+                Opts::new("mayfly_worker_errors_total", "Store failures seen by the worker"),
+                &["kind"],
+            )?,
+        };
+        all.register(registry)?;
+        Ok(all)
+    }
+
+    fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        let build = IntGaugeVec::new(
+            Opts::new("mayfly_build_info", "Always 1; the version is a label"),
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        for label in ["unreachable", "deadline", "corrupt", "lease_lost", "cursor_moved"] {
+            self.errors.with_label_values(&[label]).inc_by(0);
+        }
+        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
+            Box::new(self.fold_lag.clone()),
+            Box::new(self.hit_to_segment.clone()),
+            Box::new(self.folded.clone()),
+            Box::new(self.flips.clone()),
+            Box::new(self.checkpoint.clone()),
+            Box::new(self.freshness.clone()),
+            Box::new(self.oldest_hit.clone()),
+            Box::new(self.skew.clone()),
+            Box::new(self.store_bytes.clone()),
+            Box::new(self.generation.clone()),
+            Box::new(self.owned.clone()),
+            Box::new(self.waiting.clone()),
+            Box::new(self.errors.clone()),
+            Box::new(build),
+            Box::new(prometheus::process_collector::ProcessCollector::for_self()),
+        ];
+        collectors.into_iter().try_for_each(|c| registry.register(c))
+    }
+
+    /// Counts a failure of the store.
+    pub fn failed(&self, error: &StoreError) {
+        self.errors.with_label_values(&[error.label()]).inc();
+    }
+}

@@ -1,0 +1,160 @@
+//! Opening: token, collector, store, catalog, workers, the once-a-second tick.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use mayfly_collector::{Collector, CollectorConfig, CollectorMetrics};
+use mayfly_store::Store;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Options, RETRY, Role, Shared};
+use crate::app::App;
+use crate::config::Settings;
+use crate::worker::{self, Worker};
+use crate::{clock, tokens};
+
+/// The admin token: from the environment, the file, or new (then printed once).
+pub(super) fn admin_token(settings: &Settings, private: bool) -> anyhow::Result<String> {
+    if private {
+        return tokens::new_secret().context("no randomness");
+    }
+    if let Ok(token) = std::env::var("MAYFLY_ADMIN_TOKEN") {
+        return Ok(token);
+    }
+    let file = settings.token_file();
+    if let Ok(token) = fs::read_to_string(&file) {
+        return Ok(token.trim().to_owned());
+    }
+    let token = tokens::new_secret().context("no randomness")?;
+    let cannot = || format!("{} cannot be written", file.display());
+    fs::create_dir_all(&settings.data).with_context(cannot)?;
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut f| writeln!(f, "{token}"))
+        .with_context(cannot)?;
+    tracing::info!(token, file = %file.display(), "made an admin token; it is printed only now");
+    Ok(token)
+}
+
+/// The collector, before the store is there.
+pub(super) fn collector(settings: &Settings, metrics: CollectorMetrics) -> Collector {
+    let mut config = CollectorConfig::new(settings.spill_folder(), clock::stopwatch);
+    config.retention = settings.store.retention;
+    config.placement = settings.placement;
+    config.ack = settings.ack;
+    config.store_deadline = settings.store.deadline;
+    config.spill_bytes = settings.spill_bytes_max;
+    Collector::new(config, metrics)
+}
+
+/// Everything that works behind the listeners.
+pub(super) struct Backstage {
+    app: Arc<App>,
+    runner: JoinHandle<()>,
+    worker: Option<Worker>,
+    ticker: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+/// Opens the store (waiting for one that does not answer yet) and starts what works on it.
+///
+/// # Errors
+/// What waiting does not mend: wrong password, a locked folder, another format.
+pub(super) async fn open(
+    settings: &Settings,
+    options: &Options,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Backstage> {
+    let store = wait_for_store(settings, options, shared).await?;
+    let app = Arc::new(
+        App::load(
+            settings.clone(),
+            store,
+            shared.collector.clone(),
+            shared.metrics.clone(),
+            shared.counts.clone(),
+        )
+        .await?,
+    );
+    let attached = shared
+        .collector
+        .attach(app.store().clone(), app.keys().clone(), clock::now())
+        .await
+        .context("the collector cannot start")?;
+    for file in &attached.spill_aside {
+        tracing::warn!(file = %file.display(), "a spill of another store was left alone");
+    }
+    let runner = tokio::spawn(attached.runner.run());
+    let (stop, stopping) = watch::channel(false);
+    let worker = if options.has(Role::Worker) {
+        Some(worker::start(&app, stopping.clone()).await?)
+    } else {
+        None
+    };
+    if options.demo {
+        app.apply_demo().await?;
+    }
+    let ticker = tokio::spawn(tick(Arc::clone(&app), Arc::clone(shared), stopping));
+    // Ready means: every answer is there, also for the very first request.
+    shared.app.set(Arc::clone(&app)).ok();
+    shared.set_fault(None);
+    Ok(Backstage { app, runner, worker, ticker, stop })
+}
+
+async fn wait_for_store(
+    settings: &Settings,
+    options: &Options,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Store> {
+    loop {
+        match Store::open(&settings.store, clock::now()).await {
+            Ok(store) => return Ok(store),
+            // A command for a person does not wait; a server does.
+            Err(error) if error.is_transient() && !options.private => {
+                tracing::warn!(%error, "the store does not answer yet; trying again");
+                shared.set_fault(Some(error.to_string()));
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Once a second: health, lease of time, definitions and erasures of other processes.
+async fn tick(app: Arc<App>, shared: Arc<Shared>, mut stopping: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = every.tick() => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        match app.tick(clock::now()).await {
+            Ok(()) => shared.set_fault(None),
+            Err(error) => {
+                shared.metrics.failed(&error);
+                shared.set_fault(Some(error.to_string()));
+            }
+        }
+    }
+}
+
+impl Backstage {
+    /// Stops workers and store; the collector is shut down already.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        self.ticker.await.ok();
+        self.runner.await.ok();
+        if let Some(worker) = self.worker {
+            worker.stopped().await;
+        }
+        self.app.store().close().await.context("the store did not close well")
+    }
+}

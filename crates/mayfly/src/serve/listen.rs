@@ -1,0 +1,101 @@
+//! The listeners: public for browsers, private for operators, or one for both.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpServer};
+use anyhow::Context;
+
+use super::Shared;
+use crate::config::Settings;
+use crate::http::browsers;
+
+/// How long a client may take for the head of its request.
+const HEAD: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Bound listeners, not yet serving.
+pub(super) struct Listeners {
+    /// The public address.
+    pub(super) public: SocketAddr,
+    /// The private address, when there is one.
+    pub(super) private: Option<SocketAddr>,
+    servers: Vec<actix_web::dev::Server>,
+}
+
+/// Servers under way.
+pub(super) struct Servers(Vec<ServerHandle>);
+
+/// Binds all listeners.
+///
+/// # Errors
+/// An address that is taken or not ours.
+pub(super) fn bind(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    operators: fn(&mut ServiceConfig),
+) -> anyhow::Result<Listeners> {
+    let open = |address: &str| -> anyhow::Result<(TcpListener, SocketAddr)> {
+        let cannot = || format!("cannot listen on {address}; choose another with --bind");
+        let listener = TcpListener::bind(address).with_context(cannot)?;
+        let own = listener.local_addr().with_context(cannot)?;
+        Ok((listener, own))
+    };
+    let (listener, public) = open(&settings.public)?;
+    let Some(private) = &settings.private else {
+        let server = server(settings, shared, listener, vec![operators, browsers])?;
+        return Ok(Listeners { public, private: None, servers: vec![server] });
+    };
+    let (second, private) = open(private)?;
+    let servers = vec![
+        server(settings, shared, listener, vec![browsers])?,
+        server(settings, shared, second, vec![operators, browsers])?,
+    ];
+    Ok(Listeners { public, private: Some(private), servers })
+}
+
+fn server(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    listener: TcpListener,
+    routes: Vec<fn(&mut ServiceConfig)>,
+) -> anyhow::Result<actix_web::dev::Server> {
+    let state = web::Data::from(Arc::clone(shared));
+    let server = HttpServer::new(move || {
+        let app = App::new().app_data(state.clone());
+        routes.iter().fold(app, |app, routes| app.configure(routes))
+    })
+    .workers(settings.workers)
+    .max_connections(settings.connections_max)
+    .client_request_timeout(HEAD)
+    .keep_alive(IDLE)
+    .shutdown_timeout(settings.shutdown.as_secs())
+    .disable_signals()
+    .listen(listener)
+    .context("cannot listen")?;
+    Ok(server.run())
+}
+
+impl Listeners {
+    /// Serves from now on.
+    pub(super) fn spawn(self) -> Servers {
+        let handles = self.servers.iter().map(actix_web::dev::Server::handle).collect();
+        for server in self.servers {
+            tokio::spawn(server);
+        }
+        Servers(handles)
+    }
+}
+
+impl Servers {
+    /// Stops them; `graceful` lets requests under way finish first.
+    pub(super) async fn stop(&self, graceful: bool) {
+        for server in &self.0 {
+            server.stop(graceful).await;
+        }
+    }
+}

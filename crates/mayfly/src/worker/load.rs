@@ -1,0 +1,144 @@
+//! Loading a partition: stored cells into tallies, memberships by whole evaluation, the tail folded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mayfly_core::{CategoryId, Day, DayCells, Timestamp};
+use mayfly_segments::{Compiled, Definitions, Index};
+use mayfly_store::{CatalogName, Corruption, DayCursor, EntryId, StoreError};
+
+use super::calendar::Calendar;
+use super::partition::{DayState, FOLD_HITS, Task};
+
+impl Task {
+    /// Builds the memory from the store; what was there before is dropped. Returns when the
+    /// definitions that were applied last are in force.
+    pub(super) async fn load(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let (store, partition) = (self.app.store().clone(), self.slot.partition());
+        let wanted = self.app.active();
+        self.pending = None;
+        self.calendar = Calendar::new(now);
+        let today = self.calendar.today();
+        self.days = self.read_days(today, &wanted).await?;
+        self.active = self.definitions_of_days(&wanted).await?;
+        let erased = store.erased(partition).await?;
+        let mut index = Index::new(Arc::clone(&self.active), today);
+        index.set_erased(erased.clone());
+        let needed = needed(&self.active, today);
+        for day in self.days.keys() {
+            let stored = store.cells(partition, *day, Some(&needed)).await?;
+            index.load_day(*day, &stored.cells);
+        }
+        for saved in store.memberships(partition).await? {
+            index.restore(saved.segment, saved.members);
+        }
+        index.evaluate();
+        self.note_recent(&mut index).await?;
+        self.slot.put(index, erased, self.active.version(), self.lease.is_some());
+        for (day, state) in &self.days {
+            self.slot.set_cursor(*day, state.cursor);
+        }
+        self.fold_news(now).await?;
+        self.want(wanted);
+        while self.pending.is_some() {
+            self.go_on(now).await?;
+        }
+        Ok(())
+    }
+
+    /// The days that have hits, as the store has them.
+    async fn read_days(
+        &self,
+        today: Day,
+        wanted: &Compiled,
+    ) -> Result<BTreeMap<Day, DayState>, StoreError> {
+        let (store, partition) = (self.app.store(), self.slot.partition());
+        let heads = store.heads(&[partition]).await?.pop().unwrap_or_default();
+        let mut days = BTreeMap::new();
+        for head in heads {
+            if !self.slot.retention().keeps(head.day, today) {
+                continue;
+            }
+            let mut stored = store.cells(partition, head.day, Some(&[])).await?.header;
+            if stored.cursor == EntryId::ZERO {
+                // No cells yet: folding makes them, whatever the definitions.
+                stored.complete = wanted.version();
+            }
+            let state = DayState { stored, cursor: stored.cursor, unsealed: true };
+            days.insert(head.day, state);
+        }
+        Ok(days)
+    }
+
+    /// The oldest definitions that a day's cells are of: where a change was cut off, it begins
+    /// again from there.
+    async fn definitions_of_days(
+        &self,
+        wanted: &Arc<Compiled>,
+    ) -> Result<Arc<Compiled>, StoreError> {
+        let oldest = self.days.values().map(|d| d.stored.complete).min();
+        let version = match oldest {
+            Some(version) if version < wanted.version() => version,
+            Some(_) | None => return Ok(Arc::clone(wanted)),
+        };
+        let corrupt = || StoreError::Corrupt { what: Corruption::Catalog };
+        let history = self.app.store().catalog_history(CatalogName::Definitions).await?;
+        let found = history.iter().find(|v| v.version == u64::from(version));
+        let definitions = match found {
+            Some(found) => Definitions::from_bytes(&found.bytes).map_err(|_| corrupt())?,
+            None => Definitions::default(),
+        };
+        let compiled = Compiled::new(&definitions, self.slot.retention());
+        compiled.map(Arc::new).map_err(|_| corrupt())
+    }
+
+    /// "Seen in the last 24 hours" needs hours, which cells do not have: two days of hits do.
+    async fn note_recent(&self, index: &mut Index) -> Result<(), StoreError> {
+        let (store, partition) = (self.app.store(), self.slot.partition());
+        let today = self.calendar.today();
+        for day in [today.minus(1), today] {
+            if !self.days.contains_key(&day) {
+                continue;
+            }
+            let mut next = Some(DayCursor::Start);
+            while let Some(cursor) = next {
+                match store.read_day(partition, day, cursor, FOLD_HITS).await {
+                    Ok(page) => {
+                        let hits = page.hits.iter();
+                        hits.for_each(|hit| index.note_seen(hit));
+                        next = page.next;
+                    }
+                    Err(StoreError::DayMoved) => next = Some(DayCursor::Start),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the index has the whole day: its stored cells, where it has none yet.
+    pub(super) async fn bring(&self, day: Day) -> Result<(), StoreError> {
+        if self.slot.read(|index| index.has_day(day)) == Some(false) {
+            let stored = self.app.store().cells(self.slot.partition(), day, None).await?;
+            self.slot.write(|index| index.put_day(day, stored.cells));
+        }
+        Ok(())
+    }
+
+    /// Some categories' cells of a day, from memory or store.
+    pub(super) async fn cells_of(
+        &self,
+        day: Day,
+        categories: &[CategoryId],
+    ) -> Result<DayCells, StoreError> {
+        super::evaluate::day_cells(self.app.store(), &self.slot, day, categories).await
+    }
+}
+
+/// The categories that memberships and the counts of active visitors hang on.
+fn needed(compiled: &Compiled, today: Day) -> Vec<CategoryId> {
+    let mut all: BTreeSet<CategoryId> =
+        compiled.needs(today).into_iter().map(|(cell, _)| cell.category).collect();
+    all.insert(CategoryId::ALL);
+    all.into_iter().collect()
+}

@@ -1,0 +1,75 @@
+//! Sealing of closed days, and the pass that takes erased visitors' bytes out.
+
+use mayfly_core::{Day, Timestamp};
+use mayfly_store::{EntryId, StoreError};
+
+use super::checkpoint::{self, Scope};
+use super::partition::Task;
+
+/// Closed days are sealed from this second of the next day on: late hits come first.
+const SEAL_FROM_SECOND: u32 = 3600;
+
+impl Task {
+    /// Seals what is due: one day a round, so that new hits are folded in between.
+    pub(super) async fn seal_due(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.lease.is_none() || self.pending.is_some() {
+            return Ok(());
+        }
+        if self.slot.purges() {
+            self.purge(now).await?;
+            self.slot.purged();
+            return Ok(());
+        }
+        if now.second_of_day() < SEAL_FROM_SECOND {
+            return Ok(());
+        }
+        if self.slot.erased().len() != self.purged {
+            return self.purge(now).await;
+        }
+        let today = self.calendar.today();
+        let due = self.days.iter().find(|(day, d)| **day < today && d.unsealed);
+        match due.map(|(day, _)| *day) {
+            Some(day) => self.seal_day(day, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Seals a day up to its checkpointed cursor, where its log holds anything.
+    async fn seal_day(&mut self, day: Day, now: Timestamp) -> Result<(), StoreError> {
+        let (store, partition) = (self.app.store().clone(), self.slot.partition());
+        if !store.read_new(partition, day, EntryId::ZERO, 1).await?.is_empty() {
+            self.seal(day, now).await?;
+        }
+        if let Some(state) = self.days.get_mut(&day) {
+            state.unsealed = false;
+        }
+        Ok(())
+    }
+
+    async fn seal(&mut self, day: Day, now: Timestamp) -> Result<(), StoreError> {
+        let Some(state) = self.days.get(&day).copied() else { return Ok(()) };
+        if state.cursor != state.stored.cursor {
+            checkpoint::write_day(self, day, Scope::Changed, now).await?;
+        }
+        if let Some(lease) = &self.lease {
+            self.app.store().seal(lease, day, state.cursor).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes every day anew without erased visitors: their bytes go.
+    async fn purge(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let erased = self.slot.erased().len();
+        for day in self.days.keys().copied().collect::<Vec<_>>() {
+            self.bring(day).await?;
+            // Reading leaves erased visitors out; so everything that is read is written again.
+            checkpoint::write_day(self, day, Scope::All, now).await?;
+            self.seal(day, now).await?;
+            self.evict();
+        }
+        checkpoint::write(self, now).await?;
+        self.app.store().purge().await?;
+        self.purged = erased;
+        Ok(())
+    }
+}

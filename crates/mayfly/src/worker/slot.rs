@@ -1,0 +1,236 @@
+//! A partition's memory, shared: one task writes it, everyone here may read it.
+
+use std::collections::BTreeMap;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mayfly_core::{Day, Ordinal, Partition, Retention, Timestamp};
+use mayfly_segments::Index;
+use mayfly_store::{EntryId, Head};
+use roaring::RoaringBitmap;
+use tokio::sync::watch;
+
+/// How this process stands to a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// It holds the lease and writes checkpoints.
+    Owner,
+    /// Another process does; this one follows in memory and writes nothing.
+    Follower,
+}
+
+/// A partition's memory and its standing.
+#[derive(Debug)]
+pub struct Slot {
+    partition: Partition,
+    retention: Retention,
+    state: RwLock<State>,
+    /// Counts changes of the cursors; those who wait for a hit watch it.
+    moved: watch::Sender<u64>,
+    loaded: watch::Sender<bool>,
+    /// Someone asked that erased visitors' bytes go now.
+    purge: AtomicBool,
+    /// The clock says a day that is not believed.
+    doubt: AtomicBool,
+}
+
+/// What the lock guards.
+#[derive(Debug, Default)]
+struct State {
+    index: Option<Index>,
+    cursors: BTreeMap<Day, EntryId>,
+    erased: RoaringBitmap,
+    version: u32,
+    owner: bool,
+    /// The instant up to which all hits are folded.
+    as_of: Timestamp,
+}
+
+impl Slot {
+    /// An empty slot.
+    #[must_use]
+    pub fn new(partition: Partition, retention: Retention) -> Self {
+        Self {
+            partition,
+            retention,
+            state: RwLock::default(),
+            moved: watch::Sender::new(0),
+            loaded: watch::Sender::new(false),
+            purge: AtomicBool::new(false),
+            doubt: AtomicBool::new(false),
+        }
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The store's retention.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// Whether its memory is there.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        *self.loaded.borrow()
+    }
+
+    /// Waits until its memory is there.
+    pub async fn loaded(&self) {
+        self.loaded.subscribe().wait_for(|loaded| *loaded).await.ok();
+    }
+
+    /// How this process stands to it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let owner = self.state.read().is_ok_and(|s| s.owner);
+        if owner { Mode::Owner } else { Mode::Follower }
+    }
+
+    /// The definitions version that its memberships are of.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.state.read().map_or(0, |s| s.version)
+    }
+
+    /// The instant up to which all hits are folded.
+    #[must_use]
+    pub fn as_of(&self) -> Timestamp {
+        self.state.read().map(|s| s.as_of).unwrap_or_default()
+    }
+
+    /// Reads the index; `None` while it is being loaded.
+    pub fn read<R>(&self, read: impl FnOnce(&Index) -> R) -> Option<R> {
+        let state = self.state.read().ok()?;
+        state.index.as_ref().map(read)
+    }
+
+    /// Changes the index; for the partition's own task.
+    pub(super) fn write<R>(&self, write: impl FnOnce(&mut Index) -> R) -> Option<R> {
+        let mut state = self.state.write().ok()?;
+        state.index.as_mut().map(write)
+    }
+
+    /// Puts a newly loaded index in place.
+    pub(super) fn put(&self, index: Index, erased: RoaringBitmap, version: u32, owner: bool) {
+        if let Ok(mut state) = self.state.write() {
+            let cursors = BTreeMap::new();
+            let (index, as_of) = (Some(index), state.as_of);
+            *state = State { index, cursors, erased, version, owner, as_of };
+        }
+    }
+
+    /// The erased ordinals.
+    #[must_use]
+    pub fn erased(&self) -> RoaringBitmap {
+        self.state.read().map(|s| s.erased.clone()).unwrap_or_default()
+    }
+
+    /// Whether the day has any hits here.
+    #[must_use]
+    pub fn has_hits(&self, day: Day) -> bool {
+        self.state.read().is_ok_and(|s| s.cursors.contains_key(&day))
+    }
+
+    /// The index is of these definitions from now on.
+    pub(super) fn set_version(&self, version: u32) {
+        if let Ok(mut state) = self.state.write() {
+            state.version = version;
+        }
+        self.moved.send_modify(|n| *n += 1);
+    }
+
+    /// This day is folded up to this entry.
+    pub(super) fn set_cursor(&self, day: Day, cursor: EntryId) {
+        if let Ok(mut state) = self.state.write() {
+            state.cursors.insert(day, cursor);
+        }
+        self.moved.send_modify(|n| *n += 1);
+    }
+
+    /// Everything that was stored before `as_of` is folded.
+    pub(super) fn set_as_of(&self, as_of: Timestamp) {
+        if let Ok(mut state) = self.state.write() {
+            state.as_of = as_of;
+        }
+    }
+
+    /// The memory is whole.
+    pub(super) fn set_loaded(&self) {
+        self.loaded.send_replace(true);
+    }
+
+    /// Waits (at most `patience`) until all these entries are folded and `version` is in force;
+    /// whether they are.
+    pub async fn folded(&self, heads: &[Head], version: u32, patience: Duration) -> bool {
+        let mut moved = self.moved.subscribe();
+        let all = || {
+            self.state.read().is_ok_and(|state| {
+                state.version >= version
+                    && heads.iter().all(|head| {
+                        state.cursors.get(&head.day).is_some_and(|cursor| *cursor >= head.last)
+                    })
+            })
+        };
+        let waiting = async {
+            while !all() {
+                if moved.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(patience, waiting).await.is_ok()
+    }
+
+    /// A visitor was erased: out of memory at once.
+    pub fn erase(&self, ordinal: Ordinal) {
+        self.set_erased(&RoaringBitmap::from_iter([ordinal]));
+    }
+
+    /// Visitors that were erased, here or elsewhere, go out of memory.
+    pub fn set_erased(&self, erased: &RoaringBitmap) {
+        let known = self.state.read().is_ok_and(|s| erased.is_subset(&s.erased));
+        if known {
+            return;
+        }
+        if let Ok(mut state) = self.state.write() {
+            let news = erased - &state.erased;
+            state.erased |= &news;
+            if let Some(index) = &mut state.index {
+                news.iter().for_each(|ordinal| drop(index.erase(ordinal)));
+            }
+        }
+    }
+
+    /// Asks that erased visitors' bytes go now instead of in the night.
+    pub fn ask_purge(&self) {
+        self.purge.store(true, Ordering::Release);
+    }
+
+    /// The purge is done.
+    pub(super) fn purged(&self) {
+        self.purge.store(false, Ordering::Release);
+    }
+
+    /// Tells whether the clock is doubted.
+    pub(super) fn set_doubt(&self, doubt: bool) {
+        self.doubt.store(doubt, Ordering::Release);
+    }
+
+    /// Whether the clock says a day that is not believed.
+    #[must_use]
+    pub fn doubts(&self) -> bool {
+        self.doubt.load(Ordering::Acquire)
+    }
+
+    /// Whether a purge was asked for and is not done.
+    #[must_use]
+    pub fn purges(&self) -> bool {
+        self.purge.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,8 @@
+//! The real program, driven from outside: started, asked over HTTP and the command line, stopped,
+//! killed, started again. Nothing here knows the inside of any crate.
+//!
+//! [`program`] starts and stops it, [`http`] asks it as a server and as a browser does.
+
+mod http;
+mod life;
+mod program;
