@@ -52,3 +52,17 @@ fn reading_commands_never_make_a_store() {
     assert!(done.stderr.contains("there is no store"), "{done:?}");
     assert!(!setup.data().join("store").exists());
 }
+
+#[test]
+fn a_token_reaches_as_far_as_its_role_and_no_further_when_taken_back() {
+    let program = Setup::new().start();
+    let made = program.setup().json(&["token", "create", "glance", "--role", "viewer"]);
+    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let viewer = program.http.clone().with("authorization", &bearer);
+    assert_eq!(viewer.get("/api/v1/segments").status, 200);
+    assert_eq!(viewer.get("/api/v1/visitors/0.1").status, 403);
+    assert_eq!(viewer.post("/api/v1/hits", &json!([])).status, 403);
+    assert_eq!(program.http.get("/api/v1/segments").status, 401);
+    assert_eq!(program.admin().delete("/api/v1/tokens/glance").status, 200);
+    assert_eq!(viewer.get("/api/v1/segments").status, 401);
+}

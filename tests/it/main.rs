@@ -3,6 +3,10 @@
 //!
 //! [`program`] starts and stops it, [`http`] asks it as a server and as a browser does.
 
+mod demo;
+mod first_steps;
 mod http;
 mod life;
 mod program;
+mod stores;
+mod watched;

@@ -1,8 +1,8 @@
 //! Words, numbers, texts and signs: the tokens of both languages (rules and expressions), and the
 //! cursor that both parsers walk over them.
 //!
-//! Texts stand in double or single quotes. In them `\"`, `\'` and `\\` are escapes; before any other
-//! character a backslash stands for itself, so that regular expressions need no doubling.
+//! Texts stand in double or single quotes. In them `\"`, `\'` and `\\` are escapes; before any
+//! other character a backslash stands for itself, so that regular expressions need no doubling.
 
 use std::ops::Range;
 

@@ -2,9 +2,9 @@
 //! async, no clock; days and instants are arguments.
 //!
 //! Read in this order: [`definitions`] (what people write and what is kept of it), [`rule`] and
-//! [`classify`] (hits to categories), [`expr`] and [`leaf`] (segments over categories), [`compiled`]
-//! (both ready for work), [`tally`] and [`evaluate`] (who is a member), [`index`] (one partition's
-//! state in memory), [`problem`] (what is told when a text is wrong).
+//! [`classify`] (hits to categories), [`expr`] and [`leaf`] (segments over categories),
+//! [`compiled`] (both ready for work), [`tally`] and [`evaluate`] (who is a member), [`index`] (one
+//! partition's state in memory), [`problem`] (what is told when a text is wrong).
 //!
 //! Laws: cells are a function of hits and definitions; a membership is a function of cells and the
 //! current UTC day. `index` keeps both as hits come, days pass and definitions change, and is

@@ -8,6 +8,7 @@
 mod boot;
 mod listen;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
@@ -188,7 +189,8 @@ impl Running {
 /// # Errors
 /// The store's, when it cannot be opened.
 pub fn start_private(settings: Settings) -> anyhow::Result<Running> {
-    logs(&settings);
+    // What a person asked for goes to standard output; of the rest only what is wrong is told.
+    logs(&Settings { log_level: "warn".to_owned(), ..settings.clone() });
     let (stop, stopping) = watch::channel(false);
     let (tell, told) = std::sync::mpsc::channel();
     let options = Options { private: true, ..Options::default() };
@@ -287,8 +289,12 @@ async fn signal() -> anyhow::Result<()> {
 
 /// Log lines go to standard error; a second call changes nothing.
 fn logs(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let level = format!("actix_server=warn,{}", settings.log_level);
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let done = match settings.log_format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().try_init(),

@@ -36,8 +36,8 @@ pub(super) enum HitKey {
 }
 
 impl Anchor {
-    /// How many hits it probably meets, and what looking it up costs: less is better. Anchors on the
-    /// page come first, for they are looked up once per page.
+    /// How many hits it probably meets, and what looking it up costs: less is better. Anchors on
+    /// the page come first, for they are looked up once per page.
     fn cost(&self) -> u32 {
         match self {
             Self::Text(Field::Host, Relation::Is, _) => 3,

@@ -2,8 +2,8 @@
 //!
 //! Two stages. What a page decides by itself is decided once per page version and remembered
 //! ([`PageMemo`]); rules that also look at the hit are tried per hit, but only those that the page
-//! leaves open or whose event, site, referrer or attribute the hit has. Which rules are tried at all
-//! is found in tables (hash tables of hosts, words and beginnings, Aho-Corasick for contained
+//! leaves open or whose event, site, referrer or attribute the hit has. Which rules are tried at
+//! all is found in tables (hash tables of hosts, words and beginnings, Aho-Corasick for contained
 //! words, one `RegexSet` a field), so that thousands of rules cost little more than ten.
 
 mod anchor;

@@ -16,7 +16,32 @@ pub(super) type RuleAt = u32;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
     texts: HashMap<Field, TextTable>,
-    hits: HashMap<HitKey, Vec<RuleAt>>,
+    hits: HitTables,
+}
+
+type ByText = HashMap<Box<str>, Vec<RuleAt>>;
+
+/// The facts of hits that rules ask for; apart, so that a look-up needs no key to be built.
+#[derive(Clone, Debug, Default)]
+struct HitTables {
+    events: ByText,
+    sites: ByText,
+    referrer_hosts: ByText,
+    referrer_kinds: ByText,
+    attributes: ByText,
+}
+
+impl HitTables {
+    fn add(&mut self, key: HitKey, rule: RuleAt) {
+        let (table, text) = match key {
+            HitKey::Event(text) => (&mut self.events, text),
+            HitKey::Site(text) => (&mut self.sites, text),
+            HitKey::ReferrerHost(text) => (&mut self.referrer_hosts, text),
+            HitKey::ReferrerKind(text) => (&mut self.referrer_kinds, text),
+            HitKey::Attribute(text) => (&mut self.attributes, text),
+        };
+        table.entry(text).or_default().push(rule);
+    }
 }
 
 /// The texts of one field that rules ask for.
@@ -65,7 +90,7 @@ impl Tables {
         let mut texts: HashMap<(Field, Relation), BTreeMap<Box<str>, Vec<RuleAt>>> = HashMap::new();
         for (anchor, rule) in anchors {
             match anchor {
-                Anchor::Hit(key) => tables.hits.entry(key).or_default().push(rule),
+                Anchor::Hit(key) => tables.hits.add(key, rule),
                 Anchor::Text(field, relation, text) => {
                     texts.entry((field, relation)).or_default().entry(text).or_default().push(rule);
                 }
@@ -107,15 +132,15 @@ impl Tables {
 
     /// Adds the rules whose anchors the hit meets; some may come twice.
     pub(super) fn find_hit(&self, hit: &HitFacts<'_>, found: &mut Vec<RuleAt>) {
-        if self.hits.is_empty() {
-            return;
-        }
-        let mut look = |key: HitKey| found.extend(self.hits.get(&key).into_iter().flatten());
-        look(HitKey::Event(hit.event.name().into()));
-        look(HitKey::ReferrerHost(hit.referrer.host.clone()));
-        look(HitKey::ReferrerKind(hit.referrer.kind.label().into()));
-        hit.site.into_iter().for_each(|site| look(HitKey::Site(site.into())));
-        hit.attributes.iter().for_each(|a| look(HitKey::Attribute(a.name.clone())));
+        let tables = &self.hits;
+        let mut look = |table: &ByText, text: &str| {
+            found.extend(table.get(text).into_iter().flatten());
+        };
+        look(&tables.events, hit.event.name());
+        look(&tables.referrer_hosts, &hit.referrer.host);
+        look(&tables.referrer_kinds, hit.referrer.kind.label());
+        hit.site.into_iter().for_each(|site| look(&tables.sites, site));
+        hit.attributes.iter().for_each(|a| look(&tables.attributes, &a.name));
     }
 }
 

@@ -1,9 +1,10 @@
 //! Definitions: sites, categories and segments with their stable ids; the document that the catalog
 //! keeps, and the file that people write.
 //!
-//! [`DefinitionsFile`] is what was written, [`Definitions`] what holds; [`Definitions::apply`] makes
-//! the next version from both, wholly or not at all. Ids are never reused: a removed category that
-//! comes back is another one; a removed site keeps its number and key, because hits refer to it.
+//! [`DefinitionsFile`] is what was written, [`Definitions`] what holds; [`Definitions::apply`]
+//! makes the next version from both, wholly or not at all. Ids are never reused: a removed category
+//! that comes back is another one; a removed site keeps its number and key, because hits refer to
+//! it.
 
 mod apply;
 mod change;

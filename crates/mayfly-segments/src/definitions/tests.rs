@@ -95,7 +95,8 @@ fn renaming_and_moving_keep_id_cells_and_old_names() {
     assert!(changes.contains(&"~ category Play > Sport (was Sports)".to_owned()), "{changes:?}");
     let (three, _) = apply(
         &two,
-        "[[segment]]\nname = 'friends'\nwas = ['fans']\nrule = 'visited(\"Sports > Football\", within 7d)'\n",
+        "[[segment]]\nname = 'friends'\nwas = ['fans']\n\
+         rule = 'visited(\"Sports > Football\", within 7d)'\n",
         false,
     );
     assert_eq!(three.segment_named("fans").unwrap().id, one.segment_named("fans").unwrap().id);
@@ -151,7 +152,8 @@ fn refused(text: &str, expected: &[(usize, usize, &str)]) {
 #[test]
 fn every_problem_is_told_at_its_place_in_the_file() {
     refused(
-        "[[category]]\nname = 'A'\nrule = 'paht exists'\n[[segment]]\nname = 's'\nrule = 'visited(\"B\", within 1d)'\n",
+        "[[category]]\nname = 'A'\nrule = 'paht exists'\n\
+         [[segment]]\nname = 's'\nrule = 'visited(\"B\", within 1d)'\n",
         &[(4, 9, "`path`"), (7, 17, "no category \"B\"")],
     );
     refused("[[category]]\nname = 'A'\nrulez = 'x'\n", &[(4, 1, "the nearest name is `rule`")]);
@@ -229,7 +231,7 @@ on_page = ["news"]
 notes = "for the \"derby\" week"
 
 [[test]]
-hit = { url = "https://news.example/sport/football/1", title = "derby", attributes = { a = 1, b = "x" } }
+hit = { url = "https://news.example/sport/football/1", attributes = { a = 1, b = "x" } }
 in = ["Sports > Football", "Sports"]
 not_in = ["Betting"]
 "#;
@@ -275,7 +277,8 @@ proptest! {
         for name in names {
             let name = name.trim();
             let toml = name.replace(['\\', '"'], "");
-            let text = format!("format = 1\n[[category]]\nname = \"{toml}\"\nrule = 'title == \"{toml}\"'\n");
+            let text = format!("format = 1\n[[category]]\nname = \"{toml}\"\n\
+                 rule = 'title == \"{toml}\"'\n");
             if let Ok(file) = DefinitionsFile::parse(&text)
                 && let Ok(applied) = definitions.apply(&file, false, Retention::default())
             {

@@ -78,7 +78,8 @@ impl Node {
 /// let definitions = Definitions::default().apply(&file, false, retention)
 ///     .map_err(|p| p[0].clone())?.definitions;
 ///
-/// assert!(Expression::parse("visited(\"Sports\", within 30d) >= 3", &definitions, retention).is_ok());
+/// let fans = "visited(\"Sports\", within 30d) >= 3";
+/// assert!(Expression::parse(fans, &definitions, retention).is_ok());
 /// let problem = Expression::parse("visited(\"Sport\", within 30d)", &definitions, retention);
 /// assert_eq!(problem.unwrap_err().help().as_deref(), Some("the nearest name is \"Sports\""));
 /// # Ok::<(), mayfly_segments::Problem>(())

@@ -115,7 +115,8 @@ fn retention_bounds_windows() {
 fn other_segments_are_put_in_and_bounded() {
     let a = "visited(\"Betting\", within 7d)";
     let some = definitions(&format!(
-        "[[segment]]\nname = 'one'\nrule = '{a} >= 2'\n[[segment]]\nname = 'two two'\nrule = '\"one\" or {a} >= 9'\n"
+        "[[segment]]\nname = 'one'\nrule = '{a} >= 2'\n\
+         [[segment]]\nname = 'two two'\nrule = '\"one\" or {a} >= 9'\n"
     ));
     let parsed = Expression::parse("one and not \"two two\" or 'one'", &some, Retention::default());
     assert_eq!(parsed.unwrap().plan().leaves().len(), 2);

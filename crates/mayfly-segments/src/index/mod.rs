@@ -1,5 +1,6 @@
-//! One partition's state in memory: cells of open days, tallies, memberships. The heart of a worker,
-//! without its store: what is loaded, when, and what is written where is the worker's business.
+//! One partition's state in memory: cells of open days, tallies, memberships. The heart of a
+//! worker, without its store: what is loaded, when, and what is written where is the worker's
+//! business.
 //!
 //! **Start.** [`Index::new`], [`Index::set_erased`], [`Index::load_day`] for every day of the
 //! retention (at least the cells that [`Compiled::needs`] names, and category 0),
@@ -111,8 +112,8 @@ impl Index {
         self.erased = erased;
     }
 
-    /// Adds a day's stored cells to the tallies and to what is known of who was seen; each day once.
-    /// They are not kept: see [`Index::put_day`].
+    /// Adds a day's stored cells to the tallies and to what is known of who was seen; each day
+    /// once. They are not kept: see [`Index::put_day`].
     pub fn load_day(&mut self, day: Day, cells: &DayCells) {
         let every_hit = CellId { category: CategoryId::ALL, since: 0 };
         for entry in cells.get(&every_hit).into_iter().flat_map(|cell| &cell.entries) {
@@ -129,7 +130,8 @@ impl Index {
     }
 
     /// Keeps a day's stored cells in memory, for folding; all cells that are stored of it. Does not
-    /// add to the tallies. Cells that no definitions at work know are dropped and marked as changed.
+    /// add to the tallies. Cells that no definitions at work know are dropped and marked as
+    /// changed.
     pub fn put_day(&mut self, day: Day, cells: DayCells) {
         let mut open = OpenDay::new(cells);
         let next = self.next.as_ref().filter(|next| next.days.contains(&day));
@@ -315,8 +317,8 @@ impl Index {
         self.seen.all(self.live.compiled.retention(), self.today)
     }
 
-    /// Notes when a hit that is in the loaded cells already was: for the hits of today and yesterday
-    /// after loading, since cells know the day alone.
+    /// Notes when a hit that is in the loaded cells already was: for the hits of today and
+    /// yesterday after loading, since cells know the day alone.
     pub fn note_seen(&mut self, hit: &Hit) {
         if adds(hit) != (0, 0) && !self.erased.contains(hit.visitor.ordinal) {
             self.seen.note(hit.visitor.ordinal, hit.time);

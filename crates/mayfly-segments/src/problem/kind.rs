@@ -289,7 +289,7 @@ impl ProblemKind {
             Self::EmptyText => "use `exists` to ask whether the field is there at all",
             Self::EngagementRule => "leave the event out and ask `engaged(…)` in the segment",
             Self::TrueForNoHits { .. } => {
-                "join it by `and` with something that needs a hit, such as visited(\"*\", within 90d)"
+                "join it by `and` with something that needs a hit: visited(\"*\", within 30d)"
             }
             Self::NoComparison { .. } => "compare with >= 1, or with == 0 for none",
             Self::WindowEmpty => "the shortest window is `within 1d`: the current UTC day",

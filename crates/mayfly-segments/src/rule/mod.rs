@@ -1,6 +1,7 @@
 //! Rules: which hits fall in a category.
 //!
-//! A rule is tests joined by `and`, `or`, `not` and parentheses; `not` binds tightest, `or` loosest.
+//! A rule is tests joined by `and`, `or`, `not` and parentheses; `not` binds tightest, `or`
+//! loosest.
 //!
 //! | fields | value |
 //! |---|---|
@@ -15,14 +16,15 @@
 //! | operators | hold when |
 //! |---|---|
 //! | `== "x"`, `!= "x"`, `in ("x", "y")` | the field is, is there and is not, is one of |
-//! | `contains` `startswith` `endswith` `matches` | the text has, begins or ends with; the regular expression is found in it |
+//! | `contains` `startswith` `endswith` | the text has it, begins or ends with it |
+//! | `matches` | the regular expression is found in the text |
 //! | `has "x"` | the list has exactly this element |
 //! | `< <= > >=` | the number of an attribute or query parameter compares so |
 //! | `exists` | the field is there |
 //!
 //! After `contains`, `startswith`, `endswith`, `matches` and `has` may stand `any ("x", "y")` or
-//! `all ("x", "y")`. A list meets a test of texts when one of its elements does; `!=` on a list says
-//! that no element is so.
+//! `all ("x", "y")`. A list meets a test of texts when one of its elements does; `!=` on a list
+//! says that no element is so.
 //!
 //! **Absent fields** meet no test, also not `!=`; `not (x == "y")` does hold for an absent `x`.
 //!
@@ -79,7 +81,8 @@ impl Rule {
         Ok(Self { node, names_event })
     }
 
-    /// Whether a hit with these facts falls under the rule. Engagement counts as a view of its page.
+    /// Whether a hit with these facts falls under the rule. Engagement counts as a view of its
+    /// page.
     #[must_use]
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
         self.decide(facts) == Some(true)

@@ -6,29 +6,34 @@
 //!
 //! | key | type | holds | expires |
 //! |---|---|---|---|
-//! | `…:hits:<day>` | stream, automatic ids | one entry = one batch's hits of that day, field `h` | start of day + retention |
-//! | `…:past:<day>` | hash | sealed day: first ordinal → block; `g` = generation; `i` = all first ordinals | start of day + retention |
+//! | `…:hits:<day>` | stream, automatic ids | entry = a batch's hits, field `h` | day + retention |
+//! | `…:past:<day>` | hash | sealed: first ordinal → block; `g`, `i` below | day + retention |
 //! | `…:past-aside:<day>` | hash | blocks being built, renamed to the above | 1 h |
-//! | `…:cells:<day>` | hash | `c` = cursor and completeness; chunk or `x<category>` → cells | start of day + retention |
+//! | `…:cells:<day>` | hash | `c` = cursor; chunk or `x<category>` → cells | day + retention |
 //! | `…:lane:<id>` | string | last batch number taken through the lane | 91 d |
-//! | `…:hitids:<day received>:<bucket>` | set | 63-bit hashes of the clients' hit ids | end of the next day |
-//! | `…:segments` | hash | segment id → membership, version, as_of | end of the day after as_of |
-//! | `…:names:<10-day period>:<ordinal / 128>` | hash | ordinal → foreign ids claimed in the period | start of period + retention |
+//! | `…:hitids:<day received>:<bucket>` | set | hashes of hit ids | end of the next day |
+//! | `…:segments` | hash | segment id → membership | end of the day after as_of |
+//! | `…:names:<10-day period>:<ordinal / 128>` | hash | ordinal → ids | period + retention |
 //! | `…:erased` | string | bitmap of erased ordinals | kept: it says nothing but "dead" |
-//! | `…:next` | hash | the partition's marker: `store` id, `next` ordinal and the `run` id of the server that issued the last, `erased` = version of the bitmap | kept |
+//! | `…:next` | hash | the partition's marker, below | kept |
 //! | `…:lease` | string | owner's token and address | when the lease runs out |
 //! | `…:dirty` | hash | day → its newest entry | kept; fields go with their day |
-//! | `mf:page:<key>` | string | page version | start of the youngest day that uses it + retention |
+//! | `mf:page:<key>` | string | page version | youngest day that uses it + retention |
 //! | `mf:consent:<key>` | string | consent state | the same |
-//! | `mf:ids:<space>:<hash>` | string | visitor that the foreign id stands for | as claimed; only prolonged |
+//! | `mf:ids:<space>:<hash>` | string | foreign id → visitor | as claimed, only prolonged |
 //! | `mf:{catalog}:identity` | hash | `store` id, `record`, `ready` | kept |
 //! | `mf:{catalog}:clock` | hash | how far `expire` has been asked | kept |
 //! | `mf:{catalog}:entry:<name>` | hash | version → record; `v` = the current one | kept |
 //!
+//! A day or period expires by the midnight at which it begins. `past`: `g` = generation, one more
+//! with each sealing; `i` = the first ordinals of all blocks. `names`: the foreign ids claimed in
+//! the period. `next`: `store` id, `next` ordinal and the `run` id of the server that issued the
+//! last, `erased` = version of the bitmap.
+//!
 //! Constraints. No HGETALL of a day; big values go over a connection of their own, at most
-//! [`mayfly_core::limits::READ_BYTES`] a call. Every script that writes to a partition compares the store's id
-//! with the marker: an emptied or replaced server answers [`StoreError::Gone`], and nothing is
-//! made anew by a running process. Each round trip has [`StoreConfig::deadline`].
+//! [`mayfly_core::limits::READ_BYTES`] a call. Every script that writes to a partition compares
+//! the store's id with the marker: an emptied or replaced server answers [`StoreError::Gone`],
+//! and nothing is made anew by a running process. Each round trip has [`StoreConfig::deadline`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

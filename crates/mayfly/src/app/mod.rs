@@ -143,8 +143,7 @@ impl App {
         let health = match self.store.health(now).await {
             Ok(health) => health,
             Err(error) => {
-                let generation = self.health().generation;
-                self.collector.tick(now, generation);
+                self.collector.tick(now, None);
                 return Err(error);
             }
         };

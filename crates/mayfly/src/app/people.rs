@@ -1,5 +1,7 @@
 //! Visitors: found, shown, erased; tokens; replayed files; the audit.
 
+use std::time::Duration;
+
 use mayfly_core::{Day, Visitor};
 use mayfly_store::{CatalogName, Finding, StoreError};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,8 @@ struct File {
     at_ms: i64,
 }
 
+/// How long a question waits for the bytes of an erased visitor to go.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Files remembered; the oldest go first.
 const FILES: usize = 10_000;
 
@@ -92,6 +96,14 @@ impl App {
             slot.erase(visitor.ordinal);
         }
         Ok(())
+    }
+
+    /// Has the bytes of a partition's erased visitors go now; whether they are gone.
+    pub async fn purge(&self, partition: mayfly_core::Partition) -> bool {
+        match self.slots().iter().find(|slot| slot.partition() == partition) {
+            Some(slot) => slot.purge(PATIENCE).await,
+            None => false,
+        }
     }
 
     /// What is held, and whether anything outlives the retention.

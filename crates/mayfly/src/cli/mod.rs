@@ -184,6 +184,9 @@ enum VisitorCommand {
     Erase {
         /// Cookie value, space:id, or partition.ordinal
         id: String,
+        /// Have the bytes go at once, not in the night
+        #[arg(long)]
+        now: bool,
     },
 }
 
@@ -273,7 +276,7 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
             segments::export(&asks, &names, &to, &format)
         }
         Command::Visitor(VisitorCommand::Show { id }) => people::show(&asks, &id),
-        Command::Visitor(VisitorCommand::Erase { id }) => people::erase(&asks, &id),
+        Command::Visitor(VisitorCommand::Erase { id, now }) => people::erase(&asks, &id, now),
         Command::Retention(RetentionCommand::Audit { exports }) => people::audit(&asks, &exports),
         Command::Token(TokenCommand::Create { name, role }) => {
             people::new_token(&asks, &name, role)

@@ -34,14 +34,18 @@ pub(crate) fn show(asks: &Asks, id: &str) -> anyhow::Result<()> {
 }
 
 /// Erases a visitor.
-pub(crate) fn erase(asks: &Asks, id: &str) -> anyhow::Result<()> {
-    let path = format!("/api/v1/visitors/{}", part(id));
+pub(crate) fn erase(asks: &Asks, id: &str, now: bool) -> anyhow::Result<()> {
+    let path = format!("/api/v1/visitors/{}?now={now}", part(id));
     let answer = ask(asks, Create::Never, |c| c.delete(&path))?;
     if asks.json {
         output::json(&answer);
     } else {
         line(&format!("erased {}: invisible now", text(&answer, "/visitor")));
-        line("its bytes go with the nightly pass (from 01:00 UTC)");
+        line(if answer["bytes_gone"] == json!(true) {
+            "its bytes are gone from hits and cells"
+        } else {
+            "its bytes go with the nightly pass (from 01:00 UTC); --now has them go at once"
+        });
     }
     Ok(())
 }

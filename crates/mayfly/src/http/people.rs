@@ -1,6 +1,6 @@
 //! Visitors (shown, erased), the retention audit, tokens.
 
-use actix_web::web::{Bytes, Path};
+use actix_web::web::{Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,14 +19,29 @@ pub(crate) async fn show(request: HttpRequest, state: State, id: Path<String>) -
     Ok(HttpResponse::Ok().json(app.visitor(visitor).await?))
 }
 
+/// Options of erasing.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Options {
+    /// The bytes go now, not in the night.
+    #[serde(default)]
+    now: bool,
+}
+
 /// Erases a visitor.
-pub(crate) async fn erase(request: HttpRequest, state: State, id: Path<String>) -> Answer {
+pub(crate) async fn erase(
+    request: HttpRequest,
+    state: State,
+    id: Path<String>,
+    options: Query<Options>,
+) -> Answer {
     let caller = require(&request, &state, Right::People)?;
     let app = state.app()?;
     let visitor = app.find_visitor(&id).await?;
     app.erase(visitor).await?;
     tracing::info!(by = caller.name, %visitor, "a visitor was erased");
-    Ok(HttpResponse::Ok().json(json!({"visitor": visitor.to_string(), "erased": true})))
+    let bytes_gone = options.now && app.purge(visitor.partition).await;
+    let visitor = visitor.to_string();
+    Ok(HttpResponse::Ok().json(json!({"visitor": visitor, "bytes_gone": bytes_gone})))
 }
 
 /// What is held, and whether anything outlives the retention.

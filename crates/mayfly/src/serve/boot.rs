@@ -74,6 +74,11 @@ pub(super) async fn open(
     shared: &Arc<Shared>,
 ) -> anyhow::Result<Backstage> {
     let store = wait_for_store(settings, options, shared).await?;
+    let (has, wants) = (store.identity().partitions, settings.store.partitions);
+    if wants > has && !options.private {
+        store.raise_partitions(wants).await?;
+        tracing::info!(has, wants, "raised the number of partitions");
+    }
     let app = Arc::new(
         App::load(
             settings.clone(),
@@ -95,7 +100,7 @@ pub(super) async fn open(
     let runner = tokio::spawn(attached.runner.run());
     let (stop, stopping) = watch::channel(false);
     let worker = if options.has(Role::Worker) {
-        Some(worker::start(&app, stopping.clone()).await?)
+        Some(worker::start(&app, stopping.clone()).await)
     } else {
         None
     };

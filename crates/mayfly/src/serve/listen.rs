@@ -47,13 +47,13 @@ pub(super) fn bind(
     };
     let (listener, public) = open(&settings.public)?;
     let Some(private) = &settings.private else {
-        let server = server(settings, shared, listener, vec![operators, browsers])?;
+        let server = server(settings, shared, listener, vec![browsers, operators])?;
         return Ok(Listeners { public, private: None, servers: vec![server] });
     };
     let (second, private) = open(private)?;
     let servers = vec![
         server(settings, shared, listener, vec![browsers])?,
-        server(settings, shared, second, vec![operators, browsers])?,
+        server(settings, shared, second, vec![browsers, operators])?,
     ];
     Ok(Listeners { public, private: Some(private), servers })
 }

@@ -19,45 +19,63 @@ mod seal;
 mod slot;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mayfly_store::StoreError;
+use mayfly_core::Partition;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub use slot::{Mode, Slot};
 
 use crate::app::App;
 
+/// Between looks for partitions that were added.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// The tasks of all partitions.
 pub struct Worker {
-    tasks: Vec<JoinHandle<()>>,
+    supervisor: JoinHandle<()>,
 }
 
-/// Starts a task a partition, and waits until each has its memory loaded.
-///
-/// # Errors
-/// The store's, while loading.
-pub async fn start(app: &Arc<App>, stopping: watch::Receiver<bool>) -> Result<Worker, StoreError> {
-    let mut tasks = Vec::new();
-    for partition in app.partitions() {
-        let slot = Arc::new(Slot::new(partition, app.settings().store.retention));
-        app.add_slot(Arc::clone(&slot));
-        let task = partition::Task::new(Arc::clone(app), slot, stopping.clone());
-        tasks.push(tokio::spawn(task.run()));
-    }
+/// Starts a task a partition, also for partitions that are added later; returns when each of the
+/// present ones has its memory loaded.
+pub async fn start(app: &Arc<App>, stopping: watch::Receiver<bool>) -> Worker {
+    let mut tasks = JoinSet::new();
+    add(app, &stopping, &mut tasks);
+    let supervisor = tokio::spawn(supervise(Arc::clone(app), stopping, tasks));
     for slot in app.slots() {
         slot.loaded().await;
     }
-    Ok(Worker { tasks })
+    Worker { supervisor }
+}
+
+/// A task for each partition that has none.
+fn add(app: &Arc<App>, stopping: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
+    let known: Vec<Partition> = app.slots().iter().map(|slot| slot.partition()).collect();
+    for partition in app.partitions().filter(|p| !known.contains(p)) {
+        let slot = Arc::new(Slot::new(partition, app.settings().store.retention));
+        app.add_slot(Arc::clone(&slot));
+        tasks.spawn(partition::Task::new(Arc::clone(app), slot, stopping.clone()).run());
+    }
+}
+
+/// Adds tasks as partitions are added; ends when all tasks have ended.
+async fn supervise(app: Arc<App>, mut stopping: watch::Receiver<bool>, mut tasks: JoinSet<()>) {
+    while tokio::time::timeout(LOOK, stopping.wait_for(|stop| *stop)).await.is_err() {
+        add(&app, &stopping, &mut tasks);
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a worker task failed");
+        }
+    }
 }
 
 impl Worker {
     /// Waits until every task has written its checkpoint and given its lease back.
     pub async fn stopped(self) {
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a worker task failed");
-            }
+        if let Err(error) = self.supervisor.await {
+            tracing::error!(%error, "the worker failed");
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Slot {
     moved: watch::Sender<u64>,
     loaded: watch::Sender<bool>,
     /// Someone asked that erased visitors' bytes go now.
-    purge: AtomicBool,
+    purges: watch::Sender<bool>,
     /// The clock says a day that is not believed.
     doubt: AtomicBool,
 }
@@ -57,7 +57,7 @@ impl Slot {
             state: RwLock::default(),
             moved: watch::Sender::new(0),
             loaded: watch::Sender::new(false),
-            purge: AtomicBool::new(false),
+            purges: watch::Sender::new(false),
             doubt: AtomicBool::new(false),
         }
     }
@@ -207,14 +207,21 @@ impl Slot {
         }
     }
 
-    /// Asks that erased visitors' bytes go now instead of in the night.
-    pub fn ask_purge(&self) {
-        self.purge.store(true, Ordering::Release);
+    /// Asks that erased visitors' bytes go now instead of in the night, and waits for it (at most
+    /// `patience`); whether they are gone.
+    pub async fn purge(&self, patience: Duration) -> bool {
+        if self.mode() == Mode::Follower {
+            return false;
+        }
+        self.purges.send_replace(true);
+        let mut asked = self.purges.subscribe();
+        let done = asked.wait_for(|asked| !*asked);
+        tokio::time::timeout(patience, done).await.is_ok()
     }
 
     /// The purge is done.
     pub(super) fn purged(&self) {
-        self.purge.store(false, Ordering::Release);
+        self.purges.send_replace(false);
     }
 
     /// Tells whether the clock is doubted.
@@ -231,6 +238,6 @@ impl Slot {
     /// Whether a purge was asked for and is not done.
     #[must_use]
     pub fn purges(&self) -> bool {
-        self.purge.load(Ordering::Acquire)
+        *self.purges.borrow()
     }
 }

@@ -1,4 +1,5 @@
-//! Figures for `docs/performance.md`: `cargo test -p mayfly-store measure -- --ignored --nocapture`.
+//! Figures for `docs/performance.md`:
+//! `cargo test -p mayfly-store --lib measure -- --ignored --nocapture --test-threads 1`.
 
 use std::time::Instant;
 

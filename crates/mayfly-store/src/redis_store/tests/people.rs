@@ -98,9 +98,9 @@ async fn erased_visitors_lose_their_ids_and_another_process_sees_it_at_once() {
     };
     let twice = [claim(1), claim(2)];
     assert_eq!(store.claim_ids(&twice, now()).await.unwrap(), [visitor(1), visitor(1)]);
-    assert_eq!(other.lookup_ids(&[id.clone()]).await.unwrap(), [Some(visitor(1))]);
+    assert_eq!(other.lookup_ids(std::slice::from_ref(&id)).await.unwrap(), [Some(visitor(1))]);
     store.erase(&[visitor(1)], now()).await.unwrap();
-    assert_eq!(other.lookup_ids(&[id.clone()]).await.unwrap(), [None]);
+    assert_eq!(other.lookup_ids(std::slice::from_ref(&id)).await.unwrap(), [None]);
     assert_eq!(server.cli(["KEYS", "mf:ids:*"]).unwrap(), "");
     assert_eq!(other.claim_ids(&[claim(2)], now()).await.unwrap(), [visitor(2)]);
     assert!(other.erased(P).await.unwrap().contains(1));

@@ -1,0 +1,54 @@
+//! What an operator watches: `/health`, `/ready`, `/metrics`.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::http::Browser;
+use crate::program::Setup;
+
+#[test]
+fn prometheus_takes_the_metrics_and_every_documented_one_is_there() {
+    let program = Setup::new().start();
+    assert_eq!(Browser::new(&program.http).hit("none", "https://a.example/").status, 200);
+    let answer = program.http.get("/metrics");
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut promtool = promtool.expect("promtool; run deploy/install-test-tools.sh");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+
+    let page = include_str!("../../docs/metrics.md");
+    let rows = page.lines().filter_map(|l| l.strip_prefix("| `mayfly_")?.split('`').next());
+    let mut names = 0;
+    for name in rows {
+        names += 1;
+        // A counter by kind shows itself with its first failure.
+        let is_there = text.contains(&format!("# TYPE mayfly_{name} "));
+        assert!(is_there || name == "store_errors_total", "mayfly_{name} is not in /metrics");
+    }
+    assert!(names > 10, "docs/metrics.md has a table");
+}
+
+#[test]
+fn the_sum_of_outcomes_is_the_number_of_hits() {
+    let program = Setup::new().start();
+    for n in 0..7 {
+        let path = ["/p.gif", "/p.gif?s=none", "/p.gif?s=none&u=%ff", "/p.gif?%%%"][n % 4];
+        let answer = Browser::new(&program.http).get(path);
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("image/gif")));
+        assert!(!answer.outcome().is_empty(), "{path}");
+    }
+    let text = program.http.get("/metrics").text();
+    let hits = text.lines().filter(|line| line.starts_with("mayfly_hits_total{"));
+    let sum: u64 = hits.map(|l| l.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
+    assert_eq!(sum, 7);
+}
