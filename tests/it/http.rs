@@ -170,7 +170,7 @@ impl Browser {
             Some(query) if query.starts_with('?') => {
                 self.send("GET", &format!("{own}{query}"), &[])
             }
-            Some(next) => self.send("GET", &next.to_owned(), &[]),
+            Some(next) => self.send("GET", next, &[]),
             None => answer,
         }
     }

@@ -3,6 +3,13 @@
 //!
 //! [`program`] starts and stops it, [`http`] asks it as a server and as a browser does.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test ends at the first thing that is wrong"
+)]
+
 mod demo;
 mod first_steps;
 mod http;

@@ -36,7 +36,8 @@ fn build() -> PathBuf {
     assert!(output.status.success(), "the program does not build");
     let messages = String::from_utf8(output.stdout).unwrap();
     let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let executable = messages.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).last();
+    let executable =
+        messages.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).next_back();
     executable.expect("cargo names the executable it built")
 }
 

@@ -4,6 +4,8 @@
 //! the pages in `docs/` true to the code, [`deploy`] tries the files in `deploy/` on the programs
 //! they are for. Run alone: `cargo test -p mayfly-tests --test tidy`.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
+
 mod deploy;
 mod shape;
 mod tables;

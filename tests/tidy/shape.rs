@@ -12,12 +12,20 @@ const ATTICS: [&str; 8] =
     ["util", "utils", "common", "helper", "helpers", "manager", "misc", "types"];
 
 /// Words that mean "not done". Split, so that this file does not hold them.
-const UNDONE: [&str; 5] = [
+const UNDONE: [&str; 4] = [
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
     concat!("todo", "!("),
     concat!("unimplemented", "!("),
-    concat!("#[ign", "ore"),
+];
+
+/// The mark of a test that does not run by itself. Split, as above.
+const NOT_RUN: &str = concat!("#[ign", "ore");
+/// Files that may hold such, because what they mark is no test.
+const NO_TESTS: [(&str, &str); 3] = [
+    ("crates/mayfly-store/src/codec/fixtures.rs", "writes the fixtures of a new format"),
+    ("crates/mayfly-store/src/redis_store/tests/measure.rs", "measures"),
+    ("crates/mayfly-store/tests/crash.rs", "is the process that a test starts and kills"),
 ];
 
 /// Places on one machine that mean nothing on another.
@@ -77,7 +85,9 @@ fn nothing_is_left_undone() {
     let mut faults = Vec::new();
     for source in tree::rust() {
         for (n, line) in (1..).zip(source.text.lines()) {
-            if UNDONE.iter().any(|word| line.contains(word)) {
+            let is_test = NO_TESTS.iter().all(|(path, _)| *path != source.path);
+            let is_skipped = line.contains(NOT_RUN) && is_test;
+            if is_skipped || UNDONE.iter().any(|word| line.contains(word)) {
                 faults.push(format!("{}:{n}: {}", source.path, line.trim()));
             }
         }

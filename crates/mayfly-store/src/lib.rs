@@ -183,6 +183,20 @@ impl Store {
         })
     }
 
+    /// A store that was opened before and does not answer now, taken up again from what it is
+    /// known to be. Nothing is connected or checked: every write compares the store's id, so that
+    /// another store in its place takes nothing. `None` for the embedded store, which answers at
+    /// once or not at all.
+    #[must_use]
+    pub fn resume(config: &StoreConfig, identity: Identity) -> Option<Self> {
+        match &config.url {
+            StoreUrl::File(_) => None,
+            StoreUrl::Redis(_) | StoreUrl::Cluster(_) => {
+                Some(Self::Redis(RedisStore::resume(config, identity)))
+            }
+        }
+    }
+
     /// What the store is. `partitions` is as of opening or of the last `raise_partitions` here.
     #[must_use]
     pub fn identity(&self) -> Identity {

@@ -6,6 +6,7 @@
 //! leases back, the store closes.
 
 mod boot;
+mod cache;
 mod listen;
 
 use std::io::IsTerminal;

@@ -12,6 +12,7 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo, Slot};
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::sync::OnceCell;
 
 use super::scripts::Script;
 use crate::config::StoreUrl;
@@ -31,13 +32,18 @@ enum RedisConn {
     Cluster(ClusterConnection),
 }
 
-/// The connections of a store.
-#[derive(Clone)]
+/// The connections of a store, made at the first use.
 pub(super) struct Conn {
-    small: RedisConn,
-    big: RedisConn,
+    url: StoreUrl,
+    links: OnceCell<Links>,
     deadline: Duration,
     place: Box<str>,
+}
+
+/// One connection for small commands and answers, one for big ones.
+struct Links {
+    small: RedisConn,
+    big: RedisConn,
 }
 
 /// One command, with the key that decides its slot.
@@ -88,20 +94,45 @@ pub(super) enum Answers {
     Big,
 }
 
+impl Links {
+    async fn send(
+        &self,
+        commands: &[Command],
+        answers: Answers,
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
+        let bytes: usize = commands.iter().map(|c| c.bytes).sum();
+        let big = answers == Answers::Big || bytes > BIG_BYTES;
+        match if big { self.big.clone() } else { self.small.clone() } {
+            RedisConn::Single(mut con) => {
+                let mut pipe = redis::Pipeline::with_capacity(commands.len());
+                commands.iter().for_each(|c| _ = pipe.add_command(c.cmd.clone()));
+                pipe.ignore_errors().query_async(&mut con).await
+            }
+            RedisConn::Cluster(con) => send_by_slot(con, commands).await,
+        }
+    }
+}
+
 impl Conn {
-    /// Connects.
+    /// Not connected yet.
+    pub(super) fn new(url: &StoreUrl, deadline: Duration) -> Self {
+        install_crypto();
+        let (url, place) = (url.clone(), url.place().into());
+        Self { url, links: OnceCell::new(), deadline, place }
+    }
+
+    /// The connections; the first call makes them.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`], [`StoreError::Login`], [`StoreError::Deadline`].
-    pub(super) async fn open(url: &StoreUrl, deadline: Duration) -> Result<Self> {
-        install_crypto();
-        let place: Box<str> = url.place().into();
-        let connect = async { tokio::try_join!(connect(url, deadline), connect(url, deadline)) };
-        let (small, big) = tokio::time::timeout(deadline, connect)
-            .await
-            .map_err(|_| StoreError::Deadline)?
-            .map_err(|source| failure(source, &place))?;
-        Ok(Self { small, big, deadline, place })
+    async fn links(&self) -> Result<&Links> {
+        let connect = async {
+            let one = || connect(&self.url, self.deadline);
+            let both = async { tokio::try_join!(one(), one()) };
+            let (small, big) = self.within(both).await?;
+            Ok(Links { small, big })
+        };
+        self.links.get_or_try_init(|| connect).await
     }
 
     /// Where, without password.
@@ -116,14 +147,15 @@ impl Conn {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let mut values = self.within(self.send(&commands, answers)).await?;
+        let links = self.links().await?;
+        let mut values = self.within(links.send(&commands, answers)).await?;
         let unknown: Vec<_> =
             (0..values.len()).filter(|&i| is_unknown_script(&values[i])).collect();
         if !unknown.is_empty() {
             self.load(&commands, &unknown).await?;
             let mut commands: Vec<_> = commands.into_iter().map(Some).collect();
             let again = unknown.iter().filter_map(|&i| commands[i].take()).collect::<Vec<_>>();
-            let anew = self.within(self.send(&again, answers)).await?;
+            let anew = self.within(links.send(&again, answers)).await?;
             for (i, value) in unknown.into_iter().zip(anew) {
                 values[i] = value;
             }
@@ -144,8 +176,9 @@ impl Conn {
 
     /// The same command to every primary: address and answer.
     pub(super) async fn primaries(&self, cmd: &Cmd) -> Result<Vec<(Box<str>, Value)>> {
+        let small = self.links().await?.small.clone();
         let answers = async {
-            match self.small.clone() {
+            match small {
                 RedisConn::Single(mut con) => {
                     Ok(vec![(self.place.clone(), cmd.query_async(&mut con).await?)])
                 }
@@ -165,8 +198,9 @@ impl Conn {
 
     /// A command to one primary, by the address that [`Self::primaries`] gave.
     pub(super) async fn primary(&self, address: &str, cmd: Cmd) -> Result<Value> {
+        let small = self.links().await?.small.clone();
         let answer = async {
-            match self.small.clone() {
+            match small {
                 RedisConn::Single(mut con) => cmd.query_async(&mut con).await,
                 RedisConn::Cluster(mut con) => {
                     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
@@ -177,23 +211,6 @@ impl Conn {
             }
         };
         self.within(answer).await
-    }
-
-    async fn send(
-        &self,
-        commands: &[Command],
-        answers: Answers,
-    ) -> RedisResult<Vec<RedisResult<Value>>> {
-        let bytes: usize = commands.iter().map(|c| c.bytes).sum();
-        let big = answers == Answers::Big || bytes > BIG_BYTES;
-        match if big { self.big.clone() } else { self.small.clone() } {
-            RedisConn::Single(mut con) => {
-                let mut pipe = redis::Pipeline::with_capacity(commands.len());
-                commands.iter().for_each(|c| _ = pipe.add_command(c.cmd.clone()));
-                pipe.ignore_errors().query_async(&mut con).await
-            }
-            RedisConn::Cluster(con) => send_by_slot(con, commands).await,
-        }
     }
 
     /// Makes the scripts of these commands known to every primary.

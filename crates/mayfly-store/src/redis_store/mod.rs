@@ -82,9 +82,20 @@ struct Inner {
 impl RedisStore {
     /// See [`crate::Store::open`].
     pub async fn open(config: &StoreConfig, now: Timestamp) -> Result<Self> {
-        let conn = Conn::open(&config.url, config.deadline).await?;
+        let conn = Conn::new(&config.url, config.deadline);
         let seen = server::check(&conn).await?;
         let identity = identity::open(&conn, config, now).await?;
+        Ok(Self::of(conn, config, identity, seen))
+    }
+
+    /// See [`crate::Store::resume`].
+    #[must_use]
+    pub fn resume(config: &StoreConfig, identity: Identity) -> Self {
+        let conn = Conn::new(&config.url, config.deadline);
+        Self::of(conn, config, identity, server::Seen::default())
+    }
+
+    fn of(conn: Conn, config: &StoreConfig, identity: Identity, seen: server::Seen) -> Self {
         let inner = Inner {
             conn,
             keys: Keys::new(identity.realm),
@@ -93,7 +104,7 @@ impl RedisStore {
             erased: Mutex::new(HashMap::new()),
             servers: Mutex::new(seen),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// See [`crate::Store::identity`].

@@ -14,7 +14,7 @@ const VERSION_MIN: u32 = 7;
 const SKEW_MS: i64 = 2000;
 
 /// The primaries as last seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Seen {
     generation: u64,
     /// Their `run_id`s, sorted.
@@ -108,7 +108,8 @@ impl RedisStore {
     fn generation(&self, runs: Vec<Box<str>>) -> u64 {
         let mut seen = self.inner.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.runs != runs {
-            seen.generation += 1;
+            // A resumed store sees them for the first time: that is no restart.
+            seen.generation += u64::from(!seen.runs.is_empty());
             seen.runs = runs;
         }
         seen.generation

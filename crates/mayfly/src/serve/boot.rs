@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use mayfly_collector::{Collector, CollectorConfig, CollectorMetrics};
+use mayfly_collector::{Collector, CollectorConfig, CollectorMetrics, KeyRing};
 use mayfly_store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Options, RETRY, Role, Shared};
+use super::{Options, RETRY, Role, Shared, cache};
 use crate::app::App;
 use crate::config::Settings;
 use crate::worker::{self, Worker};
@@ -73,7 +73,7 @@ pub(super) async fn open(
     options: &Options,
     shared: &Arc<Shared>,
 ) -> anyhow::Result<Backstage> {
-    let store = wait_for_store(settings, options, shared).await?;
+    let (store, resumed) = wait_for_store(settings, options, shared).await?;
     let (has, wants) = (store.identity().partitions, settings.store.partitions);
     if wants > has && !options.private {
         store.raise_partitions(wants).await?;
@@ -89,15 +89,13 @@ pub(super) async fn open(
         )
         .await?,
     );
-    let attached = shared
-        .collector
-        .attach(app.store().clone(), app.keys().clone(), clock::now())
-        .await
-        .context("the collector cannot start")?;
-    for file in &attached.spill_aside {
-        tracing::warn!(file = %file.display(), "a spill of another store was left alone");
+    let runner = match resumed {
+        Some(runner) => runner,
+        None => attach(shared, app.store().clone(), app.keys().clone()).await?,
+    };
+    if !options.private {
+        cache::write(settings, &app.store().identity(), app.keys(), app.active().definitions());
     }
-    let runner = tokio::spawn(attached.runner.run());
     let (stop, stopping) = watch::channel(false);
     let worker = if options.has(Role::Worker) {
         Some(worker::start(&app, stopping.clone()).await)
@@ -114,23 +112,52 @@ pub(super) async fn open(
     Ok(Backstage { app, runner, worker, ticker, stop })
 }
 
+/// Has the collector take hits for this store from now on.
+async fn attach(shared: &Shared, store: Store, keys: KeyRing) -> anyhow::Result<JoinHandle<()>> {
+    let attached = shared
+        .collector
+        .attach(store, keys, clock::now())
+        .await
+        .context("the collector cannot start")?;
+    for file in &attached.spill_aside {
+        tracing::warn!(file = %file.display(), "a spill of another store was left alone");
+    }
+    Ok(tokio::spawn(attached.runner.run()))
+}
+
+/// Opens the store, waiting for one that does not answer yet. Where it is known from before, hits
+/// are taken meanwhile (they spill): the second answer is the collector's runner then.
 async fn wait_for_store(
     settings: &Settings,
     options: &Options,
-    shared: &Arc<Shared>,
-) -> anyhow::Result<Store> {
+    shared: &Shared,
+) -> anyhow::Result<(Store, Option<JoinHandle<()>>)> {
+    let mut runner = None;
     loop {
         match Store::open(&settings.store, clock::now()).await {
-            Ok(store) => return Ok(store),
+            Ok(store) => return Ok((store, runner)),
             // A command for a person does not wait; a server does.
             Err(error) if error.is_transient() && !options.private => {
                 tracing::warn!(%error, "the store does not answer yet; trying again");
                 shared.set_fault(Some(error.to_string()));
+                if runner.is_none() {
+                    runner = resume(settings, shared).await?;
+                }
+                shared.collector.tick(clock::now(), None);
                 tokio::time::sleep(RETRY).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Takes hits for a store that is known from before and does not answer yet.
+async fn resume(settings: &Settings, shared: &Shared) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let Some(known) = cache::read(settings) else { return Ok(None) };
+    let Some(store) = Store::resume(&settings.store, known.identity) else { return Ok(None) };
+    shared.collector.set_sites(known.definitions.sites().cloned().collect());
+    tracing::warn!("hits are taken meanwhile and wait in the spill");
+    attach(shared, store, known.keys).await.map(Some)
 }
 
 /// Once a second: health, lease of time, definitions and erasures of other processes.

@@ -27,6 +27,7 @@ impl Task {
         let needed = needed(&self.active, today);
         for day in self.days.keys() {
             let stored = store.cells(partition, *day, Some(&needed)).await?;
+            self.expect_cursor(*day, stored.header.cursor)?;
             index.load_day(*day, &stored.cells);
         }
         for saved in store.memberships(partition).await? {
@@ -120,9 +121,21 @@ impl Task {
     pub(super) async fn bring(&self, day: Day) -> Result<(), StoreError> {
         if self.slot.read(|index| index.has_day(day)) == Some(false) {
             let stored = self.app.store().cells(self.slot.partition(), day, None).await?;
+            self.expect_cursor(day, stored.header.cursor)?;
             self.slot.write(|index| index.put_day(day, stored.cells));
         }
         Ok(())
+    }
+
+    /// Cells belong to their cursor. Where the owner wrote a checkpoint since a follower looked,
+    /// the memory is of another moment and is loaded anew.
+    fn expect_cursor(&self, day: Day, found: EntryId) -> Result<(), StoreError> {
+        let known = self.days.get(&day).map_or(EntryId::ZERO, |d| d.stored.cursor);
+        if found == known {
+            Ok(())
+        } else {
+            Err(StoreError::CursorMoved { partition: self.slot.partition() })
+        }
     }
 
     /// Some categories' cells of a day, from memory or store.
