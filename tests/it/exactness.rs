@@ -96,6 +96,8 @@ fn check(setup: &Setup, clicks: &Clicks, names: &Names, when: &str) {
 /// The whole story on one store.
 fn tell(setup: Setup) {
     let Some(clicks) = Clicks::read() else { return };
+    // A slow machine stores late; that is no reason to spill here.
+    let setup = setup.env("MAYFLY_STORE__DEADLINE_MS", "30000");
     let (half, some) = (clicks.hits.len() / 2, SEGMENTS.len() / 2);
     let program = setup.start();
     // The first half is folded before most segments exist, the second while they do.

@@ -66,7 +66,7 @@ fn folder() -> Option<PathBuf> {
 
 /// Days since 1970 of `YYYY-MM-DD`, counted in years that begin in March.
 fn day_number(text: &str) -> i64 {
-    let part = |range| text[range].parse::<i64>().unwrap();
+    let part = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
     let (months, day) = (part(0..4) * 12 + part(5..7) - 3, part(8..10));
     let (year, month) = (months / 12, months % 12);
     let leaps = year / 4 - year / 100 + year / 400;
@@ -211,7 +211,8 @@ pub(crate) struct View<'h> {
 
 impl View<'_> {
     fn of(&self, category: &str, ages: &RangeInclusive<u16>) -> impl Iterator<Item = &Seen> {
-        let within = |seen: &&Seen| ages.contains(&(self.today.0 - seen.day)) && seen.is_in(category);
+        let within =
+            |seen: &&Seen| ages.contains(&(self.today.0 - seen.day)) && seen.is_in(category);
         self.history.seen.iter().filter(within)
     }
 

@@ -45,9 +45,7 @@ pub(crate) const SEGMENTS: [Segment; 18] = [
         },
     ),
     ("talkers", r#"visited("Talk", within 88d) >= 20"#, |v| v.visits("Talk", 0..=87) >= 20),
-    ("engaged-month", r#"engaged("GGG", within 30d) >= 90s"#, |v| {
-        v.seconds("GGG", 0..=29) >= 90
-    }),
+    ("engaged-month", r#"engaged("GGG", within 30d) >= 90s"#, |v| v.seconds("GGG", 0..=29) >= 90),
     ("engaged-then", r#"engaged("Talk", between 80d and 10d ago) >= 2m"#, |v| {
         v.seconds("Talk", 10..=80) >= 120
     }),
@@ -80,11 +78,9 @@ pub(crate) const SEGMENTS: [Segment; 18] = [
             branches.into_iter().filter(|holds| *holds).count() >= 3
         },
     ),
-    (
-        "quiet",
-        r#"visited("*", within 90d) and visited("Talk > writing", within 90d) < 2"#,
-        |v| v.visits("*", 0..=89) >= 1 && v.visits("Talk > writing", 0..=89) < 2,
-    ),
+    ("quiet", r#"visited("*", within 90d) and visited("Talk > writing", within 90d) < 2"#, |v| {
+        v.visits("*", 0..=89) >= 1 && v.visits("Talk > writing", 0..=89) < 2
+    }),
     // A day's last and first second: 2 days next to each other, seen from both sides.
     (
         "edge",

@@ -10,7 +10,14 @@
     reason = "a test ends at the first thing that is wrong"
 )]
 
+mod bad_input;
+mod bad_input_api;
+mod definitions;
+mod definitions_refused;
 mod demo;
+mod exactness;
+mod exactness_oulad;
+mod exactness_segments;
 mod first_steps;
 mod http;
 mod life;

@@ -150,7 +150,7 @@ impl Setup {
 
 /// A port that nobody has now. From a range that the system gives to nobody by itself, so that it
 /// is still free when the server starts, and when it starts again.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + (std::process::id() % 100) as u16 * 100;
     let ports = (0..100).map(|_| first + NEXT.fetch_add(1, Ordering::Relaxed) % 100);

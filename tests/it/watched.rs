@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::http::Browser;
-use crate::program::Setup;
+use crate::http::{Browser, Http};
+use crate::program::{Setup, free_port};
 
 #[test]
 fn prometheus_takes_the_metrics_and_every_documented_one_is_there() {
@@ -51,4 +51,20 @@ fn the_sum_of_outcomes_is_the_number_of_hits() {
     let hits = text.lines().filter(|line| line.starts_with("mayfly_hits_total{"));
     let sum: u64 = hits.map(|l| l.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!(sum, 7);
+}
+
+#[test]
+fn a_private_listener_takes_the_api_and_the_metrics_away_from_the_public_one() {
+    let private = format!("127.0.0.1:{}", free_port());
+    let program = Setup::new().env("MAYFLY_HTTP__PRIVATE", &private).start();
+    let inside = Http::new(&format!("http://{private}"));
+    for path in ["/metrics", "/api/v1/status", "/api/v1/segments"] {
+        assert_eq!(program.http.get(path).status, 404, "{path}");
+        assert_ne!(inside.get(path).status, 404, "{path}");
+    }
+    for path in ["/health", "/ready", "/api/v1/me", "/p.gif"] {
+        assert_ne!(program.http.get(path).status, 404, "{path}");
+    }
+    // Commands find the private listener.
+    program.setup().ok(&["segment", "list"]);
 }

@@ -126,7 +126,9 @@ proptest! {
     }
 
     #[test]
-    fn any_json_is_survived(body in r#"(\[|\]|\{|\}|"visitor":|"url":|"time":|"a"|1|,|\n|null){0,40}"#) {
+    fn any_json_is_survived(
+        body in r#"(\[|\]|\{|\}|"visitor":|"url":|"time":|"a"|1|,|\n|null){0,40}"#,
+    ) {
         json(&body).ok();
     }
 }

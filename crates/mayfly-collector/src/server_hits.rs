@@ -23,7 +23,7 @@ pub struct Refused {
 }
 
 /// The answer to a body of hits.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct HitsAnswer {
     /// Hits by [`Outcome::index`].
     pub counts: [u64; Outcome::ALL.len()],
@@ -53,23 +53,25 @@ impl Collector {
     ///
     /// Cancel safety: when the future is dropped, every hit still gets its one outcome.
     pub async fn hits(&self, body: &[u8], format: BodyFormat, now: Timestamp) -> HitsAnswer {
-        let mut answer =
-            HitsAnswer { counts: [0; Outcome::ALL.len()], refused: Vec::new(), whole: None };
         let items = match parse_body(body, format) {
             Ok(items) => items,
-            Err(reason) => {
-                answer.whole = Some(reason);
-                answer.counts[reason.outcome().index()] += 1;
-                self.metrics().count(reason.outcome());
-                return answer;
-            }
+            Err(reason) => return self.refuse_body(reason),
         };
+        let mut answer = HitsAnswer::default();
         for (index, verdict) in self.take_items(items, now).await.into_iter().enumerate() {
             answer.counts[verdict.outcome.index()] += 1;
             if !verdict.outcome.is_kept() {
                 answer.refused.push(Refused { index, verdict });
             }
         }
+        answer
+    }
+
+    /// Refuses a body whole, also one that is too long to be read: it counts as one hit.
+    pub fn refuse_body(&self, reason: Reason) -> HitsAnswer {
+        let mut answer = HitsAnswer { whole: Some(reason), ..HitsAnswer::default() };
+        answer.counts[reason.outcome().index()] += 1;
+        self.metrics().count(reason.outcome());
         answer
     }
 

@@ -56,7 +56,7 @@ pub const HIT_ID_BYTES: usize = 128;
 pub const FOREIGN_ID_BYTES: usize = 256;
 /// An id space's name, bytes.
 pub const SPACE_NAME_BYTES: usize = 32;
-/// What is remembered of the foreign ids of one visitor in ten days, bytes; an id beyond it runs out
+/// What is remembered of a visitor's foreign ids in ten days, bytes; an id beyond it runs out
 /// by itself.
 pub const NAMES_BYTES: usize = 4096;
 /// Engaged time in one hit, seconds; more is cut.

@@ -1,4 +1,4 @@
-//! Instants, UTC days and the retention rule. Time is always an argument; nothing here reads a clock.
+//! Instants, UTC days and the retention rule. Time is an argument; nothing here reads a clock.
 
 use std::fmt;
 

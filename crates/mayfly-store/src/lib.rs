@@ -1,14 +1,13 @@
 //! The store: everything that holds behaviour, keyed by partition and UTC day; plus the catalog.
 //!
-//! One enum, two backends ([`embedded`] and [`redis_store`]), one contract suite (`contract`, feature
-//! `testing`) that runs on the embedded store, on Redis and on a Redis Cluster. Read [`batch`] (how
+//! One enum, two backends ([`embedded`] and [`redis_store`]), one contract suite (`contract`,
+//! feature `testing`) that runs on the embedded store, on Redis and on a Redis Cluster. Read [`batch`] (how
 //! hits come in), [`day`] (how they are read, folded and sealed), [`catalog`], [`error`].
 //!
 //! Constraints. (partition, day) is the unit of commit, rebuild and expiry. Only this crate knows
 //! bytes at rest (`codec`) and Redis. Time is an argument of every operation that needs it; a
 //! server's own clock is used for nothing but its ids and key expiry.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mayfly_core::{
@@ -26,6 +25,7 @@ pub mod contract;
 pub mod day;
 pub mod embedded;
 pub mod error;
+pub mod health;
 pub mod redis_store;
 
 pub use batch::{Appended, Batch, LaneId, NewHit};
@@ -36,6 +36,7 @@ pub use day::{
 };
 pub use embedded::EmbeddedStore;
 pub use error::{Corruption, StoreError};
+pub use health::{Audit, Finding, Health, Warning};
 pub use redis_store::RedisStore;
 
 /// The result of every operation.
@@ -100,53 +101,6 @@ pub struct StoredDay {
     pub header: DayHeader,
     /// The cells asked for.
     pub cells: DayCells,
-}
-
-/// How the store is.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Health {
-    /// Grows by one whenever a server behind the store was restarted, failed over or replaced
-    /// (its `run_id` changed): what was read must be read anew, recent batches sent again.
-    pub generation: u64,
-    /// The server's clock minus ours, milliseconds; `None` for the embedded store.
-    pub skew_ms: Option<i64>,
-    /// Bytes in use: the server's memory, or the folder's size.
-    pub bytes: u64,
-    /// What an operator should change, loudest first.
-    pub warnings: Vec<Warning>,
-}
-
-/// What an operator should change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Warning {
-    /// Redis keeps nothing on disk, or only RDB snapshots: turn on `appendonly`.
-    NotDurable,
-    /// The server's clock is more than two seconds off ours.
-    ClockSkew,
-    /// More than 80 % of `maxmemory`, or of the disk, is used.
-    AlmostFull,
-}
-
-/// A breach of the retention that `audit` found.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Finding {
-    /// A key or keyspace that holds behaviour has no expiry.
-    NoExpiry(Box<str>),
-    /// It outlives what the table of keys allows.
-    LivesTooLong(Box<str>),
-    /// A name that this program does not know.
-    Unknown(Box<str>),
-}
-
-/// What `audit` saw.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Audit {
-    /// Keys or keyspaces looked at, by kind.
-    pub seen: BTreeMap<&'static str, u64>,
-    /// The oldest day that holds behaviour.
-    pub oldest: Option<Day>,
-    /// What breaks the promise.
-    pub findings: Vec<Finding>,
 }
 
 /// The store.

@@ -1,6 +1,6 @@
 //! The `mayfly` program: settings, command line, HTTP, roles, and the worker that turns hits into
-//! memberships. Read [`serve`] (what runs), [`app`] (what can be asked), [`worker`] (how hits become
-//! memberships), [`http`] (routes), [`cli`].
+//! memberships. Read [`serve`] (what runs), [`app`] (what can be asked), [`worker`] (how hits
+//! become memberships), [`http`] (routes), [`cli`].
 
 pub mod app;
 pub mod cli;

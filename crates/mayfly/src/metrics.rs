@@ -22,8 +22,8 @@ pub struct Metrics {
     pub checkpoint: Histogram,
     /// Age of the oldest evaluation in force, seconds.
     pub freshness: Gauge,
-    /// Age of the oldest day that holds hits, days.
-    pub oldest_hit: IntGauge,
+    /// Age of the oldest day that holds hits, from its start.
+    pub oldest_hit: Gauge,
     /// The store server's clock minus ours.
     pub skew: Gauge,
     /// Bytes the store uses.
@@ -63,7 +63,7 @@ impl Metrics {
                 "mayfly_segment_freshness_seconds",
                 "Age of the oldest evaluation in force",
             )?,
-            oldest_hit: whole("mayfly_oldest_hit_days", "Age of the oldest day that holds hits")?,
+            oldest_hit: gauge("mayfly_oldest_hit_seconds", "Age of the oldest day with hits")?,
             skew: gauge("mayfly_clock_skew_seconds", "The store server's clock minus ours")?,
             store_bytes: whole("mayfly_store_bytes", "Bytes that the store uses")?,
             generation: whole("mayfly_store_generation", "Server restarts and failovers seen")?,

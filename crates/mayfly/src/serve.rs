@@ -264,7 +264,10 @@ async fn serve(
             tracing::info!("the demo is at http://{address}/demo/");
         }
     }
-    if running.is_some() {
+    if let Some(running) = &running {
+        // Ready means: every answer is there, also for the very first request.
+        shared.app.set(Arc::clone(running.app())).ok();
+        shared.set_fault(None);
         started(Started { address, token: admin_token });
         stopping.wait_for(|stop| *stop).await.ok();
     }

@@ -24,6 +24,7 @@ use crate::{
     Result, Store, StoreConfig, StoreUrl,
 };
 
+pub mod bytes;
 pub mod catalog;
 pub mod intake;
 pub mod model;

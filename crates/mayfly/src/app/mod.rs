@@ -149,6 +149,7 @@ impl App {
         };
         self.collector.tick(now, health.generation);
         self.show_health(&health);
+        self.show_ages(now);
         self.set_health(health);
         self.store.expire(now).await?;
         self.refresh_catalog().await?;
@@ -181,6 +182,20 @@ impl App {
         self.metrics.skew.set(skew);
         self.metrics.store_bytes.set(i64::try_from(health.bytes).unwrap_or(i64::MAX));
         self.metrics.generation.set(i64::try_from(health.generation).unwrap_or(i64::MAX));
+    }
+
+    fn show_ages(&self, now: Timestamp) {
+        let age = |since: Timestamp| {
+            let ms = now.millis().saturating_sub(since.millis()).max(0);
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            let seconds = ms as f64 / 1000.0;
+            seconds
+        };
+        let slots = self.slots();
+        let folded = slots.iter().map(|slot| slot.as_of()).min();
+        self.metrics.freshness.set(folded.map_or(0.0, age));
+        let oldest = slots.iter().filter_map(|slot| slot.oldest_day()).min();
+        self.metrics.oldest_hit.set(oldest.map_or(0.0, |day| age(day.start())));
     }
 
     /// Reads definitions and tokens anew when another process changed them.

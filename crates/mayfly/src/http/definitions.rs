@@ -1,11 +1,12 @@
 //! Definitions as code: export, plan, apply, test; sites; files that were replayed.
 
-use actix_web::web::{Bytes, Json, Path, Query};
+use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::access::require;
+use super::body::Body;
 use super::{Answer, ApiError, State};
 use crate::clock;
 use crate::tokens::Right;
@@ -17,7 +18,7 @@ pub(crate) struct Options {
     prune: bool,
 }
 
-fn text(body: &Bytes) -> Result<&str, ApiError> {
+fn text(body: &[u8]) -> Result<&str, ApiError> {
     let limit = mayfly_core::limits::DEFINITIONS_BYTES;
     if body.len() > limit {
         return Err(ApiError::TooLarge { limit });
@@ -37,7 +38,7 @@ pub(crate) async fn plan(
     request: HttpRequest,
     state: State,
     options: Query<Options>,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
     require(&request, &state, Right::Define)?;
     let app = state.app()?;
@@ -49,7 +50,7 @@ pub(crate) async fn apply(
     request: HttpRequest,
     state: State,
     options: Query<Options>,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
     let caller = require(&request, &state, Right::Define)?;
     let app = state.app()?;
@@ -57,7 +58,7 @@ pub(crate) async fn apply(
 }
 
 /// Runs the fixtures of a file.
-pub(crate) async fn test(request: HttpRequest, state: State, body: Bytes) -> Answer {
+pub(crate) async fn test(request: HttpRequest, state: State, body: Body) -> Answer {
     require(&request, &state, Right::Define)?;
     let results = crate::app::definitions::run_fixtures(text(&body)?)?;
     let failed: Vec<_> = results
@@ -95,24 +96,24 @@ pub(crate) struct ReplayedFile {
     pub(crate) again: bool,
 }
 
+impl ReplayedFile {
+    fn read(body: &[u8]) -> Result<Self, ApiError> {
+        serde_json::from_slice(body).map_err(|source| ApiError::Body { source })
+    }
+}
+
 /// Refuses a file that was replayed before, unless it shall count again.
-pub(crate) async fn check_file(
-    request: HttpRequest,
-    state: State,
-    file: Json<ReplayedFile>,
-) -> Answer {
+pub(crate) async fn check_file(request: HttpRequest, state: State, body: Body) -> Answer {
     require(&request, &state, Right::SendHits)?;
+    let file = ReplayedFile::read(&body)?;
     state.app()?.check_file(&file.sha256, file.again).await?;
     Ok(HttpResponse::Ok().json(json!({"new": true})))
 }
 
 /// Notes that a file was replayed.
-pub(crate) async fn note_file(
-    request: HttpRequest,
-    state: State,
-    file: Json<ReplayedFile>,
-) -> Answer {
+pub(crate) async fn note_file(request: HttpRequest, state: State, body: Body) -> Answer {
     let caller = require(&request, &state, Right::SendHits)?;
+    let file = ReplayedFile::read(&body)?;
     state.app()?.note_file(&file.sha256, &file.name, &caller.name).await?;
     Ok(HttpResponse::Ok().json(json!({"noted": true})))
 }

@@ -45,6 +45,15 @@ pub enum ApiError {
         /// What is wrong, and where.
         source: serde_json::Error,
     },
+    /// The body did not arrive whole.
+    #[error("the body did not arrive whole")]
+    BodyCut,
+    /// The query has an option of the wrong form.
+    #[error("{source}")]
+    Query {
+        /// What is wrong.
+        source: actix_web::error::QueryPayloadError,
+    },
     /// The body is not UTF-8.
     #[error("the body is not UTF-8 text")]
     NotText,
@@ -91,6 +100,8 @@ impl ApiError {
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::NoToken => ("token_not_found", StatusCode::NOT_FOUND),
             Self::Body { .. } => ("bad_body", StatusCode::BAD_REQUEST),
+            Self::BodyCut => ("body_cut", StatusCode::BAD_REQUEST),
+            Self::Query { .. } => ("bad_query", StatusCode::BAD_REQUEST),
             Self::NotText => ("not_utf8", StatusCode::BAD_REQUEST),
             Self::Hits { .. } => ("bad_hits", StatusCode::BAD_REQUEST),
             Self::TooLarge { .. } => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),

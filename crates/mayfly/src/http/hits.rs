@@ -1,19 +1,30 @@
 //! `POST /api/v1/hits` (server to server) and `POST /api/v1/hits/try` (one hit, explained).
 
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use mayfly_collector::BodyFormat;
-use mayfly_core::Outcome;
+use mayfly_collector::{BodyFormat, Reason};
+use mayfly_core::{Outcome, limits};
 use serde_json::{Map, Value, json};
 
 use super::access::{cors, require};
+use super::body::Body;
 use super::{Answer, ApiError, State};
 use crate::clock;
 use crate::tokens::Right;
 
+/// A body of hits.
+type HitsBody = Body<{ limits::HITS_BODY_BYTES }>;
+
 /// Hits of a server, a partner or a replay: counted by outcome, the refused named by index.
-pub(crate) async fn hits(request: HttpRequest, state: State, body: Bytes) -> Answer {
+pub(crate) async fn hits(
+    request: HttpRequest,
+    state: State,
+    body: Result<HitsBody, ApiError>,
+) -> Answer {
     require(&request, &state, Right::SendHits)?;
+    if let Err(ApiError::TooLarge { .. }) = body {
+        state.collector().refuse_body(Reason::BodyTooLong);
+    }
+    let body = body?;
     let kind = super::header(&request, "content-type").unwrap_or_default();
     let format = BodyFormat::of_content_type(kind);
     let answer = state.collector().hits(&body, format, clock::now()).await;
@@ -40,7 +51,7 @@ pub(crate) async fn hits(request: HttpRequest, state: State, body: Bytes) -> Ans
 }
 
 /// One hit through the real admission, with the categories and segments it leads to.
-pub(crate) async fn try_one(request: HttpRequest, state: State, body: Bytes) -> Answer {
+pub(crate) async fn try_one(request: HttpRequest, state: State, body: Body) -> Answer {
     require(&request, &state, Right::SendHits)?;
     let app = state.app()?;
     Ok(HttpResponse::Ok().json(app.try_hit(&body).await?))

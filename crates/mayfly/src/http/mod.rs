@@ -5,6 +5,7 @@
 //! metrics. They share one listener unless `http.private` is set.
 
 pub(crate) mod access;
+mod body;
 mod definitions;
 mod demo;
 pub mod error;
@@ -17,7 +18,6 @@ mod segments;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use mayfly_core::limits;
 
 pub use demo::DEFINITIONS as DEMO_DEFINITIONS;
 pub use error::ApiError;
@@ -32,10 +32,10 @@ pub(crate) type Answer = Result<HttpResponse, ApiError>;
 /// Routes for browsers and trackers.
 pub fn browsers(config: &mut ServiceConfig) {
     config
+        .configure(body::forms)
         .route("/p.gif", web::get().to(pixel::pixel))
         .service(
             web::resource("/api/v1/hits")
-                .app_data(web::PayloadConfig::new(limits::HITS_BODY_BYTES))
                 .route(web::post().to(hits::hits))
                 .route(web::method(actix_web::http::Method::OPTIONS).to(me::preflight)),
         )
@@ -60,7 +60,6 @@ pub fn browsers(config: &mut ServiceConfig) {
 /// Routes for people and programs with a token; and metrics.
 pub fn operators(config: &mut ServiceConfig) {
     let api = web::scope("/api/v1")
-        .app_data(web::PayloadConfig::new(limits::API_BODY_BYTES))
         .route("/hits/try", web::post().to(hits::try_one))
         .route("/status", web::get().to(health::status))
         .route("/definitions", web::get().to(definitions::export))

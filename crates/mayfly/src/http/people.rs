@@ -1,11 +1,12 @@
 //! Visitors (shown, erased), the retention audit, tokens.
 
-use actix_web::web::{Bytes, Path, Query};
+use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::access::require;
+use super::body::Body;
 use super::{Answer, ApiError, State};
 use crate::tokens::{Right, Role};
 
@@ -65,7 +66,7 @@ struct NewToken {
 }
 
 /// Makes a token; its secret is in this answer and nowhere else.
-pub(crate) async fn new_token(request: HttpRequest, state: State, body: Bytes) -> Answer {
+pub(crate) async fn new_token(request: HttpRequest, state: State, body: Body) -> Answer {
     let caller = require(&request, &state, Right::Tokens)?;
     let new: NewToken =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;

@@ -1,10 +1,11 @@
 //! Segments and the size of any expression.
 
-use actix_web::web::{Bytes, Path};
+use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::access::require;
+use super::body::Body;
 use super::{Answer, ApiError, State};
 use crate::tokens::Right;
 
@@ -38,7 +39,7 @@ struct Rule {
 }
 
 /// The exact size of any expression, saved or not.
-pub(crate) async fn count(request: HttpRequest, state: State, body: Bytes) -> Answer {
+pub(crate) async fn count(request: HttpRequest, state: State, body: Body) -> Answer {
     let caller = require(&request, &state, Right::Read)?;
     let app = state.app()?;
     let Rule { rule } =

@@ -106,9 +106,6 @@ pub(super) async fn open(
         app.apply_demo().await?;
     }
     let ticker = tokio::spawn(tick(Arc::clone(&app), Arc::clone(shared), stopping));
-    // Ready means: every answer is there, also for the very first request.
-    shared.app.set(Arc::clone(&app)).ok();
-    shared.set_fault(None);
     Ok(Backstage { app, runner, worker, ticker, stop })
 }
 
@@ -179,6 +176,11 @@ async fn tick(app: Arc<App>, shared: Arc<Shared>, mut stopping: watch::Receiver<
 }
 
 impl Backstage {
+    /// The data.
+    pub(super) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
     /// Stops workers and store; the collector is shut down already.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);

@@ -1,4 +1,4 @@
-//! Loading a partition: stored cells into tallies, memberships by whole evaluation, the tail folded.
+//! Loading a partition: stored cells into tallies, whole evaluation, then the tail folded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

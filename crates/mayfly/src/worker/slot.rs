@@ -131,6 +131,12 @@ impl Slot {
         self.state.read().map(|s| s.erased.clone()).unwrap_or_default()
     }
 
+    /// The oldest day that has hits here.
+    #[must_use]
+    pub fn oldest_day(&self) -> Option<Day> {
+        self.state.read().ok()?.cursors.keys().next().copied()
+    }
+
     /// Whether the day has any hits here.
     #[must_use]
     pub fn has_hits(&self, day: Day) -> bool {
