@@ -121,7 +121,7 @@ fn an_item_that_is_wrong_is_named_and_the_others_are_stored() {
         (with("attributes", json!({"a": [1]})), "malformed", json!("bad_json")),
         (with("attributes", json!({"a": "v".repeat(300)})), "malformed", json!("bad_attribute")),
         (with("id", json!("")), "malformed", json!("bad_hit_id")),
-        (json!([]), "malformed", json!("bad_json")),
+        (json!([]), "malformed", json!("bad_visitor")),
         (json!(7), "malformed", json!("bad_json")),
     ];
     let before = received(&admin);

@@ -82,7 +82,7 @@ const FAULTS: [(&str, usize, usize, &str, &str); 14] = [
     (
         "[[segment]]\nname = 'bad'\nrule = 'visited(\"Sports\", within 7d) >= 300'",
         3,
-        41,
+        38,
         "the threshold is above 255",
         "",
     ),
@@ -101,7 +101,7 @@ const FAULTS: [(&str, usize, usize, &str, &str); 14] = [
         "[[segment]] has no key `rul`",
         "the nearest name is `rule`",
     ),
-    ("[[segment]]\nname = 'bad\nrule = 1", 2, 8, "", ""),
+    ("[[segment]]\nname = 'bad\nrule = 1", 2, 12, "expected `'`", ""),
     ("[[site]]\nkey = 'shop'\norigins = ['shop.example']", 3, 12, "is not an origin", ""),
 ];
 

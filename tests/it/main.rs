@@ -22,5 +22,7 @@ mod first_steps;
 mod http;
 mod life;
 mod program;
+mod retention;
+mod retention_erasure;
 mod stores;
 mod watched;

@@ -47,6 +47,8 @@ pub(crate) struct Setup {
     /// Where its servers listen, each time.
     port: u16,
     environment: Vec<(String, String)>,
+    /// What is mounted before the program runs, for it alone.
+    mounts: Option<String>,
 }
 
 /// What a command printed, and how it ended.
@@ -63,12 +65,21 @@ pub(crate) struct Done {
 impl Setup {
     /// An empty data folder with the embedded store.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), port: free_port(), environment: Vec::new() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, port: free_port(), environment: Vec::new(), mounts: None }
     }
 
     /// With a setting: `("MAYFLY_STORE__URL", "redis://…")`.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a shell line that mounts something over `$DATA` (the data folder, made before), which
+    /// the program alone sees. Each run mounts anew.
+    pub(crate) fn mounts(mut self, line: &str) -> Self {
+        fs::create_dir_all(self.data()).unwrap();
+        self.mounts = Some(line.to_owned());
         self
     }
 
@@ -85,7 +96,16 @@ impl Setup {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match &self.mounts {
+            None => Command::new(binary()),
+            Some(line) => {
+                let mut command = Command::new("unshare");
+                command.args(["--map-root-user", "--mount", "sh", "-ec"]);
+                command.arg(format!("{line}\nexec \"$0\" \"$@\"")).arg(binary());
+                command.env("DATA", self.data());
+                command
+            }
+        };
         command
             .args(arguments)
             .arg("--data")

@@ -176,6 +176,7 @@ impl Collector {
         let (spill, spill_aside) =
             SpillGate::open(config.spill_dir.clone(), identity.store, config.spill_bytes, oldest)
                 .await?;
+        self.0.metrics.spill(spill.bytes(), spill.oldest(), now);
         let away = Arc::new(AtomicBool::new(false));
         let (intake, hits) = mpsc::channel(limits::INTAKE_HITS);
         let (commands, orders) = mpsc::channel(2);

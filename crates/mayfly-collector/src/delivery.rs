@@ -8,6 +8,8 @@ use crate::lanes::relane;
 use crate::spill::{Kind, Record};
 use crate::spilled_values::SpilledValues;
 
+/// So far above the numbers of a lane no batch is ever next.
+const FAR_BEYOND: u64 = 1 << 40;
 /// Answers that one batch may get before its delivery counts as failed.
 const ROUNDS: usize = 8;
 
@@ -57,9 +59,35 @@ impl Batcher {
                     self.resend_due = true;
                     self.acknowledged.keep(open.batch, bytes, at);
                     rest.by_ref().for_each(|(b, bytes, at)| self.acknowledged.keep(b, bytes, at));
+                    return;
                 }
             }
         }
+        if let Err(error) = self.count_unsendable().await {
+            self.store_failed(&error);
+            self.resend_due = true;
+        }
+    }
+
+    /// Counts what is lost and behind which no other batch of its lane came, to meet the gap. The
+    /// store is asked to take an empty batch far beyond it, which it answers with the last it has.
+    async fn count_unsendable(&mut self) -> Result<(), StoreError> {
+        let received = self.now.day().unwrap_or_default();
+        let places = self.acknowledged.unsendable().into_iter();
+        let beyond: Vec<Batch> = places
+            .map(|((lane, p), last)| Batch::encode(lane, last + FAR_BEYOND, p, received, &[]))
+            .collect();
+        for group in beyond.chunks(limits::DRAIN_BATCHES) {
+            let group: Vec<&Batch> = group.iter().collect();
+            let answers = within(self.deadline, self.store.append(&group, self.now)).await?;
+            for (Batch { lane, partition, number, .. }, answer) in group.into_iter().zip(answers) {
+                if let Appended::Gap { last } = answer {
+                    let lost = self.acknowledged.take_lost(*lane, *partition, last, *number);
+                    self.metrics.count_lost(lost);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Interns anew what was interned lately; everything older is asked for when it is met.

@@ -105,6 +105,16 @@ impl Acknowledged {
         alive.into_iter().filter_map(|k| k.batch.map(|b| (b, k.bytes, k.at))).collect()
     }
 
+    /// The places of batches that are too old to be sent again, with the highest number in each.
+    pub(crate) fn unsendable(&self) -> HashMap<(LaneId, Partition), u64> {
+        let mut highest = HashMap::new();
+        for kept in self.kept.iter().filter(|k| k.batch.is_none()) {
+            let number: &mut u64 = highest.entry((kept.lane, kept.partition)).or_default();
+            *number = kept.number.max(*number);
+        }
+        highest
+    }
+
     /// Hits of acknowledged batches of this place between `last` and `number`, both excluded: they
     /// are lost. Each is answered once.
     pub(crate) fn take_lost(

@@ -83,6 +83,18 @@ async fn mark(
 }
 
 impl RedisStore {
+    /// Another process may have raised the number of partitions meanwhile.
+    pub(super) async fn follow_identity(&self) -> Result<()> {
+        let get = Command::new("HGET", &keys::identity()).text("record");
+        let record: Option<Vec<u8>> = self.conn().one(get).await?;
+        let found = read(self.conn(), &record.ok_or_else(|| self.gone())?)?;
+        let mut own = self.inner.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.store == own.store && found.partitions > own.partitions {
+            own.partitions = found.partitions;
+        }
+        Ok(())
+    }
+
     /// See [`crate::Store::raise_partitions`]. The new partitions get their markers first, so
     /// that nobody who reads the higher number meets one without.
     pub async fn raise_partitions(&self, partitions: u16) -> Result<()> {

@@ -80,6 +80,7 @@ impl RedisStore {
     /// See [`crate::Store::health`].
     pub async fn health(&self, now: Timestamp) -> Result<Health> {
         let infos = info(self.conn()).await?;
+        self.follow_identity().await?;
         self.all_there().await?;
         let skew_ms = self.server_time().await?.millis().saturating_sub(now.millis());
         let sum = |field: &str| infos.iter().map(|info| info.number(field)).sum();

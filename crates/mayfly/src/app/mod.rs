@@ -109,6 +109,17 @@ impl App {
         (0..self.store.identity().partitions).map(Partition)
     }
 
+    /// Raises the number of partitions while everything runs: nothing moves, new visitors go to
+    /// the new ones. Other processes follow within a second.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it is not a raise to a power of two within the limit.
+    pub async fn raise_partitions(&self, partitions: u16) -> Result<(), StoreError> {
+        self.store.raise_partitions(partitions).await?;
+        self.collector.raise_partitions(partitions);
+        Ok(())
+    }
+
     /// The partitions that this process serves.
     #[must_use]
     pub fn slots(&self) -> Vec<Arc<Slot>> {
@@ -148,6 +159,7 @@ impl App {
             }
         };
         self.collector.tick(now, health.generation);
+        self.collector.raise_partitions(self.store.identity().partitions);
         self.show_health(&health);
         self.show_ages(now);
         self.set_health(health);

@@ -1,6 +1,6 @@
 //! `config check|show`, `status`, `doctor`.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::Asks;
@@ -32,6 +32,19 @@ pub(crate) fn config_show(asks: &Asks) -> anyhow::Result<()> {
     let width = sources.keys().map(String::len).max().unwrap_or(0);
     for (key, (value, from)) in sources {
         line(&format!("{key:<width$}  {value:<32}  {from}"));
+    }
+    Ok(())
+}
+
+/// Raises the number of partitions.
+pub(crate) fn raise_partitions(asks: &Asks, to: u16) -> anyhow::Result<()> {
+    let body = json!({"partitions": to});
+    let answer = ask(asks, Create::Never, |c| c.post_json("/api/v1/partitions", &body))
+        .with_context(|| format!("{to} partitions: not a raise to a power of two up to 1024"))?;
+    if asks.json {
+        output::json(&answer);
+    } else {
+        line(&format!("{to} partitions; new visitors go to the new ones"));
     }
     Ok(())
 }

@@ -125,6 +125,11 @@ enum Command {
     /// Settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Raise the number of partitions while everything runs; nothing moves
+    RaisePartitions {
+        /// The new number: a power of two, more than now
+        to: u16,
+    },
     /// How the system is: hits, partitions, lag
     Status,
     /// Look for what an operator should change
@@ -285,6 +290,7 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Token(TokenCommand::Revoke { name }) => people::revoke(&asks, &name),
         Command::Config(ConfigCommand::Check) => doctor::config_check(&asks),
         Command::Config(ConfigCommand::Show) => doctor::config_show(&asks),
+        Command::RaisePartitions { to } => doctor::raise_partitions(&asks, to),
         Command::Status => doctor::status(&asks),
         Command::Doctor => doctor::doctor(&asks),
     }

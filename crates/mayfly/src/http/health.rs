@@ -1,11 +1,13 @@
 //! `/health`, `/ready`, `/metrics`, and the status for people.
 
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use prometheus::TextEncoder;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::access::require;
-use super::{Answer, State};
+use super::{Answer, ApiError, State};
 use crate::tokens::Right;
 
 /// The process answers.
@@ -32,6 +34,23 @@ pub(crate) async fn metrics(state: State) -> HttpResponse {
             HttpResponse::InternalServerError().finish()
         }
     }
+}
+
+/// The body of `partitions`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Partitions {
+    partitions: u16,
+}
+
+/// Raises the number of partitions.
+pub(crate) async fn partitions(request: HttpRequest, state: State, body: Bytes) -> Answer {
+    require(&request, &state, Right::Operate)?;
+    let app = state.app()?;
+    let wanted: Partitions =
+        serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
+    app.raise_partitions(wanted.partitions).await?;
+    Ok(HttpResponse::Ok().json(json!({"partitions": wanted.partitions})))
 }
 
 /// How the system is.

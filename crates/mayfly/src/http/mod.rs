@@ -62,6 +62,7 @@ pub fn operators(config: &mut ServiceConfig) {
     let api = web::scope("/api/v1")
         .route("/hits/try", web::post().to(hits::try_one))
         .route("/status", web::get().to(health::status))
+        .route("/partitions", web::post().to(health::partitions))
         .route("/definitions", web::get().to(definitions::export))
         .route("/definitions/plan", web::post().to(definitions::plan))
         .route("/definitions/apply", web::post().to(definitions::apply))

@@ -9,11 +9,28 @@ use mayfly_store::{CatalogName, Corruption, DayCursor, EntryId, StoreError};
 
 use super::calendar::Calendar;
 use super::partition::{DayState, FOLD_HITS, Task};
+use super::slot::Slot;
 
 impl Task {
-    /// Builds the memory from the store; what was there before is dropped. Returns when the
-    /// definitions that were applied last are in force.
+    /// Builds the memory from the store, aside; when it is whole, and the definitions that were
+    /// applied last are in force in it, it takes the place of what was there before. A failure
+    /// leaves everything as it was.
     pub(super) async fn load(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let aside = Slot::new(self.slot.partition(), self.slot.retention());
+        let shown = std::mem::replace(&mut self.slot, Arc::new(aside));
+        let before = (self.days.clone(), Arc::clone(&self.active), self.calendar);
+        let loaded = self.load_aside(now).await;
+        let aside = std::mem::replace(&mut self.slot, shown);
+        if loaded.is_ok() {
+            self.slot.adopt(&aside);
+        } else {
+            (self.days, self.active, self.calendar) = before;
+            self.want(self.app.active());
+        }
+        loaded
+    }
+
+    async fn load_aside(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let (store, partition) = (self.app.store().clone(), self.slot.partition());
         let wanted = self.app.active();
         self.pending = None;

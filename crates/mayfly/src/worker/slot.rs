@@ -125,6 +125,19 @@ impl Slot {
         }
     }
 
+    /// Shows what another slot was loaded with, all of it at once: a reader never sees a memory
+    /// that is older than the one before. What was erased here meanwhile stays erased.
+    pub(super) fn adopt(&self, loaded: &Self) {
+        let fresh = loaded.state.write().map(|mut state| std::mem::take(&mut *state));
+        let (Ok(mut state), Ok(fresh)) = (self.state.write(), fresh) else { return };
+        let (erased, as_of) = (std::mem::take(&mut state.erased), state.as_of);
+        *state = fresh;
+        state.as_of = state.as_of.max(as_of);
+        drop(state);
+        self.set_erased(&erased);
+        self.moved.send_modify(|n| *n += 1);
+    }
+
     /// The erased ordinals.
     #[must_use]
     pub fn erased(&self) -> RoaringBitmap {
