@@ -145,6 +145,25 @@ fn a_new_category_sees_all_past_hits_at_once_and_plan_tells_what_apply_does() {
 const CARS: &str = r#"visited("Cars", within 15d)"#;
 
 #[test]
+fn nobody_enters_a_paused_segment_and_a_stop_loses_no_member() {
+    let program = setup().start();
+    let segment = |more: &str| segment("drivers", CARS) + more;
+    let cars = category("Cars", r#"path startswith "/cars/""#);
+    apply(program.setup(), &[cars, segment("")]);
+    send(&program, &[hit("a", "/cars/1", "", 3), hit("b", "/tea/1", "", 3)]);
+    assert_eq!(members(program.setup(), "drivers", &["a", "b"]), set(&["a"]));
+    apply(program.setup(), &[segment("paused = true\n")]);
+    send(&program, &[hit("b", "/cars/1", "", 0)]);
+    assert_eq!(members(program.setup(), "drivers", &["a", "b"]), set(&["a"]), "paused");
+    let program = program.stop().start();
+    assert_eq!(members(program.setup(), "drivers", &["a", "b"]), set(&["a"]), "after a stop");
+    let program = program.kill().start();
+    assert_eq!(members(program.setup(), "drivers", &["a", "b"]), set(&["a"]), "after a crash");
+    apply(program.setup(), &[segment("paused = false\n")]);
+    assert_eq!(members(program.setup(), "drivers", &["a", "b"]), set(&["a", "b"]), "no longer");
+}
+
+#[test]
 fn a_rename_keeps_ids_and_members_and_only_prune_removes() {
     let program = setup().start();
     let setup = program.setup();

@@ -84,7 +84,7 @@ fn check(setup: &Setup, clicks: &Clicks, names: &Names, when: &str) {
         let less: Vec<_> = counted.difference(&found).take(5).collect();
         assert!(
             found == counted,
-            "{when}, {name} ({rule}): {} listed, {} counted; not counted {more:?}, missing {less:?}",
+            "{when}, {name} ({rule}): {} listed, {} counted; too many {more:?}, missing {less:?}",
             found.len(),
             counted.len(),
         );

@@ -118,6 +118,12 @@ impl CollectorMetrics {
         self.0.resent.get()
     }
 
+    /// Bytes that wait in the spill.
+    #[must_use]
+    pub fn spill_bytes(&self) -> i64 {
+        self.0.spill_bytes.get()
+    }
+
     pub(crate) fn count(&self, outcome: Outcome) {
         self.0.by_outcome[outcome.index()].inc();
     }

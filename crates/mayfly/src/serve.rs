@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mayfly_collector::{Collector, CollectorMetrics};
+use mayfly_core::StoreId;
+use mayfly_store::StoreError;
 use prometheus::Registry;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -47,6 +49,8 @@ pub struct Shared {
     demo: bool,
     /// Why the store is not open.
     fault: RwLock<Option<String>>,
+    /// The store whose data is gone: for good, whatever its server holds later.
+    gone: OnceLock<StoreId>,
 }
 
 impl Shared {
@@ -68,12 +72,20 @@ impl Shared {
         self.demo
     }
 
-    /// The data, once the store is open.
+    /// The data, once the store is open and as long as it is there: what is in memory of a store
+    /// whose data is gone is not shown.
     ///
     /// # Errors
-    /// [`ApiError::Starting`].
+    /// [`ApiError::Starting`], [`StoreError::Gone`].
     pub fn app(&self) -> Result<&Arc<App>, ApiError> {
-        self.app.get().ok_or(ApiError::Starting)
+        match self.gone() {
+            Some(error) => Err(error.into()),
+            None => self.app.get().ok_or(ApiError::Starting),
+        }
+    }
+
+    fn gone(&self) -> Option<StoreError> {
+        self.gone.get().map(|&expected| StoreError::Gone { expected })
     }
 
     /// Whose token this is.
@@ -88,11 +100,19 @@ impl Shared {
     #[must_use]
     pub fn not_ready(&self) -> Vec<String> {
         let fault = self.fault.read().ok().and_then(|f| f.clone());
+        let fault = self.gone().map(|gone| gone.to_string()).or(fault);
         match (self.app.get(), fault) {
             (_, Some(fault)) => vec![fault],
             (None, None) => vec!["the store is being opened".to_owned()],
             (Some(app), None) => app.not_ready(),
         }
+    }
+
+    fn failed(&self, error: &StoreError) {
+        if let StoreError::Gone { expected } = error {
+            self.gone.get_or_init(|| *expected);
+        }
+        self.set_fault(Some(error.to_string()));
     }
 
     fn set_fault(&self, fault: Option<String>) {
@@ -238,6 +258,7 @@ async fn serve(
         admin_token: admin_token.clone(),
         demo: options.demo,
         fault: RwLock::new(None),
+        gone: OnceLock::new(),
     });
     let listeners = listen::bind(&settings, &shared, operators)?;
     let address = listeners.public;

@@ -126,10 +126,12 @@ fn not_opened(path: &Path, error: fjall::Error) -> StoreError {
 }
 
 fn unwritable(path: &Path, source: io::Error) -> StoreError {
-    let kind = source.kind();
-    if kind == ErrorKind::PermissionDenied || kind == ErrorKind::ReadOnlyFilesystem {
-        StoreError::ReadOnly { path: path.into(), source }
-    } else {
-        files(source)
-    }
+    let is_the_place = [
+        ErrorKind::PermissionDenied,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::NotADirectory,
+        ErrorKind::AlreadyExists,
+    ]
+    .contains(&source.kind());
+    if is_the_place { StoreError::ReadOnly { path: path.into(), source } } else { files(source) }
 }

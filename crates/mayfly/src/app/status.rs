@@ -35,6 +35,8 @@ impl App {
             "definitions": self.active().version(),
             "visitors": visitors,
             "lag_s": lag_s,
+            "spill_bytes": self.counts.spill_bytes(),
+            "lost_hits": self.counts.lost_hits(),
             "store_bytes": health.bytes,
             "hits": self.hits_by_outcome(),
             "warnings": health.warnings.iter().map(|w| warning(*w)).collect::<Vec<_>>(),

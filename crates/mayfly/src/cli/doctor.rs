@@ -66,6 +66,7 @@ pub(crate) fn status(asks: &Asks) -> anyhow::Result<()> {
         "visitors",
         "lag_s",
         "spill_bytes",
+        "lost_hits",
         "store_bytes",
         "ready",
     ] {

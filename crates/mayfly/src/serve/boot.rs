@@ -169,7 +169,7 @@ async fn tick(app: Arc<App>, shared: Arc<Shared>, mut stopping: watch::Receiver<
             Ok(()) => shared.set_fault(None),
             Err(error) => {
                 shared.metrics.failed(&error);
-                shared.set_fault(Some(error.to_string()));
+                shared.failed(&error);
             }
         }
     }

@@ -31,9 +31,11 @@ pub(super) async fn write(task: &mut Task, now: Timestamp) -> Result<(), StoreEr
     for day in &dirty {
         write_day(task, *day, Scope::Changed, now).await?;
     }
-    if !dirty.is_empty() {
+    // Memberships outlive no more than a day after their evaluation: each day renews them.
+    if task.memberships != now.day() && !task.days.is_empty() {
         let memberships = memberships(task, now);
         task.app.store().checkpoint(&lease, &[], &memberships, now).await?;
+        task.memberships = now.day();
         task.app.metrics().checkpoint.observe(started.elapsed().as_secs_f64());
     }
     task.evict();
@@ -63,6 +65,7 @@ pub(super) async fn write_day(
     let write = DayCheckpoint { day, from, header, cells: &cells, changed: &changed };
     task.app.store().checkpoint(&lease, &[write], &[], now).await?;
     task.slot.write(|index| index.clear_changed(day));
+    task.memberships = None;
     if let Some(state) = task.days.get_mut(&day) {
         state.stored = header;
     }

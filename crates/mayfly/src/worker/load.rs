@@ -47,7 +47,9 @@ impl Task {
             self.expect_cursor(*day, stored.header.cursor)?;
             index.load_day(*day, &stored.cells);
         }
-        for saved in store.memberships(partition).await? {
+        let saved = store.memberships(partition).await?;
+        self.memberships = saved.iter().filter_map(|saved| saved.as_of.day()).min();
+        for saved in saved {
             index.restore(saved.segment, saved.members);
         }
         index.evaluate();

@@ -56,6 +56,8 @@ pub(super) struct Task {
     pub(super) calendar: Calendar,
     pub(super) pending: Option<Pending>,
     pub(super) purged: u64,
+    /// The day of the stored memberships; `None` when cells were written since.
+    pub(super) memberships: Option<Day>,
     definitions: watch::Receiver<Arc<Compiled>>,
     stopping: watch::Receiver<bool>,
     leased: Instant,
@@ -77,6 +79,7 @@ impl Task {
             calendar: Calendar::new(clock::now()),
             pending: None,
             purged: 0,
+            memberships: None,
             definitions,
             stopping,
             leased: Instant::now(),
@@ -254,7 +257,9 @@ impl Task {
         let folded = self.slot.write(|index| index.fold(day, &with_pages));
         // The day was brought before: without it nothing would be folded, and the cursor stays.
         let Some(Ok(folded)) = folded else { return };
-        let state = self.days.entry(day).or_default();
+        // A new day has no cells in the store: folding makes them, whatever the definitions.
+        let stored = DayHeader { complete: self.active.version(), ..DayHeader::default() };
+        let state = self.days.entry(day).or_insert(DayState { stored, ..DayState::default() });
         state.cursor = entry.id;
         state.unsealed = true;
         self.slot.set_cursor(day, entry.id);

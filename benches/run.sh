@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Measures everything that docs/performance.md tells, in order, and keeps what was printed.
+#
+#   benches/run.sh [NAME …]     names: micro collector bytes latency; without one, all
+#
+# Uses the release binary, and builds it when it is older than the source. MAYFLY_DATA names the
+# folder of the OULAD set; without the set `bytes` is left out, and that is said.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+results="benches/results/$(date -u +%Y-%m-%dT%H-%M-%SZ)"
+mkdir -p "$results"
+data="${MAYFLY_DATA:-../shared/data/oulad/hand}"
+names=("$@")
+if [ ${#names[@]} -eq 0 ]; then names=(micro collector bytes latency); fi
+
+# Prints the command, runs it, keeps its output.
+measure() {
+  local name=$1
+  shift
+  {
+    echo "\$ $*"
+    echo "machine: $(nproc) cores, $(uname -sr), load$(cut -d' ' -f1-3 /proc/loadavg | sed 's/^/ /')"
+    "$@"
+  } 2>&1 | tee "$results/$name.txt"
+}
+
+cargo build --release --package mayfly
+for name in "${names[@]}"; do
+  case $name in
+    micro) measure micro cargo bench --package mayfly-benches -- --noplot ;;
+    collector) measure collector benches/collector_vs_nginx.py ;;
+    bytes)
+      if [ -e "$data/studentVle_hand.csv.zst" ]; then
+        MAYFLY_DATA="$data" measure bytes benches/redis_bytes.py
+      else
+        echo "bytes: left out, no OULAD set in $data (MAYFLY_DATA)" | tee "$results/bytes.txt"
+      fi
+      ;;
+    latency) measure latency benches/latency.py ;;
+    *) echo "unknown: $name (micro collector bytes latency)" >&2; exit 2 ;;
+  esac
+done
+echo "kept in $results"
