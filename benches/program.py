@@ -185,14 +185,6 @@ class Mayfly:
         if status != 200:
             sys.exit(f"definitions were refused: {status} {body.decode()[:500]}")
 
-    def checkpointed(self):
-        """Waits until everything is folded and a checkpoint has followed in every partition."""
-        self.json("/api/v1/segments")
-        name = "mayfly_checkpoint_seconds_count"
-        before, partitions = self.metrics()[name], self.metrics()["mayfly_partitions_owned"]
-        while self.metrics()[name] < before + 2 * partitions:
-            time.sleep(0.2)
-
     def memory(self):
         """Resident bytes."""
         status = open(f"/proc/{self.server.pid}/status").read()

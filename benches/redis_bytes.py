@@ -93,15 +93,16 @@ def main():
         entries = sum(redis("XLEN", key) for key in redis("KEYS", "*:hits:*"))
         print(f"{stored / entries:.1f} hits an entry of the log")
         log = redis.keys(), redis.used()
-        server = Mayfly(top / "data", url, worker__checkpoint_s=2)
-        server.checkpointed()
+        server = Mayfly(top / "data", url)
+        server.json("/api/v1/segments")  # Answers when everything is folded.
+        server.stop()
         folded = redis.keys()
         # What the worker adds to the log, whether or not it seals meanwhile.
         added = {k: v for k, v in folded.items() if k in ("cells", "segments", "dirty", "lease")}
         was = sum(log[0].get(kind, (0, 0))[0] for kind in added)
         before = log[0] | added, log[1] + sum(size for size, _ in added.values()) - was
+        server = Mayfly(top / "data", url)
         erased = seal(server)
-        server.checkpointed()
         server.stop()
         redis("MEMORY", "PURGE")
         table(before, (redis.keys(), redis.used()), base, stored - erased)

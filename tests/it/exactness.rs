@@ -95,7 +95,9 @@ fn check(setup: &Setup, clicks: &Clicks, names: &Names, when: &str) {
 
 /// The whole story on one store.
 fn tell(setup: Setup) {
+    let t0 = std::time::Instant::now();
     let Some(clicks) = Clicks::read() else { return };
+    eprintln!("T read {:?}", t0.elapsed());
     // A slow machine stores late; that is no reason to spill here.
     let setup = setup.env("MAYFLY_STORE__DEADLINE_MS", "30000");
     let (half, some) = (clicks.hits.len() / 2, SEGMENTS.len() / 2);
@@ -109,18 +111,22 @@ fn tell(setup: Setup) {
     send(&program, &clicks.hits[half..half + BODY], "duplicate");
     send(&program, &clicks.old, "too_old");
 
+    eprintln!("T sent {} of {} {:?}", clicks.hits.len(), clicks.visitors.len(), t0.elapsed());
     let names = names(&program, &clicks);
+    eprintln!("T named {:?}", t0.elapsed());
     check(program.setup(), &clicks, &names, "while running");
+    eprintln!("T checked {:?}", t0.elapsed());
     let setup = program.stop();
     let program = setup.start();
     check(program.setup(), &clicks, &names, "after a stop");
     let program = program.kill().start();
     check(program.setup(), &clicks, &names, "after a crash");
 
-    // A rule that holds for nothing, and back: what comes is built from the hits alone.
+    eprintln!("T crashed {:?}", t0.elapsed()); // A rule that holds for nothing, and back: what comes is built from the hits alone.
     apply(&program, &definitions(&clicks, SEGMENTS.len(), r#"path == "/nothing""#));
     assert_eq!(members(program.setup(), &names, "forum-often").0, Members::new());
     apply(&program, &definitions(&clicks, SEGMENTS.len(), FORUM));
+    eprintln!("T rebuilt {:?}", t0.elapsed());
     check(program.setup(), &clicks, &names, "after a rebuild");
     program.stop();
 }

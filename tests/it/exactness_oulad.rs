@@ -17,7 +17,7 @@ const KEPT: RangeInclusive<i64> = 0..=88;
 /// Ages that must be refused.
 const TOO_OLD: RangeInclusive<i64> = 90..=100;
 /// One student in so many is taken.
-const SAMPLE: u32 = 3;
+const SAMPLE: u32 = 5;
 
 /// One hit that was sent: what a rule can see of it.
 struct Seen {

@@ -12,16 +12,24 @@
 
 mod bad_input;
 mod bad_input_api;
+mod crash;
 mod definitions;
 mod definitions_refused;
 mod demo;
 mod exactness;
 mod exactness_oulad;
 mod exactness_segments;
+mod failover;
 mod first_steps;
 mod http;
+mod ledger;
 mod life;
+mod opening;
+mod outage;
+mod outage_gone;
+mod outage_proxy;
 mod program;
+mod raised;
 mod retention;
 mod retention_erasure;
 mod stores;

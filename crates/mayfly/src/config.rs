@@ -244,83 +244,71 @@ fn sources(merged: &config::Config) -> BTreeMap<String, (String, String)> {
     found
 }
 
+/// Faults found so far.
+#[derive(Default)]
+struct Faults(Vec<BadValue>);
+
+impl Faults {
+    fn add(&mut self, key: &'static str, value: &dyn ToString, wanted: &'static str) {
+        self.0.push(BadValue { key, value: value.to_string(), wanted });
+    }
+
+    /// One of a few words; the first where it is none of them.
+    fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        said: &str,
+        words: &[(&str, T)],
+        wanted: &'static str,
+        otherwise: T,
+    ) -> T {
+        let found = words.iter().find(|(word, _)| *word == said);
+        found.map_or_else(
+            || {
+                self.add(key, &said, wanted);
+                otherwise
+            },
+            |(_, value)| *value,
+        )
+    }
+}
+
 /// Checks every value; collects all faults.
 fn resolve(
     said: &Said,
     sources: BTreeMap<String, (String, String)>,
 ) -> Result<Settings, Vec<BadValue>> {
-    let mut bad = Vec::new();
-    let mut fault = |key, value: &dyn ToString, wanted| {
-        bad.push(BadValue { key, value: value.to_string(), wanted });
-    };
+    let mut faults = Faults::default();
     let data = PathBuf::from(&said.data);
-    let url = if said.store.url.is_empty() {
-        StoreUrl::File(data.join("store"))
-    } else {
-        StoreUrl::parse(&said.store.url).unwrap_or_else(|_| {
-            fault("store.url", &"(hidden)", "file://…, redis[s]://… or redis[s]+cluster://…");
-            StoreUrl::File(data.join("store"))
-        })
-    };
-    let retention = Retention::new(said.store.retention_days).unwrap_or_else(|| {
-        fault("store.retention_days", &said.store.retention_days, "1 to 90 days, never more");
-        Retention::default()
-    });
-    let partitions = said.store.partitions;
-    if !partitions.is_power_of_two() || partitions > limits::PARTITIONS_MAX {
-        fault("store.partitions", &partitions, "a power of two, 1 to 1024");
-    }
-    if said.store.deadline_ms < 10 {
-        fault("store.deadline_ms", &said.store.deadline_ms, "at least 10 ms");
-    }
-    if !mayfly_core::event::is_name(&said.store.realm, 32) {
-        fault("store.realm", &said.store.realm, "a name of a-z 0-9 _ - . up to 32 bytes");
-    }
-    let ack = match said.collector.ack.as_str() {
-        "stored" => Ack::Stored,
-        "queued" => Ack::Queued,
-        other => {
-            fault("collector.ack", &other, "stored or queued");
-            Ack::Stored
-        }
-    };
-    let placement = match said.collector.placement.as_str() {
-        "first_party" => Placement::FirstParty,
-        "third_party" => Placement::ThirdParty,
-        "chips" => Placement::Chips,
-        other => {
-            fault("collector.placement", &other, "first_party, third_party or chips");
-            Placement::FirstParty
-        }
-    };
-    let log_format = match said.log.format.as_str() {
-        "text" => LogFormat::Text,
-        "json" => LogFormat::Json,
-        other => {
-            fault("log.format", &other, "text or json");
-            LogFormat::Text
-        }
-    };
+    let store = resolve_store(said, &data, &mut faults);
+    let acks = [("stored", Ack::Stored), ("queued", Ack::Queued)];
+    let places = [
+        ("first_party", Placement::FirstParty),
+        ("third_party", Placement::ThirdParty),
+        ("chips", Placement::Chips),
+    ];
+    let looks = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let SaidCollector { ack, placement, spill_bytes_max } = &said.collector;
+    let ack = faults.word("collector.ack", ack, &acks, "stored or queued", Ack::Stored);
+    let wanted = "first_party, third_party or chips";
+    let (key, first) = ("collector.placement", Placement::FirstParty);
+    let placement = faults.word(key, placement, &places, wanted, first);
+    let log_format =
+        faults.word("log.format", &said.log.format, &looks, "text or json", LogFormat::Text);
     if said.worker.poll_ms == 0 || said.worker.checkpoint_s == 0 {
-        fault("worker.poll_ms", &said.worker.poll_ms, "poll_ms and checkpoint_s are at least 1");
+        let wanted = "poll_ms and checkpoint_s are at least 1";
+        faults.add("worker.poll_ms", &said.worker.poll_ms, wanted);
     }
     if !(5..=600).contains(&said.worker.lease_s) {
-        fault("worker.lease_s", &said.worker.lease_s, "5 to 600 seconds");
+        faults.add("worker.lease_s", &said.worker.lease_s, "5 to 600 seconds");
     }
-    if !bad.is_empty() {
-        return Err(bad);
+    if !faults.0.is_empty() {
+        return Err(faults.0);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
         data,
-        store: StoreConfig {
-            url,
-            retention,
-            partitions,
-            realm: said.store.realm.as_str().into(),
-            deadline: Duration::from_millis(said.store.deadline_ms),
-            create: true,
-        },
+        store,
         public: said.http.public.clone(),
         private: Some(said.http.private.clone()).filter(|p| !p.is_empty()),
         workers: if said.http.workers == 0 { cores } else { said.http.workers },
@@ -328,7 +316,7 @@ fn resolve(
         shutdown: Duration::from_secs(said.http.shutdown_s),
         ack,
         placement,
-        spill_bytes_max: said.collector.spill_bytes_max.min(limits::SPILL_BYTES),
+        spill_bytes_max: (*spill_bytes_max).min(limits::SPILL_BYTES),
         checkpoint: Duration::from_secs(said.worker.checkpoint_s),
         poll: Duration::from_millis(said.worker.poll_ms),
         lease_s: said.worker.lease_s,
@@ -336,6 +324,41 @@ fn resolve(
         log_format,
         sources,
     })
+}
+
+fn resolve_store(said: &Said, data: &Path, faults: &mut Faults) -> StoreConfig {
+    let SaidStore { url, retention_days, partitions, realm, deadline_ms } = &said.store;
+    let own = || StoreUrl::File(data.join("store"));
+    let url = if url.is_empty() {
+        own()
+    } else {
+        StoreUrl::parse(url).unwrap_or_else(|_| {
+            let wanted = "file://…, redis[s]://… or redis[s]+cluster://…";
+            faults.add("store.url", &"(hidden)", wanted);
+            own()
+        })
+    };
+    let retention = Retention::new(*retention_days).unwrap_or_else(|| {
+        faults.add("store.retention_days", retention_days, "1 to 90 days, never more");
+        Retention::default()
+    });
+    if !partitions.is_power_of_two() || *partitions > limits::PARTITIONS_MAX {
+        faults.add("store.partitions", partitions, "a power of two, 1 to 1024");
+    }
+    if *deadline_ms < 10 {
+        faults.add("store.deadline_ms", deadline_ms, "at least 10 ms");
+    }
+    if !mayfly_core::event::is_name(realm, 32) {
+        faults.add("store.realm", realm, "a name of a-z 0-9 _ - . up to 32 bytes");
+    }
+    StoreConfig {
+        url,
+        retention,
+        partitions: *partitions,
+        realm: realm.as_str().into(),
+        deadline: Duration::from_millis(*deadline_ms),
+        create: true,
+    }
 }
 
 #[cfg(test)]

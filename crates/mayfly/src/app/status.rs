@@ -19,7 +19,11 @@ impl App {
     /// What `mayfly status` prints.
     pub async fn status(&self) -> Value {
         let identity = self.store.identity();
-        let health = self.health();
+        // Asked now where the store answers; else how it was when it last did.
+        let health = match self.store.health(Self::now()).await {
+            Ok(health) => health,
+            Err(_) => self.health(),
+        };
         let slots = self.slots();
         let visitors: u64 = slots.iter().filter_map(|s| s.read(|index| index.all().len())).sum();
         let oldest_fold = slots.iter().map(|s| s.as_of()).min().unwrap_or_default();

@@ -255,11 +255,10 @@ pub fn run() -> ExitCode {
 
 fn dispatch(line: Line) -> anyhow::Result<()> {
     let Line { global, command } = line;
-    let bind = match &command {
-        Command::Serve { bind, .. } => bind.clone(),
-        Command::Init { origin, file } => return definitions::init(origin, file),
-        _ => None,
-    };
+    if let Command::Init { origin, file } = &command {
+        return definitions::init(origin, file);
+    }
+    let bind = if let Command::Serve { bind, .. } = &command { bind.clone() } else { None };
     let flags = Flags { file: global.config.clone(), data: global.data.clone(), bind };
     let settings = Settings::load(&flags, std::env::vars())?;
     let asks = Asks { settings, json: global.json };
