@@ -203,9 +203,10 @@ class Mayfly:
 
 class Oulad:
     """The Open University's clickstream: one hit for each row (a student's clicks on a page on a
-    day). Each course is moved so that its newest day is today; the newest 88 days are taken."""
+    day), or for each click. Each course is moved so that its newest day is today; the newest 88
+    days are taken."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, clicks=False):
         need("zstd")
         with open(folder / "vle.csv") as file:
             activity = {row["id_site"]: row["activity_type"] for row in csv.DictReader(file)}
@@ -223,15 +224,16 @@ class Oulad:
             if ago > 87:
                 continue
             start = now - now % DAY - ago * DAY
-            # The set has days only; the second is any, but not in the future.
-            second = number * 7919 % min(DAY, max(1, now - start))
             place = row["code_module"], activity[row["id_site"]]
             categories.add(place)
-            self.hits.append({
-                "id": f"oulad:{number}", "site": "vle", "time": (start + second) * 1000,
-                "visitor": {"space": "student", "id": row["id_student"]},
-                "url": f"https://vle.example/{place[0]}/{place[1]}/{row['id_site']}",
-                "title": f"{place[1]} {row['id_site']}"})
+            for click in range(int(row["sum_click"]) if clicks else 1):
+                # The set has days only; the second is any, but not in the future.
+                second = (number * 7919 + click * 37) % min(DAY, max(1, now - start))
+                self.hits.append({
+                    "id": f"oulad:{number}:{click}", "site": "vle", "time": (start + second) * 1000,
+                    "visitor": {"space": "student", "id": row["id_student"]},
+                    "url": f"https://vle.example/{place[0]}/{place[1]}/{row['id_site']}",
+                    "title": f"{place[1]} {row['id_site']}"})
         self.hits.sort(key=lambda hit: hit["time"])
         self.definitions = 'format = 1\n[[site]]\nkey = "vle"\norigins = ["https://vle.example"]\n'
         for module, name in sorted(categories):

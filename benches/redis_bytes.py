@@ -4,7 +4,11 @@
 The set comes in through POST /api/v1/hits; categories are activity types under modules, and there
 are 12 segments. MAYFLY_DATA names the folder of the set.
 
-    benches/redis_bytes.py [--body 500]
+    benches/redis_bytes.py [--partitions 16 1] [--body 500] [--clicks]
+
+A partition and day costs its keys, however few hits it has; so the set is measured in the default
+16 partitions, where a day of one has few hits, and in one, which is enough for such a site. With
+--clicks a row of the set is as many hits as it says clicks; without, one.
 
 First only the collector runs: the log, as it is before any sealing. Then the worker folds, writes
 its checkpoint and seals: every day at once, by erasing one made-up visitor in each partition with
@@ -24,7 +28,6 @@ LINES = [
     ("lanes", ["lane"]),
     ("counters, leases, catalog", ["erased", "next", "lease", "dirty", "identity", "clock", "entry"]),
 ]
-APART = ["hitids"]
 
 
 def feed(server, oulad, size):
@@ -52,8 +55,16 @@ def seal(server):
     return len(sealed)
 
 
-def table(before, after, base, hits):
-    """Bytes a hit by kind. `before`, `after`: (bytes by kind, used_memory)."""
+def forget_ids_of_hits(redis):
+    """They live for two days at most, so they are told apart: with their place in the server's
+    tables, too."""
+    names = redis("KEYS", "*:hitids:*")
+    for at in range(0, len(names), 1000):
+        redis("DEL", *names[at:at + 1000])
+
+
+def table(before, after, base, hits, ids):
+    """Bytes a hit by kind. `before`, `after`: (bytes by kind, used_memory without ids of hits)."""
     size = lambda found, kinds: sum(found.get(kind, (0, 0))[0] for kind in kinds)
     number = lambda found, kinds: sum(found.get(kind, (0, 0))[1] for kind in kinds)
     print(f"\n{'bytes a hit':<28}{'before':>9}{'after':>9}{'keys':>9}")
@@ -62,51 +73,61 @@ def table(before, after, base, hits):
               f"{number(after[0], kinds):>9}")
     totals = {}
     for when, (found, used) in (("before", before), ("after", after)):
-        totals[when] = (used - base - size(found, APART)) / hits
+        totals[when] = (used - base) / hits
     keys = [kind for _, kinds in LINES for kind in kinds]
-    rest = [(used - base - size(found, keys + APART)) / hits for found, used in (before, after)]
+    rest = [(used - base - size(found, keys)) / hits for found, used in (before, after)]
     print(f"{'tables of the server':<28}{rest[0]:>9.2f}{rest[1]:>9.2f}")
     print(f"{'all':<28}{totals['before']:>9.2f}{totals['after']:>9.2f}")
-    print(f"{'apart: ids of hits (2 days)':<28}{size(before[0], APART) / hits:>9.2f}"
-          f"{size(after[0], APART) / hits:>9.2f}{number(after[0], APART):>9}")
+    print(f"{'apart: ids of hits (2 days)':<28}{ids[0] / hits:>9.2f}{'':>9}{ids[1]:>9}")
     for when, goal in GOALS.items():
         verdict = "pass" if totals[when] <= goal else "FAIL"
         print(f"goal {when} sealing: at most {goal} B a hit: {totals[when]:.1f} B: {verdict}")
 
 
-def main():
-    a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    a.add_argument("--body", type=int, default=500, help="hits in one request")
-    o = a.parse_args()
-    say_where()
-    need("redis-server", "zstd")
-    oulad = Oulad(data_folder())
+def measure(oulad, partitions, size):
+    print(f"\n{partitions} partitions")
     with scratch() as folder:
         top = pathlib.Path(folder)
         redis = Redis(top / "redis")
         base = redis.used()
         url = f"redis://127.0.0.1:{redis.port}"
-        server = Mayfly(top / "data", url, roles=["collector"])
+        many = {"store__partitions": partitions}
+        server = Mayfly(top / "data", url, roles=["collector"], **many)
         server.apply(oulad.definitions)
-        stored = feed(server, oulad, o.body)
+        stored = feed(server, oulad, size)
         server.stop()
         entries = sum(redis("XLEN", key) for key in redis("KEYS", "*:hits:*"))
-        print(f"{stored / entries:.1f} hits an entry of the log")
+        print(f"{stored / entries:.1f} hits an entry of the log, "
+              f"{stored / len(redis('KEYS', '*:hits:*')):.0f} a partition and day")
+        with_ids, ids = redis.used(), redis.keys()["hitids"][1]
+        forget_ids_of_hits(redis)
         log = redis.keys(), redis.used()
-        server = Mayfly(top / "data", url)
+        server = Mayfly(top / "data", url, **many)
         server.json("/api/v1/segments")  # Answers when everything is folded.
         server.stop()
-        folded = redis.keys()
-        # What the worker adds to the log, whether or not it seals meanwhile.
-        added = {k: v for k, v in folded.items() if k in ("cells", "segments", "dirty", "lease")}
-        was = sum(log[0].get(kind, (0, 0))[0] for kind in added)
-        before = log[0] | added, log[1] + sum(size for size, _ in added.values()) - was
-        server = Mayfly(top / "data", url)
+        # What the worker adds to the log, whether or not it sealed meanwhile.
+        added = {k: v for k, v in redis.keys().items() if k in ("cells", "segments")}
+        before = log[0] | added, log[1] + sum(size for size, _ in added.values())
+        server = Mayfly(top / "data", url, **many)
         erased = seal(server)
         server.stop()
         redis("MEMORY", "PURGE")
-        table(before, (redis.keys(), redis.used()), base, stored - erased)
+        after = redis.keys(), redis.used()
+        table(before, after, base, stored - erased, (with_ids - log[1], ids))
         redis.stop()
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    a.add_argument("--partitions", type=int, nargs="+", default=[16, 1])
+    a.add_argument("--body", type=int, default=500, help="hits in one request")
+    a.add_argument("--clicks", action="store_true", help="a hit for each click")
+    o = a.parse_args()
+    say_where()
+    need("redis-server", "zstd")
+    oulad = Oulad(data_folder(), o.clicks)
+    for partitions in o.partitions:
+        measure(oulad, partitions, o.body)
 
 
 if __name__ == "__main__":

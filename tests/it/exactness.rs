@@ -95,39 +95,33 @@ fn check(setup: &Setup, clicks: &Clicks, names: &Names, when: &str) {
 
 /// The whole story on one store.
 fn tell(setup: Setup) {
-    let t0 = std::time::Instant::now();
     let Some(clicks) = Clicks::read() else { return };
-    eprintln!("T read {:?}", t0.elapsed());
     // A slow machine stores late; that is no reason to spill here.
     let setup = setup.env("MAYFLY_STORE__DEADLINE_MS", "30000");
     let (half, some) = (clicks.hits.len() / 2, SEGMENTS.len() / 2);
     let program = setup.start();
     // The first half is folded before most segments exist, the second while they do.
-    apply(&program, &definitions(&clicks, some, FORUM));
+    apply(&program, &definitions(clicks, some, FORUM));
     send(&program, &clicks.hits[..half], "stored");
-    apply(&program, &definitions(&clicks, SEGMENTS.len(), FORUM));
+    apply(&program, &definitions(clicks, SEGMENTS.len(), FORUM));
     send(&program, &clicks.hits[half..], "stored");
     send(&program, &clicks.hits[..BODY], "duplicate");
     send(&program, &clicks.hits[half..half + BODY], "duplicate");
     send(&program, &clicks.old, "too_old");
 
-    eprintln!("T sent {} of {} {:?}", clicks.hits.len(), clicks.visitors.len(), t0.elapsed());
-    let names = names(&program, &clicks);
-    eprintln!("T named {:?}", t0.elapsed());
-    check(program.setup(), &clicks, &names, "while running");
-    eprintln!("T checked {:?}", t0.elapsed());
+    let names = names(&program, clicks);
+    check(program.setup(), clicks, &names, "while running");
     let setup = program.stop();
     let program = setup.start();
-    check(program.setup(), &clicks, &names, "after a stop");
+    check(program.setup(), clicks, &names, "after a stop");
     let program = program.kill().start();
-    check(program.setup(), &clicks, &names, "after a crash");
+    check(program.setup(), clicks, &names, "after a crash");
 
-    eprintln!("T crashed {:?}", t0.elapsed()); // A rule that holds for nothing, and back: what comes is built from the hits alone.
-    apply(&program, &definitions(&clicks, SEGMENTS.len(), r#"path == "/nothing""#));
+    // A rule that holds for nothing, and back: what comes is built from the hits alone.
+    apply(&program, &definitions(clicks, SEGMENTS.len(), r#"path == "/nothing""#));
     assert_eq!(members(program.setup(), &names, "forum-often").0, Members::new());
-    apply(&program, &definitions(&clicks, SEGMENTS.len(), FORUM));
-    eprintln!("T rebuilt {:?}", t0.elapsed());
-    check(program.setup(), &clicks, &names, "after a rebuild");
+    apply(&program, &definitions(clicks, SEGMENTS.len(), FORUM));
+    check(program.setup(), clicks, &names, "after a rebuild");
     program.stop();
 }
 

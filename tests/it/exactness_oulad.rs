@@ -8,6 +8,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use mayfly_core::{Day, Timestamp};
 use serde_json::{Value, json};
@@ -52,8 +53,9 @@ struct Row<'t> {
     presentation: &'t str,
     student: &'t str,
     site: &'t str,
-    clicks: u32,
-    day: i64,
+    clicks: &'t str,
+    /// `YYYY-MM-DD`: sorts as it stands.
+    day: &'t str,
 }
 
 fn folder() -> Option<PathBuf> {
@@ -75,14 +77,7 @@ fn day_number(text: &str) -> i64 {
 
 fn row(line: &str) -> Row<'_> {
     let f: Vec<&str> = line.split(',').collect();
-    Row {
-        module: f[0],
-        presentation: f[1],
-        student: f[2],
-        site: f[3],
-        clicks: f[5].parse().unwrap(),
-        day: day_number(f[6]),
-    }
+    Row { module: f[0], presentation: f[1], student: f[2], site: f[3], clicks: f[5], day: f[6] }
 }
 
 /// Spreads numbers: the same row has the same hour, ping and repetition in every run.
@@ -92,8 +87,13 @@ fn spread(row: usize, salt: u64) -> u32 {
 }
 
 impl Clicks {
-    /// Reads the files; `None` (said on standard error) where they are absent.
-    pub(crate) fn read() -> Option<Self> {
+    /// Reads the files, once for all tests; `None` (said on standard error) where they are absent.
+    pub(crate) fn read() -> Option<&'static Self> {
+        static CLICKS: OnceLock<Option<Clicks>> = OnceLock::new();
+        CLICKS.get_or_init(Self::from_files).as_ref()
+    }
+
+    fn from_files() -> Option<Self> {
         let Some(folder) = folder() else {
             eprintln!("skipped: there is no OULAD data; MAYFLY_DATA names its folder");
             return None;
@@ -115,7 +115,7 @@ impl Clicks {
             .filter_map(|line| Some((line.split(',').next()?, line.split(',').nth(3)?)))
             .collect();
         let rows: Vec<Row<'_>> = text.lines().skip(1).map(row).collect();
-        let mut newest: HashMap<(&str, &str), i64> = HashMap::new();
+        let mut newest: HashMap<(&str, &str), &str> = HashMap::new();
         for row in &rows {
             let last = newest.entry((row.module, row.presentation)).or_insert(row.day);
             *last = row.day.max(*last);
@@ -126,8 +126,9 @@ impl Clicks {
         let (hits, old, visitors) = (Vec::new(), Vec::new(), BTreeMap::new());
         let mut clicks = Self { today, hits, old, visitors };
         for (at, row) in rows.iter().enumerate() {
-            let age = newest[&(row.module, row.presentation)] - row.day;
             if row.student.parse::<u32>().unwrap() % SAMPLE == 0 {
+                let newest = newest[&(row.module, row.presentation)];
+                let age = day_number(newest) - day_number(row.day);
                 clicks.take(at, row, age, pages[row.site], now);
             }
         }
@@ -154,7 +155,8 @@ impl Clicks {
         if !KEPT.contains(&age) {
             return;
         }
-        let copies = if spread(at, 2) % 3 == 0 { row.clicks.min(3) } else { 1 };
+        let copies =
+            if spread(at, 2) % 3 == 0 { row.clicks.parse::<u32>().unwrap().min(3) } else { 1 };
         let ping = (spread(at, 3) % 6 == 0).then(|| 5 + spread(at, 4) % 50);
         let seen = |seconds| Seen {
             day: day.0,

@@ -21,6 +21,7 @@ use crate::metrics::CollectorMetrics;
 use crate::spill::{Kind, Record};
 use crate::spill_gate::SpillGate;
 use crate::spilled_values::SpilledValues;
+use crate::visitors::Visitors;
 
 /// What the collector tells the batcher besides hits.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub(crate) struct Open {
 /// The one task that writes hits.
 pub(crate) struct Batcher {
     pub(crate) store: Store,
+    pub(crate) visitors: Arc<Visitors>,
     pub(crate) deadline: Duration,
     pub(crate) stopwatch: fn() -> Duration,
     pub(crate) metrics: CollectorMetrics,

@@ -1,7 +1,7 @@
 //! The collector: what the listeners call, shared by all of them.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -115,8 +115,6 @@ pub(crate) struct Ready {
     pub(crate) visitors: Arc<Visitors>,
     intake: mpsc::Sender<Received>,
     commands: mpsc::Sender<Command>,
-    /// The newest generation of the store that a tick told.
-    generation: AtomicU64,
     /// Becomes true when the runner has ended.
     ended: watch::Receiver<bool>,
 }
@@ -181,8 +179,11 @@ impl Collector {
         let (intake, hits) = mpsc::channel(limits::INTAKE_HITS);
         let (commands, orders) = mpsc::channel(2);
         let (end, ended) = watch::channel(false);
+        let visitors = Arc::new(self.visitors(store.clone(), keys, Arc::clone(&away)));
+        visitors.refill().await?;
         let batcher = Batcher {
-            store: store.clone(),
+            store,
+            visitors: Arc::clone(&visitors),
             deadline: config.store_deadline,
             stopwatch: config.stopwatch,
             metrics: self.0.metrics.clone(),
@@ -195,18 +196,15 @@ impl Collector {
             away: false,
             gone: false,
             refusing: false,
-            away_flag: Arc::clone(&away),
+            away_flag: away,
             intake: hits,
             commands: orders,
             now,
         };
-        let visitors = Arc::new(self.visitors(store, keys, away));
-        visitors.refill().await?;
         let ready = Ready {
             visitors: Arc::clone(&visitors),
             intake,
             commands,
-            generation: AtomicU64::new(0),
             ended,
         };
         self.0.ready.set(ready).map_err(|_| AttachError::Twice)?;
@@ -226,6 +224,7 @@ impl Collector {
             metrics: self.0.metrics.clone(),
             away,
             foreign: Mutex::new(Recent::new(limits::FOREIGN_IDS)),
+            claimed: Mutex::default(),
         }
     }
 
@@ -297,12 +296,6 @@ impl Collector {
     pub fn tick(&self, now: Timestamp, generation: impl Into<Option<u64>>) {
         let generation = generation.into();
         if let Some(ready) = self.ready() {
-            if let Some(new) = generation
-                && ready.generation.swap(new, Ordering::Relaxed) < new
-            {
-                // A server that failed over may have lost claims that are remembered here.
-                ready.visitors.forget_foreign();
-            }
             let waiting = ready.intake.max_capacity().saturating_sub(ready.intake.capacity());
             self.0.metrics.intake(waiting, now);
             ready.visitors.ordinals.nudge();

@@ -39,10 +39,16 @@ impl Batcher {
     }
 
     /// After a restart or failover of the server: sends the batches of the last seconds again.
-    /// Those that it still has answer `Done`. What they refer to goes first.
+    /// Those that it still has answer `Done`. Whom foreign ids stand for, and what the batches
+    /// refer to, goes first.
     pub(crate) async fn resend(&mut self) {
         self.resend_due = false;
-        if let Err(error) = self.intern_again().await {
+        let claimed = self.visitors.claim_again(self.now).await;
+        let ready = match claimed {
+            Ok(()) => self.intern_again().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ready {
             self.store_failed(&error);
             self.resend_due = true;
             return;

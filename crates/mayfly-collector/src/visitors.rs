@@ -4,7 +4,7 @@
 //! another collector, or never: one lease tells (the store's counter stands above all that was
 //! issued). When the store does not answer the signature decides.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -59,6 +59,9 @@ pub(crate) struct Visitors {
     pub(crate) away: Arc<AtomicBool>,
     /// Foreign ids by hash: whom they stand for, and until which day they are kept.
     pub(crate) foreign: Mutex<Recent<u128, (Visitor, Day)>>,
+    /// Foreign ids claimed in the last seconds, with whom they stand for: a server that fails over
+    /// may lose them.
+    pub(crate) claimed: Mutex<VecDeque<(Timestamp, Claim)>>,
 }
 
 impl Visitors {
@@ -189,6 +192,8 @@ impl Visitors {
                     foreign.insert(claim.id.hash, (visitor, day));
                     found.insert(claim.id.hash, Ok(visitor));
                 }
+                drop(foreign);
+                self.note_claimed(claims, &visitors, now);
             }
             Err(_) => found.extend(claims.iter().map(|c| (c.id.hash, Err(Reason::StoreAway)))),
         }
@@ -202,9 +207,40 @@ impl Visitors {
         (until >= day && !self.erased.contains(visitor)).then_some(visitor)
     }
 
-    /// Forgets whom foreign ids stand for, so that the store is asked again.
-    pub(crate) fn forget_foreign(&self) {
+    /// Remembers claims for [`limits::RESEND_SECONDS`], where the store can lose them.
+    fn note_claimed(&self, claims: &[Claim], visitors: &[Visitor], now: Timestamp) {
+        if matches!(self.store, Store::Embedded(_)) {
+            return;
+        }
+        let oldest = now.plus_secs(-limits::RESEND_SECONDS);
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (claim, &visitor) in claims.iter().zip(visitors) {
+            claimed.push_back((now, Claim { visitor, ..claim.clone() }));
+        }
+        while claimed.len() > limits::FOREIGN_IDS || claimed.front().is_some_and(|c| c.0 < oldest) {
+            claimed.pop_front();
+        }
+    }
+
+    /// After a restart or failover of the server: claims again what was claimed in the last
+    /// seconds, for the same visitors, and asks for everyone else anew when he is met.
+    ///
+    /// # Errors
+    /// The store's; nothing is forgotten then.
+    pub(crate) async fn claim_again(&self, now: Timestamp) -> Result<(), StoreError> {
+        let oldest = now.plus_secs(-limits::RESEND_SECONDS);
+        let lately: Vec<Claim> = {
+            let claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+            let lately = claimed.iter().filter(|(at, _)| *at >= oldest);
+            lately.map(|(_, claim)| claim.clone()).collect()
+        };
+        for claims in lately.chunks(limits::GROUP_HITS) {
+            let living: Vec<Claim> =
+                claims.iter().filter(|c| !self.erased.contains(c.visitor)).cloned().collect();
+            within(self.deadline, self.store.claim_ids(&living, now)).await?;
+        }
         self.foreign.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
     }
 
     /// A fresh ordinal for a call that can wait for a lease.
