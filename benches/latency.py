@@ -122,7 +122,8 @@ def start_up(top):
 
 
 def size(folder, ending=""):
-    return sum(f.stat().st_size for f in folder.rglob(f"*{ending}") if f.is_file())
+    """Bytes on disk: journals are made larger than what is written of them."""
+    return sum(f.stat().st_blocks * 512 for f in folder.rglob(f"*{ending}") if f.is_file())
 
 
 class Watch(threading.Thread):

@@ -99,6 +99,7 @@ impl Lagging {
 fn what_the_replica_did_not_hear_is_sent_again() {
     let mut all = Lagging::start();
     all.new_browsers();
+    all.loads.join(Ledger::of_new_visitors(&all.program, 50));
     let load = Load::start(&all.program, "lagging");
     thread::sleep(A_WHILE);
     all.fail();

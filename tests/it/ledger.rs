@@ -3,6 +3,7 @@
 //! whether it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -133,12 +134,22 @@ impl Ledger {
         self.outcomes.values().sum()
     }
 
-    /// One hit of each visitor of a load: from here on all of them are known.
+    /// One hit of each visitor that loads have: from here on all of them are known.
     pub(crate) fn of_all_visitors(program: &Program) -> Self {
+        Self::of_visitors(program, 0..VISITORS)
+    }
+
+    /// One hit of each of so many visitors that no load has.
+    pub(crate) fn of_new_visitors(program: &Program, n: u64) -> Self {
+        Self::of_visitors(program, VISITORS..VISITORS + n)
+    }
+
+    fn of_visitors(program: &Program, visitors: Range<u64>) -> Self {
         let mut ledger = Self::default();
-        let hit = |visitor| Sent { visitor, page: format!("/other/greeting-{visitor}") };
-        ledger.send(&program.admin(), (0..VISITORS).map(hit).collect());
-        assert_eq!(ledger.count("stored"), VISITORS, "{:?}", ledger.outcomes);
+        let n = visitors.end - visitors.start;
+        let hit = |visitor| Sent { visitor, page: format!("/sport/greeting-{visitor}") };
+        ledger.send(&program.admin(), visitors.map(hit).collect());
+        assert_eq!(ledger.count("stored"), n, "{:?}", ledger.outcomes);
         ledger
     }
 

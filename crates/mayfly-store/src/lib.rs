@@ -2,7 +2,8 @@
 //!
 //! One enum, two backends ([`embedded`] and [`redis_store`]), one contract suite (`contract`,
 //! feature `testing`) that runs on the embedded store, on Redis and on a Redis Cluster. Read
-//! [`batch`] (how hits come in), [`day`] (how they are read, folded and sealed), [`catalog`], [`error`].
+//! [`batch`] (how hits come in), [`day`] (how they are read, folded and sealed), [`catalog`],
+//! [`error`].
 //!
 //! Constraints. (partition, day) is the unit of commit, rebuild and expiry. Only this crate knows
 //! bytes at rest (`codec`) and Redis. Time is an argument of every operation that needs it; a
