@@ -89,9 +89,11 @@ def measure(oulad, partitions, size):
     with scratch() as folder:
         top = pathlib.Path(folder)
         redis = Redis(top / "redis")
-        base = redis.used()
         url = f"redis://127.0.0.1:{redis.port}"
         many = {"store__partitions": partitions}
+        # An empty store, so that scripts and buffers of the server are not counted as hits.
+        Mayfly(top / "data", url, **many).stop()
+        base = redis.keys() and redis.used()
         server = Mayfly(top / "data", url, roles=["collector"], **many)
         server.apply(oulad.definitions)
         stored = feed(server, oulad, size)

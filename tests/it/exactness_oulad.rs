@@ -126,7 +126,7 @@ impl Clicks {
         let (hits, old, visitors) = (Vec::new(), Vec::new(), BTreeMap::new());
         let mut clicks = Self { today, hits, old, visitors };
         for (at, row) in rows.iter().enumerate() {
-            if row.student.parse::<u32>().unwrap() % SAMPLE == 0 {
+            if row.student.parse::<u32>().unwrap().is_multiple_of(SAMPLE) {
                 let newest = newest[&(row.module, row.presentation)];
                 let age = day_number(newest) - day_number(row.day);
                 clicks.take(at, row, age, pages[row.site], now);
@@ -155,9 +155,12 @@ impl Clicks {
         if !KEPT.contains(&age) {
             return;
         }
-        let copies =
-            if spread(at, 2) % 3 == 0 { row.clicks.parse::<u32>().unwrap().min(3) } else { 1 };
-        let ping = (spread(at, 3) % 6 == 0).then(|| 5 + spread(at, 4) % 50);
+        let copies = if spread(at, 2).is_multiple_of(3) {
+            row.clicks.parse::<u32>().unwrap().min(3)
+        } else {
+            1
+        };
+        let ping = spread(at, 3).is_multiple_of(6).then(|| 5 + spread(at, 4) % 50);
         let seen = |seconds| Seen {
             day: day.0,
             module: (*module).to_owned(),
