@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mayfly_collector::{Collector, CollectorConfig, CollectorMetrics, KeyRing};
-use mayfly_store::Store;
+use mayfly_store::{Store, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -17,6 +17,10 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::worker::{self, Worker};
 use crate::{clock, tokens};
+
+/// How long the embedded store may take at least: the first hits of ninety days make as many
+/// keyspaces.
+const EMBEDDED_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The admin token: from the environment, the file, or new (then printed once).
 pub(super) fn admin_token(settings: &Settings, private: bool) -> anyhow::Result<String> {
@@ -50,7 +54,11 @@ pub(super) fn collector(settings: &Settings, metrics: CollectorMetrics) -> Colle
     config.retention = settings.store.retention;
     config.placement = settings.placement;
     config.ack = settings.ack;
-    config.store_deadline = settings.store.deadline;
+    config.store_deadline = match settings.store.url {
+        // On the same disk a spill is no faster than the store: waiting is better.
+        StoreUrl::File(_) => settings.store.deadline.max(EMBEDDED_DEADLINE),
+        StoreUrl::Redis(_) | StoreUrl::Cluster(_) => settings.store.deadline,
+    };
     config.spill_bytes = settings.spill_bytes_max;
     Collector::new(config, metrics)
 }
