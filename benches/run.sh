@@ -8,6 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# No compiled Python beside the scripts.
+export PYTHONDONTWRITEBYTECODE=1
 results="benches/results/$(date -u +%Y-%m-%dT%H-%M-%SZ)"
 mkdir -p "$results"
 data="${MAYFLY_DATA:-../shared/data/oulad/hand}"

@@ -13,6 +13,9 @@ use crate::expr::{Expression, Node};
 use crate::leaf::Plan;
 use crate::tally::{Bits, Tally, WORDS};
 
+/// Tallies up to which an evaluation keeps all blocks full: at most 4 MiB for each 65,536 ordinals.
+const FULL_TALLIES: usize = 16;
+
 /// An evaluation of an expression by itself: filled with days, then asked.
 ///
 /// ```
@@ -45,7 +48,9 @@ impl<'a> Evaluation<'a> {
     /// Nothing added yet; `today` is the current UTC day.
     #[must_use]
     pub fn new(expression: &'a Expression, today: Day) -> Self {
-        Self { expression, today, tallies: empty(&expression.plan) }
+        let keys = expression.plan.tallies();
+        let new = if keys.len() <= FULL_TALLIES { Tally::full } else { Tally::new };
+        Self { expression, today, tallies: keys.iter().map(|key| new(key.measure)).collect() }
     }
 
     /// Adds a day's cells; those that no window asks for are passed over. Each day once, in any

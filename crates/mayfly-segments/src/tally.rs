@@ -75,6 +75,8 @@ impl Sum for u32 {
 pub struct Tally {
     measure: Measure,
     sums: Sums,
+    /// Blocks are full from their first visitor on.
+    full: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -101,7 +103,13 @@ impl Tally {
             Measure::Visited => Sums::Visited(BTreeMap::new()),
             Measure::Engaged => Sums::Engaged(BTreeMap::new()),
         };
-        Self { measure, sums }
+        Self { measure, sums, full: false }
+    }
+
+    /// As [`Tally::new`], for one evaluation: every block is full from its first visitor on, so
+    /// that a day is added in one pass over its entries. Memory: a full block for each that occurs.
+    pub(crate) fn full(measure: Measure) -> Self {
+        Self { full: true, ..Self::new(measure) }
     }
 
     /// A visitor's sum. O(log visitors).
@@ -122,14 +130,17 @@ impl Tally {
     }
 
     fn change_all(&mut self, cell: &Cell, change: fn(u32, u32) -> u32) {
-        let measure = self.measure;
+        let (measure, full) = (self.measure, self.full);
         for entries in cell.entries.chunk_by(|a, b| split(a.ordinal).0 == split(b.ordinal).0) {
             let Some(first) = entries.first() else { continue };
             let changes = entries.iter().map(|e| (split(e.ordinal).1, measure.of(e)));
             let at = split(first.ordinal).0;
             on!(&mut self.sums, blocks => {
-                let block = blocks.entry(at).or_default();
+                let block = blocks.entry(at).or_insert_with(|| Block::new(full));
                 block.merge(changes, change);
+                if !full {
+                    block.fit();
+                }
                 if block.is_empty() {
                     blocks.remove(&at);
                 }
@@ -155,6 +166,7 @@ impl Tally {
             let Some(block) = blocks.get_mut(&at) else { return 0 };
             let before = block.get(low);
             block.merge(std::iter::once((low, before)), u32::saturating_sub);
+            block.fit();
             if block.is_empty() {
                 blocks.remove(&at);
             }
@@ -202,6 +214,14 @@ impl<S> Default for Block<S> {
 }
 
 impl<S: Sum> Block<S> {
+    fn new(full: bool) -> Self {
+        if full {
+            Self::Full { sums: vec![S::default(); 1 << 16].into_boxed_slice(), visitors: 0 }
+        } else {
+            Self::default()
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Thin(entries) => entries.is_empty(),
@@ -251,7 +271,7 @@ impl<S: Sum> Block<S> {
         (before, after)
     }
 
-    /// Changes many sums, ascending.
+    /// Changes many sums, ascending. What follows is [`Block::fit`], or the form is kept.
     fn merge(&mut self, changes: impl Iterator<Item = (u16, u32)>, change: fn(u32, u32) -> u32) {
         match self {
             Self::Thin(entries) => *entries = merged(entries, changes, change),
@@ -265,7 +285,6 @@ impl<S: Sum> Block<S> {
                 }
             }
         }
-        self.fit();
     }
 
     /// Takes the form that fits the number of visitors.
