@@ -66,9 +66,13 @@ impl Lagging {
         let replica = &nodes[self.replica];
         replica.resume().unwrap();
         replica.cli(["CLUSTER", "FAILOVER", "TAKEOVER"]).unwrap();
-        self.program.until("be served by the replica", |_| {
-            replica.cli(["ROLE"]).unwrap().starts_with("master").then_some(())
-        });
+        // From here on it is the program's turn: every node that lives sees the cluster whole.
+        for (_, node) in nodes.iter().enumerate().filter(|(at, _)| *at != self.primary) {
+            self.program.until("get a whole cluster", |_| {
+                let info = node.cli(["CLUSTER", "INFO"]).unwrap();
+                info.contains("cluster_state:ok").then_some(())
+            });
+        }
     }
 
     /// First visits: each browser gets a number of its own.
