@@ -201,12 +201,7 @@ impl Collector {
             commands: orders,
             now,
         };
-        let ready = Ready {
-            visitors: Arc::clone(&visitors),
-            intake,
-            commands,
-            ended,
-        };
+        let ready = Ready { visitors: Arc::clone(&visitors), intake, commands, ended };
         self.0.ready.set(ready).map_err(|_| AttachError::Twice)?;
         Ok(Attached { runner: Runner { batcher, visitors, end }, spill_aside })
     }
