@@ -49,7 +49,7 @@ fn is_raised(setup: Setup) -> (Program, Vec<(Browser, String)>, u64) {
     assert_eq!(program.setup().run(&["raise-partitions", "4"]).code, 1, "never lowered");
     let spread = program.until("use the new partitions", |p| {
         all.push(visit(p));
-        (partitions(&all).len() == 8).then(|| all.len())
+        (partitions(&all).len() == 8).then_some(all.len())
     });
     assert!(spread < 200, "{spread} visitors until each partition had one");
     std::thread::sleep(Duration::from_millis(300));
