@@ -101,7 +101,6 @@ impl Lagging {
 
 /// The client of Redis Cluster sometimes never recovers from the death of a primary: an open bug,
 /// so these two run only when asked for.
-#[expect(clippy::print_stderr, reason = "tells why nothing was tested")]
 fn is_asked_for() -> bool {
     let asked = std::env::var_os("MAYFLY_FAILOVER").is_some();
     if !asked {

@@ -335,13 +335,20 @@ fn weight(new: &NewHit) -> usize {
     96 + new.hit.referrer.host.len() + new.hit.event.name().len() + attributes
 }
 
-/// The operation, or [`StoreError::Deadline`].
+/// The operation, or [`StoreError::Deadline`]. A deadline of nothing has passed at once: the
+/// operation is begun and not waited for (a timer would wait for its next tick).
 pub(crate) async fn within<T>(
     deadline: Duration,
     operation: impl Future<Output = mayfly_store::Result<T>>,
 ) -> mayfly_store::Result<T> {
-    match tokio::time::timeout(deadline, operation).await {
-        Ok(answer) => answer,
-        Err(_) => Err(StoreError::Deadline),
+    let late = async {
+        if !deadline.is_zero() {
+            tokio::time::sleep(deadline).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = operation => answer,
+        () = late => Err(StoreError::Deadline),
     }
 }
