@@ -86,6 +86,10 @@ fn raised_on_redis_under_another_server() {
             (same, visitor.clone())
         })
         .collect();
+    other.until("follow the raise", |p| {
+        let status = p.admin().get("/api/v1/status").json();
+        (status["partitions"] == json!(8) && status["ready"] == json!(true)).then_some(())
+    });
     all_are_there(&other, &mut there, loaded);
     let answer = other.admin().post("/api/v1/partitions", &json!({"partitions": 8}));
     assert_eq!(answer.json()["error"]["code"], "conflict", "{}", answer.text());

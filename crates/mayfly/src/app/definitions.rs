@@ -50,9 +50,9 @@ impl App {
     /// # Errors
     /// [`ApiError::Problems`] with everything that is wrong.
     pub async fn plan(&self, text: &str, prune: bool) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
         let applied = self.applied(text, prune)?;
         let wanted = self.compile(&applied.definitions)?;
-        let now = self.catch_up().await?;
         let segments = self.differences(&wanted, now).await?;
         Ok(json!({
             "changes": texts(&applied),

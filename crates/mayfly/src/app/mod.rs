@@ -211,7 +211,7 @@ impl App {
     }
 
     /// Reads definitions and tokens anew when another process changed them.
-    async fn refresh_catalog(&self) -> Result<(), StoreError> {
+    pub(crate) async fn refresh_catalog(&self) -> Result<(), StoreError> {
         let current = self.store.catalog(CatalogName::Definitions).await?;
         let version = current.as_ref().map_or(0, |c| c.version);
         if version > u64::from(self.active().version()) {
@@ -238,7 +238,9 @@ impl App {
     #[must_use]
     pub fn not_ready(&self) -> Vec<String> {
         let slots = self.slots();
-        let loading = slots.iter().filter(|slot| !slot.is_loaded()).count();
+        let missing = self.partitions().count().saturating_sub(slots.len());
+        let missing = if slots.is_empty() { 0 } else { missing };
+        let loading = missing + slots.iter().filter(|slot| !slot.is_loaded()).count();
         if loading > 0 {
             return vec![format!("{loading} partitions are being loaded")];
         }

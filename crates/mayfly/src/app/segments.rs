@@ -28,16 +28,22 @@ struct Size {
 }
 
 impl App {
-    /// Waits until everything that was stored before now is folded; answers the instant.
+    /// Waits until everything that was stored before now is folded, under the definitions that
+    /// were applied before now, by whichever process; answers the instant.
     ///
     /// # Errors
     /// [`ApiError::Busy`] when the worker does not keep up.
     pub async fn catch_up(&self) -> Result<Timestamp, ApiError> {
         let now = Self::now();
+        self.refresh_catalog().await?;
         let partitions: Vec<Partition> = self.partitions().collect();
         let heads = self.store.heads(&partitions).await?;
         let (version, today) = (self.active().version(), now.day().unwrap_or_default());
         let slots = self.slots();
+        if slots.len() < partitions.len() {
+            // Partitions that were just added are not served yet: a part would be no answer.
+            return Err(ApiError::Busy);
+        }
         for (slot, heads) in slots.iter().zip(heads) {
             let kept: Vec<_> =
                 heads.into_iter().filter(|head| slot.retention().keeps(head.day, today)).collect();
@@ -127,11 +133,10 @@ impl App {
     /// # Errors
     /// [`ApiError::Problems`] with what is wrong and where.
     pub async fn count(&self, rule: &str, exact: bool) -> Result<Value, ApiError> {
-        let active = self.active();
-        let retention = self.settings.store.retention;
+        let now = self.catch_up().await?;
+        let (active, retention) = (self.active(), self.settings.store.retention);
         let expression = Expression::parse(rule, active.definitions(), retention)
             .map_err(|problem| ApiError::Problems(vec![problem]))?;
-        let now = self.catch_up().await?;
         let today = now.day().unwrap_or_default();
         let mut sum = Size::default();
         for slot in self.slots() {
