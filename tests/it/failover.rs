@@ -99,21 +99,8 @@ impl Lagging {
     }
 }
 
-/// The client of Redis Cluster sometimes never recovers from the death of a primary: an open bug,
-/// so these two run only when asked for.
-fn is_asked_for() -> bool {
-    let asked = std::env::var_os("MAYFLY_FAILOVER").is_some();
-    if !asked {
-        eprintln!("skipped: set MAYFLY_FAILOVER=1 (the cluster client may hang after a failover)");
-    }
-    asked
-}
-
 #[test]
 fn what_the_replica_did_not_hear_is_sent_again() {
-    if !is_asked_for() {
-        return;
-    }
     let mut all = Lagging::start();
     all.new_browsers();
     all.loads.join(Ledger::of_new_visitors(&all.program, 50));
@@ -134,9 +121,6 @@ fn what_the_replica_did_not_hear_is_sent_again() {
 
 #[test]
 fn what_cannot_be_sent_again_is_counted_to_the_hit() {
-    if !is_asked_for() {
-        return;
-    }
     let mut all = Lagging::start();
     all.load("long-ago");
     thread::sleep(TOO_LONG);

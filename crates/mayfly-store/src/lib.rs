@@ -147,7 +147,7 @@ impl Store {
         match &config.url {
             StoreUrl::File(_) => None,
             StoreUrl::Redis(_) | StoreUrl::Cluster(_) => {
-                Some(Self::Redis(RedisStore::resume(config, identity)))
+                RedisStore::resume(config, identity).map(Self::Redis)
             }
         }
     }

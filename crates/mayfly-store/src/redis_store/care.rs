@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use mayfly_core::{Day, Partition, Timestamp, limits};
 
 use super::RedisStore;
-use super::conn::{Answers, Command};
+use super::conn::{Command, Load};
 use super::keys::{self, Kind, Life, Named};
 use crate::{Audit, Finding, Result};
 
@@ -64,7 +64,7 @@ impl RedisStore {
             .text(&keys.past(p, day))
             .text(&keys.cells(p, day));
         let forget = Command::new("HDEL", &keys.dirty(p)).number(day.0);
-        self.conn().run(vec![unlink, forget], Answers::Small).await.map(|_| ())
+        self.conn().run(vec![unlink, forget], Load::Small).await.map(|_| ())
     }
 
     /// A store that was never asked has been believed up to the day it was made.
@@ -82,7 +82,7 @@ impl RedisStore {
             Some(since) => Command::new("HSET", &key).text("ahead").number(since.millis()),
             None => Command::new("HDEL", &key).text("ahead"),
         };
-        self.conn().run(vec![day, ahead], Answers::Small).await.map(|_| ())
+        self.conn().run(vec![day, ahead], Load::Small).await.map(|_| ())
     }
 
     /// See [`crate::Store::audit`]. Looks at every key of ours on every primary; at most
@@ -90,15 +90,15 @@ impl RedisStore {
     pub async fn audit(&self, now: Timestamp) -> Result<Audit> {
         let mut audit = Audit::default();
         let mut cursors: HashMap<Box<str>, u64> = HashMap::new();
-        for (address, _) in self.conn().primaries(&redis::cmd("PING")).await? {
+        for (address, _) in self.conn().primaries(&Command::routed("PING", "")).await? {
             cursors.insert(address, 0);
         }
         for (address, mut cursor) in cursors {
             loop {
-                let mut scan = redis::cmd("SCAN");
-                scan.arg(cursor).arg("MATCH").arg(format!("{}*", keys::PREFIX));
-                scan.arg("COUNT").arg(SCAN_KEYS);
-                let value = self.conn().primary(&address, scan).await?;
+                let pattern = format!("{}*", keys::PREFIX);
+                let scan = Command::routed("SCAN", "").number(cursor).text("MATCH").text(&pattern);
+                let scan = scan.text("COUNT").number(SCAN_KEYS);
+                let value = self.conn().primary(&address, &scan).await?;
                 let (next, names): (u64, Vec<Vec<u8>>) = self.conn().read(value)?;
                 let names = names.iter().map(|name| String::from_utf8_lossy(name).into_owned());
                 self.judge(names.collect(), now, &mut audit).await?;
@@ -113,7 +113,7 @@ impl RedisStore {
 
     async fn judge(&self, names: Vec<String>, now: Timestamp, audit: &mut Audit) -> Result<()> {
         let expiry = |name: &String| Command::new("EXPIRETIME", name);
-        let expiries = self.conn().run(names.iter().map(expiry).collect(), Answers::Small).await?;
+        let expiries = self.conn().run(names.iter().map(expiry).collect(), Load::Small).await?;
         let then = self.server_time().await?;
         for (name, expiry) in names.into_iter().zip(expiries) {
             let expiry = match self.conn().read::<i64>(expiry)? {

@@ -3,7 +3,7 @@
 use mayfly_core::Timestamp;
 use redis::Value;
 
-use super::conn::{Answers, Command};
+use super::conn::{Command, Load};
 use super::{RedisStore, damaged, keys, scripts};
 use crate::codec::records;
 use crate::{CatalogName, CatalogVersion, Result, StoreError};
@@ -59,7 +59,7 @@ impl RedisStore {
 
     async fn version(&self, name: CatalogName, version: u64) -> Result<CatalogVersion> {
         let get = vec![Command::new("HGET", &keys::entry(name)).number(version)];
-        let value = self.conn().run(get, Answers::Big).await?.pop().unwrap_or(Value::Nil);
+        let value = self.conn().run(get, Load::Big).await?.pop().unwrap_or(Value::Nil);
         let bytes: Option<Vec<u8>> = self.conn().read(value)?;
         records::decode_catalog(version, &bytes.ok_or_else(damaged)?)
     }

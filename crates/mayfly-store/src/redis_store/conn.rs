@@ -1,56 +1,41 @@
 //! Connections: one server or a cluster, small commands and big values apart, every round trip
 //! under the deadline, every failure a [`StoreError`] by its kind.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Once;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo, Slot};
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value};
-use tokio::sync::OnceCell;
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, ServerErrorKind,
+    Value,
+};
 
+use super::cluster::{self, Cluster};
+use super::link::Link;
 use super::scripts::Script;
 use crate::config::StoreUrl;
 use crate::{Result, StoreError};
 
 /// Above this, bytes go over the connection for big values, so that they block no small command.
 const BIG_BYTES: usize = 64 * 1024;
-/// How often a lost connection is tried anew in the background of one command.
-const RETRIES: usize = 2;
-/// The longest wait between two such tries.
-const RETRY_WAIT: Duration = Duration::from_millis(500);
-
-/// A connection that many tasks share; cheap to clone.
-#[derive(Clone)]
-enum RedisConn {
-    Single(ConnectionManager),
-    Cluster(ClusterConnection),
-}
 
 /// The connections of a store, made at the first use.
 pub(super) struct Conn {
-    url: StoreUrl,
-    links: OnceCell<Links>,
+    servers: Servers,
     deadline: Duration,
     place: Box<str>,
 }
 
-/// One connection for small commands and answers, one for big ones.
-struct Links {
-    small: RedisConn,
-    big: RedisConn,
+/// One server, or many.
+enum Servers {
+    One(Box<Link>),
+    Cluster(Box<Cluster>),
 }
 
 /// One command, with the key that decides its slot.
 #[derive(Debug)]
 pub(super) struct Command {
-    slot: Slot,
-    cmd: Cmd,
+    pub(super) slot: u16,
+    pub(super) cmd: Cmd,
     bytes: usize,
     /// Its script, when it is a call of one: loaded and called again where it is not known yet.
     pub(super) script: Option<&'static Script>,
@@ -64,7 +49,17 @@ impl Command {
 
     /// A command that goes where `key` is; arguments follow.
     pub(super) fn routed(name: &str, key: &str) -> Self {
-        Self { slot: Slot::for_key(key), cmd: redis::cmd(name), bytes: 0, script: None }
+        Self { slot: cluster::slot(key), cmd: redis::cmd(name), bytes: 0, script: None }
+    }
+
+    /// Asks a node of a cluster who has which slots.
+    pub(super) fn cluster_slots() -> Self {
+        Self::routed("CLUSTER", "").text("SLOTS")
+    }
+
+    /// Has a node take the next command though the slot is only on its way there.
+    pub(super) fn asking() -> Self {
+        Self::routed("ASKING", "")
     }
 
     /// Adds a text.
@@ -85,54 +80,49 @@ impl Command {
     }
 }
 
-/// How big the answers may be.
+/// How big a request or its answer may be, which decides on the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Answers {
-    /// Small ones; the request decides which connection is used.
+pub(super) enum Load {
+    /// Small answers; a big request makes it big.
     Small,
     /// Big values are fetched.
     Big,
 }
 
-impl Links {
-    async fn send(
-        &self,
-        commands: &[Command],
-        answers: Answers,
-    ) -> RedisResult<Vec<RedisResult<Value>>> {
+impl Servers {
+    async fn send(&self, commands: &[Command], load: Load) -> RedisResult<Vec<RedisResult<Value>>> {
         let bytes: usize = commands.iter().map(|c| c.bytes).sum();
-        let big = answers == Answers::Big || bytes > BIG_BYTES;
-        match if big { self.big.clone() } else { self.small.clone() } {
-            RedisConn::Single(mut con) => {
-                let mut pipe = redis::Pipeline::with_capacity(commands.len());
-                commands.iter().for_each(|c| _ = pipe.add_command(c.cmd.clone()));
-                pipe.ignore_errors().query_async(&mut con).await
-            }
-            RedisConn::Cluster(con) => send_by_slot(con, commands).await,
+        let load = if bytes > BIG_BYTES { Load::Big } else { load };
+        match self {
+            Self::One(link) => link.send(commands.iter(), load).await,
+            Self::Cluster(cluster) => cluster.send(commands, load).await,
         }
     }
 }
 
 impl Conn {
     /// Not connected yet.
-    pub(super) fn new(url: &StoreUrl, deadline: Duration) -> Self {
-        install_crypto();
-        let (url, place) = (url.clone(), url.place().into());
-        Self { url, links: OnceCell::new(), deadline, place }
-    }
-
-    /// The connections; the first call makes them.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`], [`StoreError::Login`], [`StoreError::Deadline`].
-    async fn links(&self) -> Result<&Links> {
-        let connect = async {
-            let one = || connect(&self.url, self.deadline);
-            let both = async { tokio::try_join!(one(), one()) };
-            let (small, big) = self.within(both).await?;
-            Ok(Links { small, big })
+    /// [`StoreError::BadUrl`].
+    pub(super) fn new(url: &StoreUrl, deadline: Duration) -> Result<Self> {
+        install_crypto();
+        let place: Box<str> = url.place().into();
+        let servers = match url {
+            StoreUrl::Redis(url) => url
+                .as_str()
+                .into_connection_info()
+                .and_then(|server| Link::new(&server, deadline))
+                .map(|link| Servers::One(Box::new(link))),
+            StoreUrl::Cluster(nodes) => {
+                Cluster::new(nodes, deadline).map(|cluster| Servers::Cluster(Box::new(cluster)))
+            }
+            StoreUrl::File(_) => {
+                Err((ErrorKind::InvalidClientConfig, "a folder is no redis server").into())
+            }
         };
-        self.links.get_or_try_init(|| connect).await
+        let servers = servers.map_err(|_| StoreError::BadUrl { url: place.clone() })?;
+        Ok(Self { servers, deadline, place })
     }
 
     /// Where, without password.
@@ -141,21 +131,20 @@ impl Conn {
     }
 
     /// Sends commands and answers in their order: on one server as one pipeline, on a cluster as
-    /// one pipeline a slot, all at once. Every command is carried out, whatever becomes of the
+    /// one pipeline a primary, all at once. Every command is carried out, whatever becomes of the
     /// others; the first refusal is the error of all.
-    pub(super) async fn run(&self, commands: Vec<Command>, answers: Answers) -> Result<Vec<Value>> {
+    pub(super) async fn run(&self, commands: Vec<Command>, load: Load) -> Result<Vec<Value>> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let links = self.links().await?;
-        let mut values = self.within(links.send(&commands, answers)).await?;
+        let mut values = self.within(self.servers.send(&commands, load)).await?;
         let unknown: Vec<_> =
             (0..values.len()).filter(|&i| is_unknown_script(&values[i])).collect();
         if !unknown.is_empty() {
             self.load(&commands, &unknown).await?;
             let mut commands: Vec<_> = commands.into_iter().map(Some).collect();
             let again = unknown.iter().filter_map(|&i| commands[i].take()).collect::<Vec<_>>();
-            let anew = self.within(links.send(&again, answers)).await?;
+            let anew = self.within(self.servers.send(&again, load)).await?;
             for (i, value) in unknown.into_iter().zip(anew) {
                 values[i] = value;
             }
@@ -165,7 +154,7 @@ impl Conn {
 
     /// Sends one command and reads its answer.
     pub(super) async fn one<T: FromRedisValue>(&self, command: Command) -> Result<T> {
-        let value = self.run(vec![command], Answers::Small).await?.pop().unwrap_or(Value::Nil);
+        let value = self.run(vec![command], Load::Small).await?.pop().unwrap_or(Value::Nil);
         self.read(value)
     }
 
@@ -175,42 +164,19 @@ impl Conn {
     }
 
     /// The same command to every primary: address and answer.
-    pub(super) async fn primaries(&self, cmd: &Cmd) -> Result<Vec<(Box<str>, Value)>> {
-        let small = self.links().await?.small.clone();
-        let answers = async {
-            match small {
-                RedisConn::Single(mut con) => {
-                    Ok(vec![(self.place.clone(), cmd.query_async(&mut con).await?)])
-                }
-                RedisConn::Cluster(mut con) => {
-                    let all = MultipleNodeRoutingInfo::AllMasters;
-                    let route = RoutingInfo::MultiNode((all, None));
-                    let by_address = con.route_command(cmd.clone(), route).await?;
-                    Ok(Vec::<(String, Value)>::from_redis_value(by_address)?
-                        .into_iter()
-                        .map(|(address, value)| (address.into(), value))
-                        .collect())
-                }
-            }
-        };
-        self.within(answers).await
+    pub(super) async fn primaries(&self, command: &Command) -> Result<Vec<(Box<str>, Value)>> {
+        match &self.servers {
+            Servers::One(_) => Ok(vec![(self.place.clone(), self.primary("", command).await?)]),
+            Servers::Cluster(cluster) => self.within(cluster.primaries(command)).await,
+        }
     }
 
     /// A command to one primary, by the address that [`Self::primaries`] gave.
-    pub(super) async fn primary(&self, address: &str, cmd: Cmd) -> Result<Value> {
-        let small = self.links().await?.small.clone();
-        let answer = async {
-            match small {
-                RedisConn::Single(mut con) => cmd.query_async(&mut con).await,
-                RedisConn::Cluster(mut con) => {
-                    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
-                    let (host, port) = (host.to_owned(), port.parse().unwrap_or(0));
-                    let node = SingleNodeRoutingInfo::ByAddress { host, port };
-                    con.route_command(cmd, RoutingInfo::SingleNode(node)).await
-                }
-            }
-        };
-        self.within(answer).await
+    pub(super) async fn primary(&self, address: &str, command: &Command) -> Result<Value> {
+        match &self.servers {
+            Servers::One(link) => self.within(link.one(command)).await,
+            Servers::Cluster(cluster) => self.within(cluster.primary(address, command)).await,
+        }
     }
 
     /// Makes the scripts of these commands known to every primary.
@@ -218,86 +184,26 @@ impl Conn {
         let mut scripts: Vec<_> = unknown.iter().filter_map(|&i| commands[i].script).collect();
         scripts.dedup_by_key(|script| script.text.as_ptr());
         for script in scripts {
-            self.primaries(redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await?;
+            self.primaries(&Command::routed("SCRIPT", "").text("LOAD").text(script.text)).await?;
         }
         Ok(())
     }
 
     async fn within<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T> {
-        tokio::time::timeout(self.deadline, answer)
-            .await
-            .map_err(|_| StoreError::Deadline)?
-            .map_err(|source| failure(source, &self.place))
+        let Ok(answer) = tokio::time::timeout(self.deadline, answer).await else {
+            // A node that is silent may have been replaced meanwhile.
+            if let Servers::Cluster(cluster) = &self.servers {
+                cluster.doubt();
+            }
+            return Err(StoreError::Deadline);
+        };
+        answer.map_err(|source| failure(source, &self.place))
     }
 }
 
 impl std::fmt::Debug for Conn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Conn").field("place", &self.place).finish_non_exhaustive()
-    }
-}
-
-/// One pipeline a slot, all at once: the client refuses a pipeline of two slots.
-async fn send_by_slot(
-    con: ClusterConnection,
-    commands: &[Command],
-) -> RedisResult<Vec<RedisResult<Value>>> {
-    let mut places: HashMap<Slot, usize> = HashMap::new();
-    let mut groups: Vec<(Vec<usize>, redis::Pipeline)> = Vec::new();
-    for (i, command) in commands.iter().enumerate() {
-        let at = match places.entry(command.slot) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                groups.push((Vec::new(), redis::pipe()));
-                *new.insert(groups.len() - 1)
-            }
-        };
-        groups[at].0.push(i);
-        groups[at].1.add_command(command.cmd.clone());
-    }
-    let sent = groups.into_iter().map(|(indexes, mut pipe)| {
-        let mut con = con.clone();
-        async move {
-            let answers: RedisResult<Vec<RedisResult<Value>>> =
-                pipe.ignore_errors().query_async(&mut con).await;
-            answers.map(|answers| (indexes, answers))
-        }
-    });
-    // All are awaited even when one fails, so that none is cut off in the middle.
-    let mut values: Vec<_> = commands.iter().map(|_| Ok(Value::Nil)).collect();
-    for group in join_all(sent).await {
-        let (indexes, answers) = group?;
-        indexes.into_iter().zip(answers).for_each(|(i, answer)| values[i] = answer);
-    }
-    Ok(values)
-}
-
-async fn connect(url: &StoreUrl, deadline: Duration) -> RedisResult<RedisConn> {
-    match url {
-        StoreUrl::Redis(url) => {
-            let config = ConnectionManagerConfig::new()
-                .set_response_timeout(Some(deadline))
-                .set_connection_timeout(Some(deadline))
-                .set_number_of_retries(RETRIES)
-                .set_max_delay(RETRY_WAIT)
-                .set_pipeline_buffer_size(1024);
-            let client = redis::Client::open(url.as_str())?;
-            ConnectionManager::new_with_config(client, config).await.map(RedisConn::Single)
-        }
-        StoreUrl::Cluster(urls) => {
-            let nodes: Vec<&str> = urls.iter().map(url::Url::as_str).collect();
-            let client = ClusterClient::builder(nodes)
-                .connection_timeout(deadline)
-                .response_timeout(deadline)
-                .overall_response_timeout(Some(deadline))
-                .retries(u32::try_from(RETRIES).unwrap_or(1))
-                .max_retry_wait(u64::try_from(RETRY_WAIT.as_millis()).unwrap_or(500))
-                .build()?;
-            client.get_async_connection().await.map(RedisConn::Cluster)
-        }
-        StoreUrl::File(_) => {
-            Err((ErrorKind::InvalidClientConfig, "a folder is no redis server").into())
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use mayfly_core::{Partition, RealmId, StoreId, Timestamp};
 use redis::Value;
 
-use super::conn::{Answers, Command, Conn};
+use super::conn::{Command, Conn, Load};
 use super::keys::{self, Keys};
 use super::{RedisStore, damaged, scripts};
 use crate::codec::{self, records};
@@ -74,7 +74,7 @@ async fn mark(
     let marks = partitions
         .map(|p| scripts::MARK.on(&[keys.next(Partition(p))]).text(&store.to_string()))
         .collect();
-    for answer in conn.run(marks, Answers::Small).await? {
+    for answer in conn.run(marks, Load::Small).await? {
         if conn.read::<i64>(answer)? != 0 {
             return Err(StoreError::Gone { expected: store });
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use mayfly_core::{ConsentKey, Day, Ordinal, PageKey, Partition, Timestamp, limits};
 
-use super::conn::{Answers, Command};
+use super::conn::{Command, Load};
 use super::{RedisStore, damaged, keys, scripts};
 use crate::codec::records;
 use crate::{Appended, Batch, Interned, Result, StoreError, ToIntern};
@@ -65,7 +65,7 @@ impl RedisStore {
                 break;
             }
             let call = |&i: &usize| self.intern_call(&values[i], step);
-            let answers = self.conn().run(open.iter().map(call).collect(), Answers::Small).await?;
+            let answers = self.conn().run(open.iter().map(call).collect(), Load::Small).await?;
             let mut again = Vec::new();
             for (i, answer) in open.into_iter().zip(answers) {
                 taken[i] = values[i].base.wrapping_add(step);
@@ -103,7 +103,7 @@ impl RedisStore {
     }
 
     async fn appended(&self, calls: Vec<Command>) -> Result<Vec<Appended>> {
-        let answers = self.conn().run(calls, Answers::Small).await?;
+        let answers = self.conn().run(calls, Load::Small).await?;
         answers
             .into_iter()
             .map(|answer| {

@@ -1,5 +1,4 @@
-use redis::cluster_routing::Slot;
-
+use super::super::cluster::slot;
 use super::*;
 
 const KEYS_OF: RealmId = RealmId(7);
@@ -50,8 +49,7 @@ fn a_partition_stands_in_the_slot_of_its_reversed_bits() {
     let keys = Keys::new(KEYS_OF);
     for p in 0..64 {
         for name in [keys.next(Partition(p)), keys.hits(Partition(p), Day(1))] {
-            let slot = Slot::new(slot_of(Partition(p)));
-            assert_eq!(Some(Slot::for_key(&name)), slot, "{name}");
+            assert_eq!(slot(&name), slot_of(Partition(p)), "{name}");
         }
     }
     assert_eq!(slot_of(Partition(1)), 8192);

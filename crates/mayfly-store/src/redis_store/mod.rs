@@ -48,10 +48,12 @@ use crate::{Identity, Result, StoreConfig, StoreError};
 
 mod care;
 mod catalog;
+mod cluster;
 mod conn;
 mod identity;
 mod intake;
 mod keys;
+mod link;
 mod people;
 mod read;
 mod scripts;
@@ -59,7 +61,7 @@ mod server;
 mod values;
 mod worker;
 
-use conn::{Answers, Command, Conn};
+use conn::{Command, Conn, Load};
 use keys::Keys;
 
 /// The store on Redis or Redis Cluster; cheap to clone.
@@ -82,7 +84,7 @@ struct Inner {
 impl RedisStore {
     /// See [`crate::Store::open`].
     pub async fn open(config: &StoreConfig, now: Timestamp) -> Result<Self> {
-        let conn = Conn::new(&config.url, config.deadline);
+        let conn = Conn::new(&config.url, config.deadline)?;
         let seen = server::check(&conn).await?;
         let identity = identity::open(&conn, config, now).await?;
         Ok(Self::of(conn, config, identity, seen))
@@ -90,9 +92,9 @@ impl RedisStore {
 
     /// See [`crate::Store::resume`].
     #[must_use]
-    pub fn resume(config: &StoreConfig, identity: Identity) -> Self {
-        let conn = Conn::new(&config.url, config.deadline);
-        Self::of(conn, config, identity, server::Seen::default())
+    pub fn resume(config: &StoreConfig, identity: Identity) -> Option<Self> {
+        let conn = Conn::new(&config.url, config.deadline).ok()?;
+        Some(Self::of(conn, config, identity, server::Seen::default()))
     }
 
     fn of(conn: Conn, config: &StoreConfig, identity: Identity, seen: server::Seen) -> Self {
@@ -156,7 +158,7 @@ impl RedisStore {
             return Ok(bitmap);
         }
         let get = vec![Command::new("GET", &self.keys().erased(p))];
-        let value = self.conn().run(get, Answers::Big).await?.pop().unwrap_or(Value::Nil);
+        let value = self.conn().run(get, Load::Big).await?.pop().unwrap_or(Value::Nil);
         let bitmap = match self.conn().read::<Option<Vec<u8>>>(value)? {
             Some(bytes) => records::decode_bitmap(&bytes)?,
             None => RoaringBitmap::new(),

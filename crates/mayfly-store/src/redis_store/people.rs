@@ -7,7 +7,7 @@ use mayfly_core::{Day, Ordinal, Partition, Timestamp, Visitor, limits};
 use redis::Value;
 use roaring::RoaringBitmap;
 
-use super::conn::{Answers, Command};
+use super::conn::{Command, Load};
 use super::{RedisStore, damaged, keys, scripts};
 use crate::codec::{self, records};
 use crate::{Claim, ForeignId, Result};
@@ -28,7 +28,7 @@ impl RedisStore {
     /// Whom the ids stand for, erased or not.
     async fn known(&self, ids: impl Iterator<Item = &ForeignId>) -> Result<Vec<Option<Visitor>>> {
         let gets = ids.map(|id| Command::new("GET", &keys::ids(id))).collect();
-        let values = self.conn().run(gets, Answers::Small).await?;
+        let values = self.conn().run(gets, Load::Small).await?;
         values.into_iter().map(|value| self.visitor(value)).collect()
     }
 
@@ -44,7 +44,7 @@ impl RedisStore {
     ) -> Result<HashMap<Partition, Arc<RoaringBitmap>>> {
         let partitions: BTreeSet<Partition> = visitors.map(|v| v.partition).collect();
         let markers = partitions.iter().map(|&p| self.marker(p)).collect();
-        let markers = self.conn().run(markers, Answers::Small).await?;
+        let markers = self.conn().run(markers, Load::Small).await?;
         let mut all = HashMap::new();
         for (p, marker) in partitions.into_iter().zip(markers) {
             all.insert(p, self.living(p, marker).await?);
@@ -73,7 +73,7 @@ impl RedisStore {
                 .number(claim.until.secs())
                 .bytes(&replaced.unwrap_or_default())
         });
-        let answers = self.conn().run(calls.collect(), Answers::Small).await?;
+        let answers = self.conn().run(calls.collect(), Load::Small).await?;
         let visitors = answers.into_iter().map(|v| self.visitor(v)?.ok_or_else(damaged));
         visitors.collect()
     }
@@ -101,7 +101,7 @@ impl RedisStore {
                 .number(limits::NAMES_BYTES as u64);
             names.iter().fold(call, |call, (ordinal, name)| call.number(*ordinal).bytes(name))
         });
-        for answer in self.conn().run(calls.collect(), Answers::Small).await? {
+        for answer in self.conn().run(calls.collect(), Load::Small).await? {
             if self.conn().read::<i64>(answer)? != 0 {
                 return Err(self.gone());
             }
@@ -111,7 +111,7 @@ impl RedisStore {
 
     /// See [`crate::Store::erased`].
     pub async fn erased(&self, partition: Partition) -> Result<RoaringBitmap> {
-        let marker = self.conn().run(vec![self.marker(partition)], Answers::Small).await?;
+        let marker = self.conn().run(vec![self.marker(partition)], Load::Small).await?;
         let marker = marker.into_iter().next().unwrap_or(Value::Nil);
         self.living(partition, marker).await.map(|bitmap| (*bitmap).clone())
     }
@@ -166,7 +166,7 @@ impl RedisStore {
             .map(|start| self.keys().names(visitor.partition, start, visitor.ordinal))
             .collect();
         let get = |name: &String| Command::new("HGET", name).number(visitor.ordinal);
-        let kept = self.conn().run(names.iter().map(get).collect(), Answers::Small).await?;
+        let kept = self.conn().run(names.iter().map(get).collect(), Load::Small).await?;
         let mut ids = Vec::new();
         for value in kept {
             let bytes: Option<Vec<u8>> = self.conn().read(value)?;
@@ -174,9 +174,9 @@ impl RedisStore {
         }
         let value = records::encode_visitor(visitor);
         let forget = |id: &ForeignId| scripts::FORGET.on(&[keys::ids(id)]).bytes(&value);
-        self.conn().run(ids.iter().map(forget).collect(), Answers::Small).await?;
+        self.conn().run(ids.iter().map(forget).collect(), Load::Small).await?;
         let drop = |name: &String| Command::new("HDEL", name).number(visitor.ordinal);
-        self.conn().run(names.iter().map(drop).collect(), Answers::Small).await?;
+        self.conn().run(names.iter().map(drop).collect(), Load::Small).await?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use mayfly_core::{Day, Hit, Ordinal, Partition, Visitor, limits};
 use redis::Value;
 
-use super::conn::{Answers, Command};
+use super::conn::{Command, Load};
 use super::{RedisStore, damaged};
 use crate::codec::{self, hits, varint};
 use crate::error::Corruption;
@@ -42,7 +42,7 @@ impl RedisStore {
     /// See [`crate::Store::heads`].
     pub async fn heads(&self, partitions: &[Partition]) -> Result<Vec<Vec<Head>>> {
         let all = |&p: &Partition| Command::new("HGETALL", &self.keys().dirty(p));
-        let values = self.conn().run(partitions.iter().map(all).collect(), Answers::Small).await?;
+        let values = self.conn().run(partitions.iter().map(all).collect(), Load::Small).await?;
         let mut heads = Vec::with_capacity(values.len());
         for value in values {
             let fields: Vec<(u16, String)> = self.conn().read(value)?;
@@ -85,7 +85,7 @@ impl RedisStore {
             let range = self.log_command(p, day, from, None, count);
             let generation = Command::new("HGET", &self.keys().past(p, day)).text("g");
             let commands = vec![range, generation, self.marker(p)];
-            let values = self.conn().run(commands, Answers::Big).await?;
+            let values = self.conn().run(commands, Load::Big).await?;
             let [range, generation, marker] =
                 <[Value; 3]>::try_from(values).map_err(|_| damaged())?;
             let generation = read_generation(self.conn().read(generation)?)?;
@@ -143,7 +143,7 @@ impl RedisStore {
         let mut count = FIRST_ENTRIES;
         loop {
             let range = vec![self.log_command(p, day, after, Some(upto), count)];
-            let value = self.conn().run(range, Answers::Big).await?.pop().unwrap_or(Value::Nil);
+            let value = self.conn().run(range, Load::Big).await?.pop().unwrap_or(Value::Nil);
             let piece = self.read_piece(p, day, value, count)?;
             after = piece.entries.last().map_or(after, |entry| entry.id);
             count = next_count(&piece, 0, usize::MAX);
@@ -221,7 +221,7 @@ impl RedisStore {
     ) -> Result<(Vec<Hit>, Value)> {
         let get = Command::new("HMGET", &self.keys().past(p, day)).text("g");
         let get = firsts.iter().fold(get, |get, &first| get.number(first));
-        let values = self.conn().run(vec![get, self.marker(p)], Answers::Big).await?;
+        let values = self.conn().run(vec![get, self.marker(p)], Load::Big).await?;
         let [blocks, marker] = <[Value; 2]>::try_from(values).map_err(|_| damaged())?;
         let mut blocks: Vec<Option<Vec<u8>>> = self.conn().read(blocks)?;
         if blocks.is_empty() || read_generation(blocks.remove(0))? != generation {
@@ -258,7 +258,7 @@ impl RedisStore {
             let past = self.keys().past(p, day);
             Command::new("EXISTS", &past).text(&self.keys().hits(p, day))
         };
-        let there = self.conn().run(days.iter().map(exists).collect(), Answers::Small).await?;
+        let there = self.conn().run(days.iter().map(exists).collect(), Load::Small).await?;
         let mut all = Vec::new();
         for (day, there) in days.into_iter().zip(there) {
             if self.conn().read::<u32>(there)? > 0 {

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use mayfly_core::{Partition, Timestamp};
 
-use super::conn::{Answers, Command, Conn};
+use super::conn::{Command, Conn, Load};
 use super::{RedisStore, keys};
 use crate::{Health, Result, StoreError, Warning};
 
@@ -42,7 +42,7 @@ impl Info {
 
 async fn info(conn: &Conn) -> Result<Vec<Info>> {
     let mut all = Vec::new();
-    for (address, value) in conn.primaries(&redis::cmd("INFO")).await? {
+    for (address, value) in conn.primaries(&Command::routed("INFO", "")).await? {
         all.push(Info { address, text: conn.read(value)? });
     }
     Ok(all)
@@ -123,7 +123,7 @@ impl RedisStore {
         let mut commands = vec![get(keys::identity())];
         commands.extend((0..identity.partitions).map(|p| get(self.keys().next(Partition(p)))));
         let expected = identity.store.to_string();
-        for value in self.conn().run(commands, Answers::Small).await? {
+        for value in self.conn().run(commands, Load::Small).await? {
             let found: Option<String> = self.conn().read::<Option<String>>(value)?;
             if found.as_deref() != Some(expected.as_str()) {
                 return Err(self.gone());

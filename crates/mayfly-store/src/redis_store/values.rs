@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mayfly_core::{CategoryId, ConsentKey, ConsentState, Day, Page, PageKey, Partition, limits};
 use redis::Value;
 
-use super::conn::{Answers, Command};
+use super::conn::{Command, Load};
 use super::read::TRIES;
 use super::{RedisStore, damaged, keys};
 use crate::codec::{cells, records};
@@ -33,7 +33,7 @@ impl RedisStore {
         let mut all = Vec::with_capacity(names.len());
         for names in names.chunks(VALUES_MAX) {
             let gets = names.iter().map(|name| Command::new("GET", name)).collect();
-            for value in self.conn().run(gets, Answers::Big).await? {
+            for value in self.conn().run(gets, Load::Big).await? {
                 all.push(self.conn().read(value)?);
             }
         }
@@ -64,7 +64,7 @@ impl RedisStore {
         let key = self.keys().cells(p, day);
         let header = Command::new("HGET", &key).text(&cells::Field::Header.name());
         let fields = Command::new("HKEYS", &key);
-        let values = self.conn().run(vec![header, fields], Answers::Small).await?;
+        let values = self.conn().run(vec![header, fields], Load::Small).await?;
         let [header, fields] = <[Value; 2]>::try_from(values).map_err(|_| damaged())?;
         let (before, fields): (Option<Vec<u8>>, Vec<String>) =
             (self.conn().read(header)?, self.conn().read(fields)?);
@@ -106,7 +106,7 @@ impl RedisStore {
     ) -> Result<(Option<Vec<u8>>, Value)> {
         let get = Command::new("HMGET", key).text(&cells::Field::Header.name());
         let get = fields.iter().fold(get, |get, field| get.text(field));
-        let values = self.conn().run(vec![get, self.marker(p)], Answers::Big).await?;
+        let values = self.conn().run(vec![get, self.marker(p)], Load::Big).await?;
         let [fields, marker] = <[Value; 2]>::try_from(values).map_err(|_| damaged())?;
         let mut fields = self.conn().read::<Vec<Option<Vec<u8>>>>(fields)?.into_iter();
         let header = fields.next().flatten();
@@ -123,7 +123,7 @@ impl RedisStore {
         fields: &'a [String],
     ) -> Result<Vec<&'a [String]>> {
         let size = |field: &String| Command::new("HSTRLEN", key).text(field);
-        let sizes = self.conn().run(fields.iter().map(size).collect(), Answers::Small).await?;
+        let sizes = self.conn().run(fields.iter().map(size).collect(), Load::Small).await?;
         let (mut pieces, mut begin, mut bytes) = (Vec::new(), 0, 0usize);
         for (i, size) in sizes.into_iter().enumerate() {
             let size: usize = self.conn().read(size)?;

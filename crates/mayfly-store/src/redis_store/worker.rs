@@ -3,7 +3,7 @@
 use mayfly_core::{Day, Partition, SegmentId, Timestamp, limits};
 use redis::Value;
 
-use super::conn::{Answers, Command};
+use super::conn::{Command, Load};
 use super::{RedisStore, damaged, keys, read, scripts, values};
 use crate::codec::{blocks, cells, records};
 use crate::{
@@ -86,7 +86,7 @@ impl RedisStore {
         let mut marker = self.conn().one(self.marker(partition)).await?;
         for piece in self.pieces(&key, &fields).await? {
             let get = piece.iter().fold(Command::new("HMGET", &key), |get, f| get.text(f));
-            let values = self.conn().run(vec![get, self.marker(partition)], Answers::Big).await?;
+            let values = self.conn().run(vec![get, self.marker(partition)], Load::Big).await?;
             let [values, after] = <[Value; 2]>::try_from(values).map_err(|_| damaged())?;
             let values: Vec<Option<Vec<u8>>> = self.conn().read(values)?;
             for (field, value) in piece.iter().zip(values) {
@@ -153,12 +153,12 @@ impl RedisStore {
             .bytes(&read::index_bytes(&firsts));
         let expire = Command::new("EXPIRE", &key).number(keys::ASIDE_SECONDS);
         let begin = vec![Command::new("UNLINK", &key), head, expire];
-        self.conn().run(begin, Answers::Small).await?;
+        self.conn().run(begin, Load::Small).await?;
         for piece in built.blocks.chunks(SEAL_BLOCKS) {
             let set = piece.iter().fold(Command::new("HSET", &key), |set, (first, bytes)| {
                 set.number(*first).bytes(bytes)
             });
-            self.conn().run(vec![set], Answers::Small).await?;
+            self.conn().run(vec![set], Load::Small).await?;
         }
         Ok(())
     }

@@ -90,3 +90,77 @@ async fn every_primary_holds_its_share_and_a_failover_loses_no_step() {
     };
     assert_eq!(health.generation, 1);
 }
+
+/// A slot that moves to another primary, step by step, as `redis-cli --cluster reshard` does it.
+struct Move<'a> {
+    cluster: &'a RedisCluster,
+    slot: String,
+    from: usize,
+    to: usize,
+}
+
+impl Move<'_> {
+    fn on(&self, node: usize, arguments: &[&str]) -> String {
+        self.cluster.nodes()[node].cli(arguments).unwrap()
+    }
+
+    fn begin(&self) {
+        let (from, to) = (self.id(self.from), self.id(self.to));
+        self.on(self.to, &["CLUSTER", "SETSLOT", &self.slot, "IMPORTING", &from]);
+        self.on(self.from, &["CLUSTER", "SETSLOT", &self.slot, "MIGRATING", &to]);
+    }
+
+    fn keys(&self) {
+        let url = self.cluster.nodes()[self.to].url();
+        let (_, port) = url.rsplit_once(':').unwrap();
+        let keys = self.on(self.from, &["CLUSTER", "GETKEYSINSLOT", &self.slot, "1000"]);
+        assert_ne!(keys, "");
+        let head = ["MIGRATE", "127.0.0.1", port, "", "0", "5000", "KEYS"];
+        self.on(self.from, &head.into_iter().chain(keys.lines()).collect::<Vec<_>>());
+    }
+
+    fn end(&self) {
+        let to = self.id(self.to);
+        for node in self.cluster.primaries().unwrap() {
+            self.on(node, &["CLUSTER", "SETSLOT", &self.slot, "NODE", &to]);
+        }
+    }
+
+    fn id(&self, node: usize) -> String {
+        self.on(node, &["CLUSTER", "MYID"])
+    }
+}
+
+#[tokio::test]
+async fn a_slot_may_move_while_it_is_written_to() {
+    let cluster = RedisCluster::start(&[]).unwrap();
+    let store = open(&cluster.url()).await.unwrap();
+    let append = async |number| {
+        let batches = group(number, 16);
+        store.append(&batches.iter().collect::<Vec<_>>(), now()).await
+    };
+    let read = async || {
+        let entries = store.read_new(P, today(), EntryId::ZERO, 100).await.unwrap();
+        entries.iter().map(|entry| entry.hits.len()).sum::<usize>()
+    };
+    assert_eq!(append(1).await.unwrap(), vec![Appended::Stored; 16]);
+
+    let key = store.keys().next(P);
+    let from = cluster.primary_of(&key).unwrap();
+    let to = cluster.primaries().unwrap().into_iter().find(|node| *node != from).unwrap();
+    let slot = super::super::cluster::slot(&key).to_string();
+    let moved = Move { cluster: &cluster, slot, from, to };
+    moved.begin();
+    assert_eq!(read().await, 19, "the old primary has the keys");
+    moved.keys();
+    assert_eq!(read().await, 19, "the new one answers what it is asked for (ASK)");
+    // A script is refused until the move ends, since not all of its keys are there (TRYAGAIN).
+    assert!(append(2).await.unwrap_err().is_transient());
+    moved.end();
+    assert_eq!(read().await, 19, "the slot is another's (MOVED)");
+    let answers = append(2).await.unwrap();
+    let is_repeated = |a: &Appended| matches!(a, Appended::Duplicates(all) if all.len() == 19);
+    assert!(answers.iter().all(|a| *a == Appended::Done || is_repeated(a)), "{answers:?}");
+    assert!(is_repeated(&answers[usize::from(P.0)]), "{answers:?}");
+    assert_eq!((read().await, cluster.primary_of(&key).unwrap()), (19, to));
+}
