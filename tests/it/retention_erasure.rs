@@ -1,6 +1,5 @@
 //! A visitor who was erased is found nowhere: not in answers, and none of his bytes in the store's
-//! folder, the spill, Redis' dump and rewritten log, or an export. Pages are nobody's: what he read
-//! stays as long as any page does, with nothing that leads to him.
+//! folder, the spill, Redis' dump and rewritten log, or an export; nor of a page that he alone read.
 
 use std::fs;
 use std::path::Path;
@@ -25,18 +24,19 @@ name = "readers"
 rule = 'visited("*", within 90d)'
 "#;
 
-/// Words that nothing else says: in the visitor's own attribute, and in his foreign id.
-const ATTRIBUTE: &str = "Qx7ZattributeV9kW";
+/// Words that nothing else says: in the visitor's own attribute and in the address of a page that
+/// he alone reads; and in his foreign id.
+const SECRET: &str = "Qx7ZsecretV9kW";
 const FOREIGN: &str = "Qx7ZforeignV9kW";
 
 fn hit(visitor: &str, age: u16, own: bool) -> Value {
     let now = UNIX_EPOCH.elapsed().unwrap().as_secs();
     let now = Timestamp::from_secs(i64::try_from(now).unwrap());
-    let attribute = if own { ATTRIBUTE } else { "plain" };
+    let (attribute, path) = if own { (SECRET, SECRET) } else { ("plain", "all") };
     json!({
         "visitor": {"space": "crm", "id": visitor}, "site": "news",
         "time": now.plus_secs(-86_400 * i64::from(age)).millis(),
-        "url": format!("https://news.example/{age}"),
+        "url": format!("https://news.example/{age}/{path}"),
         "attributes": {"note": attribute},
     })
 }
@@ -95,6 +95,8 @@ fn erase(setup: &Setup, id: &str) {
     assert_eq!(setup.json(&["visitor", "show", &visitor])["hits"], json!([]));
     assert!(!exported(setup, "after").contains(&named));
     setup.ok(&["retention", "audit"]);
+    let others = setup.json(&["visitor", "show", "crm:2"])["hits"].clone();
+    assert_eq!(others[0]["url"], json!("https://news.example/2/all"), "what others read stays");
 }
 
 #[test]
@@ -103,14 +105,14 @@ fn no_byte_of_an_erased_visitor_stays_in_the_embedded_store() {
     let program = start(Setup::new().env("MAYFLY_STORE__DEADLINE_MS", "20000"));
     let victim = load(&program);
     let data = program.setup().data();
-    assert_ne!(holding(&data, ATTRIBUTE), [""; 0], "it is there to be found");
+    assert_ne!(holding(&data, SECRET), [""; 0], "it is there to be found");
     assert_eq!(holding(&data, FOREIGN), [""; 0], "a foreign id is never stored as it is");
     erase(program.setup(), &victim);
-    assert_eq!(holding(&data, ATTRIBUTE), [""; 0], "while running");
+    assert_eq!(holding(&data, SECRET), [""; 0], "while running");
     let setup = program.stop();
-    assert_eq!(holding(&data, ATTRIBUTE), [""; 0], "after a stop");
+    assert_eq!(holding(&data, SECRET), [""; 0], "after a stop");
     let program = setup.start();
-    assert_eq!(holding(&data, ATTRIBUTE), [""; 0], "after a start");
+    assert_eq!(holding(&data, SECRET), [""; 0], "after a start");
     assert_eq!(program.setup().json(&["segment", "count", "readers"])["held"], json!(10));
 }
 
@@ -125,19 +127,19 @@ fn nor_in_redis_its_dump_its_log_or_the_spill() {
     // A browser, one of whose hits waits in the spill while Redis does not answer.
     let mut browser = Browser::new(&program.http);
     assert_eq!(browser.hit("news", "https://news.example/1").outcome(), "stored");
-    let pixel = format!("/p.gif?s=news&u=https%3A%2F%2Fnews.example%2F1&a.note={ATTRIBUTE}");
+    let pixel = format!("/p.gif?s=news&u=https%3A%2F%2Fnews.example%2F{SECRET}&a.note={SECRET}");
     server.pause().unwrap();
     assert_eq!(browser.get(&pixel).outcome(), "spilled");
-    assert_ne!(holding(&folder, ATTRIBUTE), [""; 0], "it is there to be found");
+    assert_ne!(holding(&folder, SECRET), [""; 0], "it is there to be found");
     server.resume().unwrap();
-    program.until("drain the spill", |_| holding(&folder, ATTRIBUTE).is_empty().then_some(()));
+    program.until("drain the spill", |_| holding(&folder, SECRET).is_empty().then_some(()));
     let mine = program.http.clone().with("cookie", &format!("mf_id={}", browser.cookies["mf_id"]));
     program.until("show both hits", |_| {
         let hits = mine.get("/api/v1/me").json()["hits"].as_array().map_or(0, Vec::len);
         (hits == 2).then_some(())
     });
     server.cli(["SAVE"]).unwrap();
-    assert_ne!(holding(server.dir(), ATTRIBUTE), [""; 0], "it is there to be found");
+    assert_ne!(holding(server.dir(), SECRET), [""; 0], "it is there to be found");
     assert_eq!(holding(server.dir(), FOREIGN), [""; 0], "a foreign id is never stored as it is");
     erase(program.setup(), &victim);
     erase(program.setup(), &browser.cookies["mf_id"]);
@@ -149,6 +151,6 @@ fn nor_in_redis_its_dump_its_log_or_the_spill() {
         let is_over = |sign: &str| info.lines().any(|line| line.trim() == sign);
         (is_over("aof_rewrite_in_progress:0") && is_over("aof_rewrite_scheduled:0")).then_some(())
     });
-    assert_eq!(holding(server.dir(), ATTRIBUTE), [""; 0]);
-    assert_eq!(holding(&folder, ATTRIBUTE), [""; 0]);
+    assert_eq!(holding(server.dir(), SECRET), [""; 0]);
+    assert_eq!(holding(&folder, SECRET), [""; 0]);
 }

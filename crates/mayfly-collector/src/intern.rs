@@ -1,12 +1,13 @@
 //! The keys of pages and consent states: asked of the store once a page and day, then remembered.
+//! A page that one visitor reads is asked for once more when a second one does: see [`Reader`].
 //!
 //! A URL that shows more than [`limits::PAGE_VERSIONS_PER_DAY`] versions on a day keeps its last
 //! one. The count is this collector's own; several collectors may each count to the limit.
 
 use std::collections::HashMap;
 
-use mayfly_core::{ConsentKey, ConsentState, Day, Page, PageKey, Timestamp, limits};
-use mayfly_store::{Interned, ToIntern};
+use mayfly_core::{ConsentKey, ConsentState, Day, Page, PageKey, Timestamp, Visitor, limits};
+use mayfly_store::{Interned, Reader, ToIntern};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::intake::Received;
@@ -26,6 +27,8 @@ pub(crate) struct Interner {
 struct KnownPage {
     page: Page,
     key: PageKey,
+    /// Who reads it, as the store was told.
+    reader: Reader,
     /// The youngest day it was interned for.
     day: Day,
     /// When it was interned.
@@ -39,6 +42,18 @@ struct Versions {
     count: usize,
     /// The hash of the last one taken.
     last: u64,
+}
+
+/// How a page counts among the versions of its URL on its day.
+#[derive(Clone, Copy, Debug)]
+enum Version {
+    Counted,
+    /// The last one that is taken.
+    Last,
+    /// The last one, by its hash, stands for it.
+    TooMany {
+        last: u64,
+    },
 }
 
 /// Where a hit's key is found.
@@ -74,7 +89,8 @@ impl Interner {
         let mut asked = HashMap::new();
         for received in group {
             let day = received.hit.day();
-            let page = self.plan_page(received.hit.page(), day, &mut plan, &mut asked);
+            let of = (day, received.visitor);
+            let page = self.plan_page(received.hit.page(), of, &mut plan, &mut asked);
             let consent = self.plan_consent(received.hit.consent(), day, &mut plan);
             plan.slots.push((page, consent));
         }
@@ -84,53 +100,65 @@ impl Interner {
     fn plan_page<'g>(
         &mut self,
         page: &'g Page,
-        day: Day,
+        (day, visitor): (Day, Visitor),
         plan: &mut Plan<'g>,
         asked: &mut HashMap<u64, usize>,
     ) -> Slot<PageKey> {
         let hash = page.key(self.seed).0;
-        if let Some(known) = self.pages.get(hash)
-            && known.day >= day
-            && known.page == *page
-        {
-            return Slot::Known(known.key);
-        }
-        if let Some(&at) = asked.get(&hash)
-            && let Some((own, until)) = plan.missing.pages.get_mut(at)
-            && *own == page
-        {
-            *until = day.max(*until);
-            return Slot::Missing(at);
-        }
-        if let Some(last) = self.last_version(page, hash, day) {
-            if let Some(&at) = asked.get(&last) {
-                return Slot::Missing(at);
-            }
-            if let Some(known) = self.pages.get(last) {
+        let mut reader = Some(visitor);
+        let mut is_of_today = false;
+        if let Some(known) = self.pages.get(hash).filter(|known| known.page == *page) {
+            is_of_today = known.day >= day;
+            reader = reader.filter(|_| known.reader == reader);
+            if is_of_today && known.reader == reader {
                 return Slot::Known(known.key);
             }
         }
+        if let Some(&at) = asked.get(&hash)
+            && let Some((own, until, by)) = plan.missing.pages.get_mut(at)
+            && *own == page
+        {
+            *until = day.max(*until);
+            *by = by.filter(|_| *by == reader);
+            return Slot::Missing(at);
+        }
+        match if is_of_today { Version::Counted } else { self.version(page, hash, day) } {
+            Version::Counted => {}
+            // It will stand for further versions, whoever reads them.
+            Version::Last => reader = None,
+            Version::TooMany { last } => {
+                if let Some(&at) = asked.get(&last) {
+                    return Slot::Missing(at);
+                }
+                if let Some(known) = self.pages.get(last) {
+                    return Slot::Known(known.key);
+                }
+            }
+        }
         let at = plan.missing.pages.len();
-        plan.missing.pages.push((page, day));
+        plan.missing.pages.push((page, day, reader));
         plan.hashes.push(hash);
         asked.insert(hash, at);
         Slot::Missing(at)
     }
 
-    /// Counts a new version of a URL; answers the last version's hash when the day's are used up.
-    fn last_version(&mut self, page: &Page, hash: u64, day: Day) -> Option<u64> {
+    /// Counts a new version of a URL.
+    fn version(&mut self, page: &Page, hash: u64, day: Day) -> Version {
         let url = xxh3_64_with_seed(page.url.as_bytes(), self.seed);
         match self.versions.get(url) {
             Some(seen) if seen.day >= day => {
                 if seen.count >= limits::PAGE_VERSIONS_PER_DAY {
-                    return Some(seen.last);
+                    return Version::TooMany { last: seen.last };
                 }
                 seen.count += 1;
                 seen.last = hash;
+                if seen.count == limits::PAGE_VERSIONS_PER_DAY {
+                    return Version::Last;
+                }
             }
             Some(_) | None => self.versions.insert(url, Versions { day, count: 1, last: hash }),
         }
-        None
+        Version::Counted
     }
 
     fn plan_consent<'g>(
@@ -156,8 +184,8 @@ impl Interner {
     /// Remembers what the store interned.
     pub(crate) fn learn(&mut self, plan: &Plan<'_>, keys: &Interned, at: Timestamp) {
         let asked = plan.missing.pages.iter().zip(&plan.hashes);
-        for ((&(page, day), &hash), &key) in asked.zip(&keys.pages) {
-            self.pages.insert(hash, KnownPage { page: page.clone(), key, day, at });
+        for ((&(page, day, reader), &hash), &key) in asked.zip(&keys.pages) {
+            self.pages.insert(hash, KnownPage { page: page.clone(), key, reader, day, at });
         }
         if self.consents.len() >= limits::INTERNED_PAGES {
             self.consents.clear();
@@ -173,7 +201,7 @@ impl Interner {
         let since = now.plus_secs(-limits::RESEND_SECONDS);
         let pages = self.pages.values().filter(|known| known.at >= since);
         SpilledValues {
-            pages: pages.map(|known| (known.page.clone(), known.day)).collect(),
+            pages: pages.map(|known| (known.page.clone(), known.day, known.reader)).collect(),
             consents: self.consents.iter().map(|(c, &(_, day))| (c.clone(), day)).collect(),
         }
     }
@@ -197,7 +225,7 @@ impl Interner {
 
     fn first_keys(&self, values: &ToIntern<'_>) -> Interned {
         Interned {
-            pages: values.pages.iter().map(|(page, _)| page.key(self.seed)).collect(),
+            pages: values.pages.iter().map(|(page, ..)| page.key(self.seed)).collect(),
             consents: values.consents.iter().map(|(state, _)| state.key(self.seed)).collect(),
         }
     }

@@ -1,8 +1,8 @@
 //! Pages and consent states in the spill: what a batch behind them refers to, when the store was
 //! away before it could intern them. Bytes: version 1, then MessagePack of [`Row`], positional.
 
-use mayfly_core::{ConsentState, Day, Page};
-use mayfly_store::ToIntern;
+use mayfly_core::{ConsentState, Day, Page, Partition, Visitor};
+use mayfly_store::{Reader, ToIntern};
 use serde::{Deserialize, Serialize};
 
 /// Version byte.
@@ -11,7 +11,7 @@ const VERSION: u8 = 1;
 /// What was to be interned, each with its day.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct SpilledValues {
-    pub(crate) pages: Vec<(Page, Day)>,
+    pub(crate) pages: Vec<(Page, Day, Reader)>,
     pub(crate) consents: Vec<(ConsentState, Day)>,
 }
 
@@ -25,6 +25,8 @@ struct Row {
 #[derive(Serialize, Deserialize)]
 struct PageRow {
     day: u16,
+    /// Partition and ordinal.
+    reader: Option<(u16, u32)>,
     url: Box<str>,
     title: Box<str>,
     keywords: Vec<Box<str>>,
@@ -35,7 +37,7 @@ impl SpilledValues {
     /// What a group found missing.
     pub(crate) fn of(missing: &ToIntern<'_>) -> Self {
         Self {
-            pages: missing.pages.iter().map(|&(page, day)| (page.clone(), day)).collect(),
+            pages: missing.pages.iter().map(|&(page, day, by)| (page.clone(), day, by)).collect(),
             consents: missing.consents.iter().map(|&(c, day)| (c.clone(), day)).collect(),
         }
     }
@@ -43,15 +45,16 @@ impl SpilledValues {
     /// The same, for the store.
     pub(crate) fn to_intern(&self) -> ToIntern<'_> {
         ToIntern {
-            pages: self.pages.iter().map(|(page, day)| (page, *day)).collect(),
+            pages: self.pages.iter().map(|(page, day, by)| (page, *day, *by)).collect(),
             consents: self.consents.iter().map(|(c, day)| (c, *day)).collect(),
         }
     }
 
     /// The record's bytes.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        let page = |(page, day): &(Page, Day)| PageRow {
+        let page = |(page, day, reader): &(Page, Day, Reader)| PageRow {
             day: day.0,
+            reader: reader.map(|visitor| (visitor.partition.0, visitor.ordinal)),
             url: page.url.clone(),
             title: page.title.clone(),
             keywords: page.keywords.clone(),
@@ -70,8 +73,9 @@ impl SpilledValues {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let row: Row = rmp_serde::from_slice(bytes.strip_prefix(&[VERSION])?).ok()?;
         let page = |row: PageRow| {
-            let PageRow { day, url, title, keywords, categories } = row;
-            (Page { url, title, keywords, categories }, Day(day))
+            let PageRow { day, reader, url, title, keywords, categories } = row;
+            let reader = reader.map(|(p, ordinal)| Visitor { partition: Partition(p), ordinal });
+            (Page { url, title, keywords, categories }, Day(day), reader)
         };
         let consent = |(day, gpc)| (ConsentState { gpc }, Day(day));
         Some(Self {
@@ -93,8 +97,12 @@ mod tests {
             keywords: vec!["k".into()],
             categories: vec!["c".into()],
         };
+        let reader = Visitor { partition: Partition(7), ordinal: 9 };
         let consents = vec![(ConsentState { gpc: Some(false) }, Day(2))];
-        let values = SpilledValues { pages: vec![(page, Day(1))], consents };
+        let values = SpilledValues {
+            pages: vec![(page.clone(), Day(1), None), (page, Day(3), Some(reader))],
+            consents,
+        };
         let bytes = values.to_bytes().unwrap();
         assert_eq!(SpilledValues::from_bytes(&bytes), Some(values));
         assert_eq!(SpilledValues::from_bytes(&bytes[..bytes.len() - 1]), None);

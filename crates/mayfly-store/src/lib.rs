@@ -80,11 +80,15 @@ pub struct Claim {
 /// What is to be interned, with the youngest day that refers to it (it lives as long as that day).
 #[derive(Clone, Debug, Default)]
 pub struct ToIntern<'a> {
-    /// Pages.
-    pub pages: Vec<(&'a Page, Day)>,
+    /// Pages, each with its reader.
+    pub pages: Vec<(&'a Page, Day, Reader)>,
     /// Consent states.
     pub consents: Vec<(&'a ConsentState, Day)>,
 }
+
+/// Who reads a page: the one visitor who does, as far as is known; `None` when several do, which
+/// stays so. What only one reads may tell who he is (`/orders/4711`): it goes with him.
+pub type Reader = Option<Visitor>;
 
 /// The keys, in the order of [`ToIntern`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -196,7 +200,8 @@ impl Store {
 
     /// Interns pages and consent states: stores what is new, compares bytes with what is under
     /// the key already (another value: key + 1, at most
-    /// [`mayfly_core::limits::INTERN_STEPS`]), prolongs their life to that of the day given.
+    /// [`mayfly_core::limits::INTERN_STEPS`]), prolongs their life to that of the day given. A
+    /// page that comes with another [`Reader`] than the one known has several from then on.
     ///
     /// # Errors
     /// [`StoreError::InternFull`].

@@ -1,6 +1,8 @@
 //! Sealed blocks: a day's hits sorted by visitor and time, about [`limits::BLOCK_HITS`] a block.
 
-use mayfly_core::{Hit, Ordinal, limits};
+use std::collections::BTreeSet;
+
+use mayfly_core::{Hit, Ordinal, PageKey, limits};
 use roaring::RoaringBitmap;
 
 use super::hits;
@@ -12,13 +14,20 @@ pub(crate) struct Blocks {
     pub(crate) blocks: Vec<(Ordinal, Vec<u8>)>,
     /// What the caller of `seal` is told.
     pub(crate) sealed: Sealed,
+    /// What the erased had read.
+    pub(crate) dropped: BTreeSet<(PageKey, Ordinal)>,
 }
 
 /// Sorts a day's hits (old blocks' first, then the log's) into blocks, the erased left out. A
 /// visitor's hits of a day never stand in two blocks; hits of one second keep their order.
 pub(crate) fn seal(mut hits: Vec<Hit>, erased: &RoaringBitmap) -> Blocks {
     let all = hits.len();
-    hits.retain(|hit| !erased.contains(hit.visitor.ordinal));
+    let mut dropped = BTreeSet::new();
+    hits.retain(|hit| {
+        let is_erased = erased.contains(hit.visitor.ordinal);
+        dropped.extend(hit.page.filter(|_| is_erased).map(|page| (page, hit.visitor.ordinal)));
+        !is_erased
+    });
     hits.sort_by_key(|hit| (hit.visitor.ordinal, hit.time));
     let mut blocks = Vec::new();
     let mut block: Vec<&Hit> = Vec::new();
@@ -35,7 +44,7 @@ pub(crate) fn seal(mut hits: Vec<Hit>, erased: &RoaringBitmap) -> Blocks {
         dropped: (all - hits.len()) as u64,
         blocks: blocks.len() as u32,
     };
-    Blocks { blocks, sealed }
+    Blocks { blocks, sealed, dropped }
 }
 
 fn encode(block: &[&Hit]) -> Option<(Ordinal, Vec<u8>)> {

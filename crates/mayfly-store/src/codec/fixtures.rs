@@ -144,7 +144,7 @@ fn version_1_is_read() {
     cells::decode(&read("cells.bin"), &mut stored).unwrap();
     assert_eq!(stored, all_cells());
     assert_eq!(cells::decode_header(&read("header.bin")).unwrap(), header());
-    assert_eq!(records::decode_page(&read("page.bin")).unwrap(), page());
+    assert_eq!(records::decode_page(&read("page.bin")).unwrap(), (page(), None));
     let consent = records::decode_consent(&read("consent.bin")).unwrap();
     assert_eq!(consent, ConsentState { gpc: Some(false) });
     let members = records::decode_membership(SegmentId(4), &read("membership.bin")).unwrap();

@@ -52,8 +52,17 @@ pub(crate) fn row_from_bytes<T: DeserializeOwned>(
     bytes: &[u8],
     what: Corruption,
 ) -> Result<T, StoreError> {
+    let (row, rest) = row_and_rest(bytes, what)?;
+    if rest.is_empty() { Ok(row) } else { Err(corrupt(what)) }
+}
+
+/// Reads a row, and answers what stands behind it.
+pub(crate) fn row_and_rest<T: DeserializeOwned>(
+    bytes: &[u8],
+    what: Corruption,
+) -> Result<(T, &[u8]), StoreError> {
     let mut rest = body(bytes, what)?;
     let row =
         T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest)).map_err(|_| corrupt(what))?;
-    if rest.is_empty() { Ok(row) } else { Err(corrupt(what)) }
+    Ok((row, rest))
 }

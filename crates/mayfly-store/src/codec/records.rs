@@ -7,16 +7,17 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{VERSION, body, corrupt, row_from_bytes, row_to_bytes};
-use crate::Membership;
+use super::{VERSION, body, corrupt, row_and_rest, row_from_bytes, row_to_bytes};
 use crate::catalog::{CatalogVersion, Identity};
 use crate::error::{Corruption, StoreError};
+use crate::{Membership, Reader};
 
 /// URL, title, keywords, categories.
 #[derive(Serialize, Deserialize)]
 struct PageRow(Box<str>, Box<str>, Vec<Box<str>>, Vec<Box<str>>);
 
-/// A page's bytes; equal pages have equal bytes, which is how interning compares them.
+/// A page's bytes; equal pages have equal bytes, which is how interning compares them. A page with
+/// one reader has those of [`encode_reader`] behind them.
 pub(crate) fn encode_page(page: &Page) -> Vec<u8> {
     row_to_bytes(&PageRow(
         page.url.clone(),
@@ -26,10 +27,17 @@ pub(crate) fn encode_page(page: &Page) -> Vec<u8> {
     ))
 }
 
-/// Reads a page.
-pub(crate) fn decode_page(bytes: &[u8]) -> Result<Page, StoreError> {
-    let PageRow(url, title, keywords, categories) = row_from_bytes(bytes, Corruption::Page)?;
-    Ok(Page { url, title, keywords, categories })
+/// The bytes of a page's reader; none for several.
+pub(crate) fn encode_reader(reader: Reader) -> Vec<u8> {
+    reader.map(encode_visitor).unwrap_or_default()
+}
+
+/// Reads a page and its reader.
+pub(crate) fn decode_page(bytes: &[u8]) -> Result<(Page, Reader), StoreError> {
+    let (row, rest) = row_and_rest(bytes, Corruption::Page)?;
+    let PageRow(url, title, keywords, categories) = row;
+    let reader = if rest.is_empty() { None } else { Some(decode_visitor(rest)?) };
+    Ok((Page { url, title, keywords, categories }, reader))
 }
 
 /// Global Privacy Control.

@@ -19,7 +19,7 @@ proptest! {
             categories: boxed(categories),
         };
         let bytes = encode_page(&page);
-        prop_assert_eq!(decode_page(&bytes).unwrap(), page);
+        prop_assert_eq!(decode_page(&bytes).unwrap(), (page, None));
         for end in 0..bytes.len() {
             prop_assert!(decode_page(&bytes[..end]).is_err());
         }

@@ -141,7 +141,7 @@ pub async fn equal_values_have_one_key(opener: &Opener) {
     let (yes, silent) = (ConsentState { gpc: Some(false) }, ConsentState::default());
     let (today, later) = (opener.today, opener.today.plus(1));
     let values = ToIntern {
-        pages: vec![(&a, today), (&b, today.minus(3)), (&a, later)],
+        pages: vec![(&a, today, None), (&b, today.minus(3), None), (&a, later, None)],
         consents: vec![(&yes, today), (&silent, today)],
     };
     let keys = store.intern(&values).await.unwrap();

@@ -250,6 +250,7 @@ macro_rules! contract_tests {
             people::a_visitor_is_read_by_time,
             people::erased_is_invisible_at_once,
             people::erased_hits_are_not_sealed,
+            people::a_page_goes_with_its_only_reader,
             people::a_clock_that_jumps_drops_nothing,
             people::an_audit_finds_nothing,
             catalog::versions_are_kept_and_conflicts_refused,

@@ -100,6 +100,41 @@ pub async fn erased_hits_are_not_sealed(opener: &Opener) {
     assert_eq!(whole_day(&store, day, 9).await, left);
 }
 
+/// What only the erased visitor read goes when his hits do; what others read, too, stays.
+pub async fn a_page_goes_with_its_only_reader(opener: &Opener) {
+    let store = opener.open().await;
+    let day = opener.today.minus(1);
+    let lease = own(&store, opener.noon()).await;
+    let page =
+        |path: &str| Page { url: format!("https://a.example/{path}").into(), ..Page::default() };
+    let pages = ["mine", "first mine", "first yours", "ours", "yours"].map(page);
+    let readers = [Some(ONE), Some(ONE), Some(TWO), None, Some(TWO)];
+    let told = |readers: [Option<Visitor>; 5]| {
+        pages.iter().zip(readers).map(|(page, reader)| (page, day, reader)).collect::<Vec<_>>()
+    };
+    let values = ToIntern { pages: told(readers), consents: Vec::new() };
+    let keys = store.intern(&values).await.unwrap();
+    assert_eq!(store.intern(&values).await.unwrap(), keys, "the same again changes nothing");
+    let second = [Some(ONE), Some(TWO), Some(ONE), Some(ONE), Some(TWO)];
+    let values = ToIntern { pages: told(second), consents: Vec::new() };
+    assert_eq!(store.intern(&values).await.unwrap(), keys, "a second reader changes no key");
+
+    let read = |(second, key): (u32, &mayfly_core::PageKey)| {
+        let hit = hit(day, ONE.ordinal, second);
+        Hit::restore(mayfly_core::HitParts { page: Some(*key), ..(*hit).clone() })
+    };
+    let hits: Vec<Hit> = (10..).zip(&keys.pages).map(read).collect();
+    append(&store, 1, opener.noon(), &hits).await;
+    store.erase(&[ONE], opener.noon()).await.unwrap();
+    seal_all(&store, &lease, day).await;
+    let left = store.pages(&keys.pages).await.unwrap();
+    let mut all = pages.clone().map(Some);
+    all[0] = None;
+    assert_eq!(left, all);
+    assert_eq!(store.intern(&values).await.unwrap(), keys, "and comes back when it is read anew");
+    assert_eq!(store.pages(&keys.pages).await.unwrap(), pages.map(Some));
+}
+
 /// A hundred days ahead: no day goes.
 pub async fn a_clock_that_jumps_drops_nothing(opener: &Opener) {
     let store = opener.open().await;
@@ -128,7 +163,10 @@ pub async fn an_audit_finds_nothing(opener: &Opener) {
     store.append(&[&batch], opener.noon()).await.unwrap();
     store.lease_ordinals(PARTITION, 0).await.unwrap();
     let page = Page { url: "https://a.example/".into(), ..Page::default() };
-    store.intern(&ToIntern { pages: vec![(&page, oldest)], consents: Vec::new() }).await.unwrap();
+    store
+        .intern(&ToIntern { pages: vec![(&page, oldest, None)], consents: Vec::new() })
+        .await
+        .unwrap();
     store.erase(&[TWO], opener.noon()).await.unwrap();
     store.expire(opener.noon()).await.unwrap();
     let audit = store.audit(opener.noon()).await.unwrap();

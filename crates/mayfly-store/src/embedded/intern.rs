@@ -1,7 +1,7 @@
 //! Pages and consent states: stored once, found by their key, kept as long as they are used.
 
 use fjall::Slice;
-use mayfly_core::{ConsentKey, ConsentState, Day, Page, PageKey, limits};
+use mayfly_core::{ConsentKey, ConsentState, Day, Page, PageKey, Visitor, limits};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -16,7 +16,7 @@ const PAGE: u8 = b'p';
 /// Keys of consent states begin so.
 const CONSENT: u8 = b'c';
 
-/// Youngest day that uses the value, and the value's own bytes.
+/// Youngest day that uses the value, and the value's own bytes, its reader behind them.
 #[derive(Serialize, Deserialize)]
 pub(super) struct InternedRow(pub(super) u16, ByteBuf);
 
@@ -26,20 +26,22 @@ impl InternedRow {
     }
 }
 
-/// A value to intern: what its key begins with, the first key to try, its bytes, its day.
+/// A value to intern: what its key begins with, the first key to try, its bytes, those of the one
+/// who reads it, its day.
 struct Value {
     kind: u8,
     first_key: u64,
     bytes: Vec<u8>,
+    reader: Vec<u8>,
     day: Day,
 }
 
 /// What stands under the keys of a value.
 enum Found {
-    /// The value, living long enough.
+    /// The value, living long enough, with its reader.
     Fresh(u64),
-    /// Nothing yet, or the value with too short a life: write here.
-    Write(u64),
+    /// Nothing yet, or the value with too short a life or another reader: write this row here.
+    Write(u64, InternedRow),
 }
 
 impl EmbeddedStore {
@@ -49,16 +51,18 @@ impl EmbeddedStore {
     /// [`StoreError::InternFull`].
     pub async fn intern(&self, values: &ToIntern<'_>) -> Result<Interned> {
         let seed = self.shared.identity().seed;
-        let pages = values.pages.iter().map(|&(page, day)| Value {
+        let pages = values.pages.iter().map(|&(page, day, reader)| Value {
             kind: PAGE,
             first_key: page.key(seed).0,
             bytes: records::encode_page(page),
+            reader: records::encode_reader(reader),
             day,
         });
         let consents = values.consents.iter().map(|&(state, day)| Value {
             kind: CONSENT,
             first_key: state.key(seed).0,
             bytes: records::encode_consent(state),
+            reader: Vec::new(),
             day,
         });
         let all: Vec<Value> = pages.chain(consents).collect();
@@ -79,7 +83,7 @@ impl EmbeddedStore {
                 for value in &values {
                     match find(value, |key| pages.get(key).map_err(engine))? {
                         Found::Fresh(key) => fresh.push(key),
-                        Found::Write(_) => return Ok((values, None)),
+                        Found::Write(..) => return Ok((values, None)),
                     }
                 }
                 Ok((values, Some(fresh)))
@@ -97,7 +101,7 @@ impl EmbeddedStore {
     /// [`StoreError::Corrupt`].
     pub async fn pages(&self, keys: &[PageKey]) -> Result<Vec<Option<Page>>> {
         let keys = keys.iter().map(|key| key.0).collect();
-        self.interned(PAGE, keys, records::decode_page).await
+        self.interned(PAGE, keys, |bytes| records::decode_page(bytes).map(|(page, _)| page)).await
     }
 
     /// See [`crate::Store::consents`].
@@ -137,9 +141,8 @@ fn write_values(tx: &mut Tx<'_>, values: Vec<Value>) -> Result<Vec<u64>> {
     for value in values {
         match find(&value, |key| tx.get(&pages, key))? {
             Found::Fresh(key) => found.push(key),
-            Found::Write(key) => {
-                let row = row_to_bytes(&InternedRow(value.day.0, value.bytes.into()));
-                tx.put(&pages, keys::interned(value.kind, key), row);
+            Found::Write(key, row) => {
+                tx.put(&pages, keys::interned(value.kind, key), row_to_bytes(&row));
                 found.push(key);
             }
         }
@@ -152,15 +155,36 @@ fn find(value: &Value, get: impl Fn(&[u8]) -> Result<Option<Slice>>) -> Result<F
     for step in 0..limits::INTERN_STEPS {
         let key = value.first_key.wrapping_add(step);
         let Some(bytes) = get(&keys::interned(value.kind, key))? else {
-            return Ok(Found::Write(key));
+            let own = [&value.bytes[..], &value.reader].concat();
+            return Ok(Found::Write(key, InternedRow(value.day.0, own.into())));
         };
-        let InternedRow(day, stored) = InternedRow::read(&bytes)?;
-        if stored == value.bytes {
-            let fresh = day >= value.day.0;
-            return Ok(if fresh { Found::Fresh(key) } else { Found::Write(key) });
+        let InternedRow(day, mut stored) = InternedRow::read(&bytes)?;
+        let Some(reader) = stored.strip_prefix(&value.bytes[..]) else { continue };
+        let is_read_by_another = !reader.is_empty() && reader != value.reader;
+        if day >= value.day.0 && !is_read_by_another {
+            return Ok(Found::Fresh(key));
         }
+        if is_read_by_another {
+            stored.truncate(value.bytes.len());
+        }
+        return Ok(Found::Write(key, InternedRow(day.max(value.day.0), stored)));
     }
     Err(StoreError::InternFull)
+}
+
+/// Forgets the pages that nobody but these visitors read; whether there were any.
+pub(super) fn forget_pages(tx: &mut Tx<'_>, read: &[(PageKey, Visitor)]) -> Result<bool> {
+    let pages = tx.keyspaces.make(keys::PAGES)?;
+    let mut any = false;
+    for (key, visitor) in read {
+        let key = keys::interned(PAGE, key.0);
+        let Some(bytes) = tx.get(&pages, &key)? else { continue };
+        if records::decode_page(&InternedRow::read(&bytes)?.1)?.1 == Some(*visitor) {
+            tx.remove(&pages, key);
+            any = true;
+        }
+    }
+    Ok(any)
 }
 
 /// A page's stored row, to plant another page under its key.

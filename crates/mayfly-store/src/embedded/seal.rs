@@ -1,12 +1,12 @@
 //! Sealing: a day's log becomes blocks sorted by visitor, built aside and switched in one step.
 
 use fjall::{Readable, Snapshot};
-use mayfly_core::{Day, Ordinal, Partition};
+use mayfly_core::{Day, Ordinal, Partition, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, Kind};
 use super::keyspaces::{Keyspaces, engine};
-use super::{EmbeddedStore, Readers, Tx, cells, purge};
+use super::{EmbeddedStore, Readers, Tx, cells, intern, purge};
 use crate::Result;
 use crate::codec::blocks::{self, Blocks};
 use crate::codec::{row_from_bytes, row_to_bytes};
@@ -131,6 +131,11 @@ fn switch(
     let mut touched = vec![Kind::Hits.of(day)];
     if built.new.sealed.dropped > 0 {
         touched.extend([Kind::Past.of(day), Kind::Cells.of(day), keys::SEGMENTS.into()]);
+    }
+    let visitor = |ordinal| Visitor { partition, ordinal };
+    let read: Vec<_> = built.new.dropped.iter().map(|&(page, o)| (page, visitor(o))).collect();
+    if intern::forget_pages(tx, &read)? {
+        touched.push(keys::PAGES.into());
     }
     purge::owe(tx, &touched)?;
     for first in built.old_blocks {

@@ -132,7 +132,7 @@ async fn another_page_under_a_key_takes_the_next() {
     let wanted = page(0);
     let first = wanted.key(store.identity().seed).0;
     for step in 0..8 {
-        let values = ToIntern { pages: vec![(&wanted, day)], consents: Vec::new() };
+        let values = ToIntern { pages: vec![(&wanted, day, None)], consents: Vec::new() };
         let keys = store.intern(&values).await.unwrap();
         assert_eq!(keys.pages[0].0, first.wrapping_add(step));
         // Another page takes its place, as if it had come first.
@@ -148,7 +148,7 @@ async fn another_page_under_a_key_takes_the_next() {
             .unwrap();
         assert_eq!(store.pages(&keys.pages).await.unwrap(), [Some(page(step + 1))]);
     }
-    let values = ToIntern { pages: vec![(&wanted, day)], consents: Vec::new() };
+    let values = ToIntern { pages: vec![(&wanted, day, None)], consents: Vec::new() };
     let full = store.intern(&values).await;
     assert!(matches!(full, Err(StoreError::InternFull)), "{full:?}");
 }
@@ -162,8 +162,11 @@ async fn days_and_records_go_when_their_time_is_over() {
     let page = |n: u8| Page { url: format!("https://a.example/{n}").into(), ..Page::default() };
     let (old, renewed) = (page(1), page(2));
     for day in [oldest, today] {
-        let pages =
-            if day == today { vec![(&renewed, day)] } else { vec![(&old, day), (&renewed, day)] };
+        let pages = if day == today {
+            vec![(&renewed, day, None)]
+        } else {
+            vec![(&old, day, None), (&renewed, day, None)]
+        };
         store.intern(&ToIntern { pages, consents: Vec::new() }).await.unwrap();
     }
     let keys = [old.key(store.identity().seed), renewed.key(store.identity().seed)];
@@ -214,7 +217,7 @@ async fn what_was_erased_or_expired_leaves_the_files() {
     append(&store, 1, opener.noon(), &[marked(day, 1, erased), marked(day, 2, kept)]).await;
     append(&store, 2, opener.noon(), &[marked(oldest, 3, expired)]).await;
     let page = Page { url: "https://a.example/EXPIRED-7a81c2".into(), ..Page::default() };
-    let pages = vec![(&page, oldest)];
+    let pages = vec![(&page, oldest, None)];
     store.intern(&ToIntern { pages, consents: Vec::new() }).await.unwrap();
     let space = ForeignId { space: erased.into(), hash: 1 };
     let visitor = Visitor { partition: PARTITION, ordinal: 1 };

@@ -36,15 +36,17 @@ impl RedisStore {
     /// See [`crate::Store::intern`].
     pub async fn intern(&self, values: &ToIntern<'_>) -> Result<Interned> {
         let seed = self.identity().seed;
-        let pages = values.pages.iter().map(|&(page, day)| Value {
+        let pages = values.pages.iter().map(|&(page, day, reader)| Value {
             base: page.key(seed).0,
             bytes: records::encode_page(page),
+            reader: records::encode_reader(reader),
             day,
             key: |k| keys::page(PageKey(k)),
         });
         let consents = values.consents.iter().map(|&(state, day)| Value {
             base: state.key(seed).0,
             bytes: records::encode_consent(state),
+            reader: Vec::new(),
             day,
             key: |k| keys::consent(ConsentKey(k)),
         });
@@ -83,6 +85,7 @@ impl RedisStore {
         scripts::INTERN
             .on(&[(value.key)(value.base.wrapping_add(step))])
             .bytes(&value.bytes)
+            .bytes(&value.reader)
             .number(until.secs())
     }
 
@@ -152,6 +155,8 @@ struct Value {
     /// The first key to try.
     base: u64,
     bytes: Vec<u8>,
+    /// Stands behind the bytes where only one reads it.
+    reader: Vec<u8>,
     /// The youngest day that uses it.
     day: Day,
     key: fn(u64) -> String,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_core::{CategoryId, ConsentKey, ConsentState, Day, Page, PageKey, Partition, limits};
+use mayfly_core::{
+    CategoryId, ConsentKey, ConsentState, Day, Page, PageKey, Partition, Visitor, limits,
+};
 use redis::Value;
 
 use super::conn::{Command, Load};
 use super::read::TRIES;
-use super::{RedisStore, damaged, keys};
+use super::{RedisStore, damaged, keys, scripts};
 use crate::codec::{cells, records};
 use crate::{DayHeader, Result, StoreError, StoredDay};
 
@@ -19,7 +21,22 @@ impl RedisStore {
     pub async fn pages(&self, keys: &[PageKey]) -> Result<Vec<Option<Page>>> {
         let names = keys.iter().map(|&key| keys::page(key));
         let values = self.values(names.collect()).await?;
-        values.into_iter().map(|v| v.map(|v| records::decode_page(&v)).transpose()).collect()
+        let page = |v: Vec<u8>| records::decode_page(&v).map(|(page, _)| page);
+        values.into_iter().map(|v| v.map(page).transpose()).collect()
+    }
+
+    /// Forgets the pages that nobody but these visitors read.
+    pub(super) async fn forget_pages(&self, read: &[(PageKey, Visitor)]) -> Result<()> {
+        let names: Vec<String> = read.iter().map(|(key, _)| keys::page(*key)).collect();
+        let values = self.values(names.clone()).await?;
+        let mut calls = Vec::new();
+        for ((value, name), (_, visitor)) in values.into_iter().zip(names).zip(read) {
+            let Some(value) = value else { continue };
+            if records::decode_page(&value)?.1 == Some(*visitor) {
+                calls.push(scripts::FORGET.on(&[name]).bytes(&value));
+            }
+        }
+        self.conn().run(calls, Load::Small).await.map(|_| ())
     }
 
     /// See [`crate::Store::consents`].

@@ -1,6 +1,6 @@
 //! What a worker does: its lease, checkpoints, memberships, sealing.
 
-use mayfly_core::{Day, Partition, SegmentId, Timestamp, limits};
+use mayfly_core::{Day, Partition, SegmentId, Timestamp, Visitor, limits};
 use redis::Value;
 
 use super::conn::{Command, Load};
@@ -123,6 +123,10 @@ impl RedisStore {
             return Ok(Sealed::default());
         }
         let built = blocks::seal(hits, &erased);
+        // Before the hits go: if this ends here, the next sealing finds them, and these, again.
+        let visitor = |ordinal| Visitor { partition: p, ordinal };
+        let read: Vec<_> = built.dropped.iter().map(|&(page, o)| (page, visitor(o))).collect();
+        self.forget_pages(&read).await?;
         self.build_aside(p, day, head.generation, &built).await?;
         self.switch(lease, day, head.generation, upto).await?;
         Ok(built.sealed)

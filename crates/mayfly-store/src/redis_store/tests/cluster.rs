@@ -36,7 +36,7 @@ async fn every_primary_holds_its_share_and_a_failover_loses_no_step() {
         .collect();
     let state = ConsentState::default();
     let values = ToIntern {
-        pages: pages.iter().map(|page| (page, today())).collect(),
+        pages: pages.iter().map(|page| (page, today(), None)).collect(),
         consents: vec![(&state, today())],
     };
     let keys = store.intern(&values).await.unwrap();

@@ -12,7 +12,8 @@ async fn full() -> (RedisServer, RedisStore) {
     let (server, store) = fresh().await;
     let page = Page { url: "https://a.example/".into(), ..Page::default() };
     let state = ConsentState::default();
-    let values = ToIntern { pages: vec![(&page, today())], consents: vec![(&state, today())] };
+    let values =
+        ToIntern { pages: vec![(&page, today(), None)], consents: vec![(&state, today())] };
     store.intern(&values).await.unwrap();
     let id = ForeignId { space: "crm".into(), hash: 7 };
     let visitor = Visitor { partition: P, ordinal: 1 };
@@ -94,7 +95,7 @@ async fn interning_only_prolongs() {
     let (server, store) = fresh().await;
     let page = Page { url: "https://a.example/".into(), ..Page::default() };
     let intern = async |day: Day| {
-        let values = ToIntern { pages: vec![(&page, day)], consents: Vec::new() };
+        let values = ToIntern { pages: vec![(&page, day, None)], consents: Vec::new() };
         let key = store.intern(&values).await.unwrap().pages[0];
         let name = crate::redis_store::keys::page(key);
         server.cli(["EXPIRETIME", &name]).unwrap().parse::<i64>().unwrap()
@@ -109,7 +110,7 @@ async fn interning_only_prolongs() {
 async fn another_page_under_the_key_takes_the_next_and_at_most_eight_do() {
     let (server, store) = fresh().await;
     let page = Page { url: "https://a.example/".into(), ..Page::default() };
-    let values = ToIntern { pages: vec![(&page, today())], consents: Vec::new() };
+    let values = ToIntern { pages: vec![(&page, today(), None)], consents: Vec::new() };
     let base = page.key(store.identity().seed);
     for step in 0..8 {
         let key = PageKey(base.0.wrapping_add(step));
