@@ -58,8 +58,8 @@ class Redis:
         folder.mkdir()
         self.port = free_port()
         self.server = start(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", folder,
-             "--appendonly", "yes", "--save", ""], stdout=subprocess.DEVNULL)
+            ["redis-server", HERE.parent / "deploy/redis.conf", "--port", str(self.port),
+             "--bind", "127.0.0.1", "--dir", folder], stdout=subprocess.DEVNULL)
         for _ in range(200):
             try:
                 self.socket = socket.create_connection(("127.0.0.1", self.port))

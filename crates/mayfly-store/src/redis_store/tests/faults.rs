@@ -1,7 +1,7 @@
 //! Servers that refuse, vanish or hang.
 
 use super::*;
-use crate::{Appended, ForeignId, Warning};
+use crate::{Appended, EntryId, ForeignId, Warning};
 
 async fn refusal(url: &str) -> StoreError {
     open(url).await.expect_err("the server must be refused")
@@ -167,4 +167,39 @@ async fn what_an_operator_should_change_is_said() {
     server.set("maxmemory", &health.bytes.to_string()).unwrap();
     let health = store.health(now()).await.unwrap();
     assert_eq!(health.warnings, [Warning::NotDurable, Warning::AlmostFull]);
+}
+
+/// `deploy/redis.conf`, line by line, as options of a server.
+#[tokio::test]
+async fn the_settings_we_ship_give_no_reason_to_warn() {
+    let settings = include_str!("../../../../../deploy/redis.conf");
+    let lines = settings.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let options: Vec<String> = lines
+        .filter_map(|line| line.split_once(' '))
+        .flat_map(|(name, value)| [format!("--{name}"), value.trim_matches('"').to_owned()])
+        .collect();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    assert!(options.len() > 10);
+    let server = RedisServer::start(&options).unwrap();
+    let store = open(&server.url()).await.unwrap();
+    assert_eq!(store.health(now()).await.unwrap().warnings, []);
+    assert_eq!(
+        server.cli(["CONFIG", "GET", "stream-node-max-bytes"]).unwrap().lines().last(),
+        Some("1024")
+    );
+}
+
+#[tokio::test]
+async fn a_log_begun_anew_goes_on_after_its_cursor_though_the_clock_stands_before_it() {
+    let (server, store) = fresh().await;
+    let dirty = store.keys().dirty(P);
+    let (ms, day) = (now().millis() + 5_000_000, today().0.to_string());
+    server.cli(["HSET", &dirty, &day, &format!("{ms}-3")]).unwrap();
+    store.append(&[&batch(1, &[hit(1, today())])], now()).await.unwrap();
+    let cursor = EntryId { ms: u64::try_from(ms).unwrap(), seq: 3 };
+    let new = store.read_new(P, today(), cursor, 9).await.unwrap();
+    assert_eq!(new.len(), 1);
+    assert_eq!((new[0].id.ms, new[0].id.seq), (cursor.ms, 4));
+    store.append(&[&batch(2, &[hit(2, today())])], now()).await.unwrap();
+    assert_eq!(logged(&store).await, [1, 2]);
 }
