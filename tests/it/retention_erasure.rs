@@ -1,5 +1,6 @@
 //! A visitor who was erased is found nowhere: not in answers, and none of his bytes in the store's
-//! folder, the spill, Redis' dump and rewritten log, or an export; nor of a page that he alone read.
+//! folder, the spill, Redis' dump and rewritten log, or an export; nor of a page that he alone
+//! read.
 
 use std::fs;
 use std::path::Path;
