@@ -24,29 +24,29 @@ for i = first_id, #ARGV, 2 do
 end
 if #duplicates > 1 then return duplicates end
 
--- A log that was sealed to its end is gone, and with it its newest id. A new one goes on after
--- that, even if the clock stands before it: cursors point there.
-local function add(log, day, hits)
-  local newest = redis.call('EXISTS', log) == 0 and redis.call('HGET', KEYS[3], day)
+-- Begins a log. One that was sealed to its end is gone, and with it its newest id: a new one goes
+-- on after that, even if the clock stands before it, since cursors point there. A day that is over
+-- by the clock that expires keys is gone again at once, and must leave no head behind: no entry.
+local function begin(log, day, expiry, hits)
   local entry = redis.call('XADD', log, '*', 'h', hits)
-  if not newest then return entry end
-  local ms, seq = string.match(newest, '(%d+)-(%d+)')
-  local is_later = tonumber(string.match(entry, '%d+')) > tonumber(ms)
-  if is_later then return entry end
-  redis.call('UNLINK', log)
-  return redis.call('XADD', log, ms .. '-' .. (tonumber(seq) + 1), 'h', hits)
+  local newest = redis.call('HGET', KEYS[3], day)
+  if newest then
+    local ms, seq = string.match(newest, '(%d+)-(%d+)')
+    if tonumber(string.match(entry, '%d+')) <= tonumber(ms) then
+      redis.call('UNLINK', log)
+      entry = redis.call('XADD', log, ms .. '-' .. (tonumber(seq) + 1), 'h', hits)
+    end
+  end
+  redis.call('EXPIREAT', log, expiry)
+  return redis.call('EXISTS', log) == 1 and entry
 end
 
-local now = tonumber(redis.call('TIME')[1])
 for i = 1, days do
-  local at = 3 + 3 * i
-  local log = KEYS[3 + i]
-  -- A day that is over by the clock that expires keys would come and go, and leave a head behind.
-  if tonumber(ARGV[at + 1]) > now then
-    local entry = add(log, ARGV[at], ARGV[at + 2])
-    redis.call('EXPIREAT', log, ARGV[at + 1])
-    redis.call('HSET', KEYS[3], ARGV[at], entry)
-  end
+  local at, log = 3 + 3 * i, KEYS[3 + i]
+  local day, expiry, hits = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local entry = redis.call('XADD', log, 'NOMKSTREAM', '*', 'h', hits)
+      or begin(log, day, expiry, hits)
+  if entry then redis.call('HSET', KEYS[3], day, entry) end
 end
 bucket = first_bucket
 for i = first_id, #ARGV, 2 do
