@@ -20,7 +20,10 @@ pub enum StoreError {
         place: Box<str>,
     },
     /// Another process has the folder.
-    #[error("{path} is in use by another process; only one may open an embedded store")]
+    #[error(
+        "{path} is in use by another process, and only one may open an embedded store; \
+         ask that one (commands find it by themselves with the same --data), or stop it first"
+    )]
     Locked {
         /// The store's folder.
         path: PathBuf,
@@ -46,7 +49,10 @@ pub enum StoreError {
         expected: Box<str>,
     },
     /// The folder cannot be written.
-    #[error("{path} cannot be written: {source}")]
+    #[error(
+        "{path} cannot be written: {source}; give the user that runs mayfly the right to, \
+         or name another folder in store.url"
+    )]
     ReadOnly {
         /// The store's folder.
         path: PathBuf,
@@ -109,6 +115,12 @@ pub enum StoreError {
     /// The server is a read-only replica.
     #[error("redis at {place} is a read-only replica; name its primary in store.url")]
     Replica {
+        /// The server.
+        place: Box<str>,
+    },
+    /// The server is one of a cluster's, and was named as if it stood alone.
+    #[error("redis at {place} is a node of a cluster; write redis+cluster:// in store.url")]
+    ClusterNode {
         /// The server.
         place: Box<str>,
     },
@@ -231,6 +243,7 @@ impl StoreError {
             Self::Login { .. } => "login",
             Self::Evicting { .. } => "evicting",
             Self::Replica { .. } => "replica",
+            Self::ClusterNode { .. } => "cluster_node",
             Self::Outdated { .. } => "outdated",
             Self::Gone { .. } => "gone",
             Self::LeaseLost { .. } => "lease_lost",

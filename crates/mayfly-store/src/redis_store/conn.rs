@@ -125,6 +125,11 @@ impl Conn {
         Ok(Self { servers, deadline, place })
     }
 
+    /// Whether the URL names a cluster.
+    pub(super) const fn is_cluster(&self) -> bool {
+        matches!(self.servers, Servers::Cluster(_))
+    }
+
     /// Where, without password.
     pub(super) fn place(&self) -> Box<str> {
         self.place.clone()

@@ -65,6 +65,9 @@ pub(super) async fn check(conn: &Conn) -> Result<Seen> {
         if major.is_none_or(|major| major < VERSION_MIN) {
             return Err(StoreError::Outdated { place, found: version.into() });
         }
+        if info.get("cluster_enabled") == Some("1") && !conn.is_cluster() {
+            return Err(StoreError::ClusterNode { place });
+        }
         if info.get("role") != Some("master") {
             return Err(StoreError::Replica { place });
         }

@@ -63,6 +63,8 @@ pub(super) struct Task {
     leased: Instant,
     checkpointed: Instant,
     generation: u64,
+    /// The kind of failure that was told last, until a step goes well.
+    told: Option<&'static str>,
 }
 
 impl Task {
@@ -85,6 +87,7 @@ impl Task {
             leased: Instant::now(),
             checkpointed: Instant::now(),
             generation,
+            told: None,
         }
     }
 
@@ -109,10 +112,19 @@ impl Task {
         }
     }
 
-    fn report(&self, error: &StoreError) {
+    /// Counts a failure, and tells of it unless the last one was of its kind.
+    fn report(&mut self, error: &StoreError) {
         self.app.metrics().failed(error);
-        let partition = self.slot.partition().0;
-        tracing::warn!(partition, %error, "the worker could not go on");
+        if self.told.replace(error.label()) != Some(error.label()) {
+            let partition = self.slot.partition().0;
+            tracing::warn!(partition, %error, "the worker could not go on");
+        }
+    }
+
+    fn goes_well(&mut self) {
+        if self.told.take().is_some() {
+            tracing::info!(partition = self.slot.partition().0, "the worker goes on");
+        }
     }
 
     /// Waits a little; whether it is time to stop.
@@ -144,7 +156,7 @@ impl Task {
                 return End::Reload;
             }
             match self.step(clock::now()).await {
-                Ok(()) => {}
+                Ok(()) => self.goes_well(),
                 Err(error @ (StoreError::LeaseLost { .. } | StoreError::CursorMoved { .. })) => {
                     self.report(&error);
                     return End::Reload;

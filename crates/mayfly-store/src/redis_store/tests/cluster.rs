@@ -133,6 +133,17 @@ impl Move<'_> {
 }
 
 #[tokio::test]
+async fn a_node_named_as_if_it_stood_alone_is_refused() {
+    let cluster = RedisCluster::start(&[]).unwrap();
+    let error = open(&cluster.nodes()[0].url()).await.unwrap_err();
+    assert!(matches!(error, StoreError::ClusterNode { .. }), "{error:?}");
+    let alone = RedisServer::start(&[]).unwrap();
+    let as_cluster = alone.url().replace("redis://", "redis+cluster://");
+    let error = open(&as_cluster).await.unwrap_err();
+    assert!(error.to_string().contains("cluster support disabled"), "{error}");
+}
+
+#[tokio::test]
 async fn a_slot_may_move_while_it_is_written_to() {
     let cluster = RedisCluster::start(&[]).unwrap();
     let store = open(&cluster.url()).await.unwrap();
