@@ -256,8 +256,8 @@ def bodies(hits, size):
 
 
 def data_folder():
-    default = HERE.parent.parent / "shared/data/oulad/hand"
-    return pathlib.Path(os.environ.get("MAYFLY_DATA", default))
+    default = HERE.parent.parent / "shared/data"
+    return pathlib.Path(os.environ.get("MAYFLY_DATA", default)) / "oulad/hand"
 
 
 def scratch():

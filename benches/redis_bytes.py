@@ -2,7 +2,7 @@
 """Redis bytes per hit on a real clickstream (OULAD), everything included, before and after sealing.
 
 The set comes in through POST /api/v1/hits; categories are activity types under modules, and there
-are 12 segments. MAYFLY_DATA names the folder of the set.
+are 12 segments. MAYFLY_DATA names the folder of real data, with the set in `oulad/hand`.
 
     benches/redis_bytes.py [--partitions 16 1] [--body 500] [--clicks]
 

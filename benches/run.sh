@@ -4,7 +4,7 @@
 #   benches/run.sh [NAME …]     names: micro collector bytes latency; without one, all
 #
 # Uses the release binary, and builds it when it is older than the source. MAYFLY_DATA names the
-# folder of the OULAD set; without the set `bytes` is left out, and that is said.
+# folder of real data, as for the tests; without its OULAD set `bytes` is left out, and that is said.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 export PYTHONDONTWRITEBYTECODE=1
 results="benches/results/$(date -u +%Y-%m-%dT%H-%M-%SZ)"
 mkdir -p "$results"
-data="${MAYFLY_DATA:-../shared/data/oulad/hand}"
+data="${MAYFLY_DATA:-../shared/data}/oulad/hand"
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then names=(micro collector bytes latency); fi
 
@@ -34,7 +34,7 @@ for name in "${names[@]}"; do
     collector) measure collector benches/collector_vs_nginx.py ;;
     bytes)
       if [ -e "$data/studentVle_hand.csv.zst" ]; then
-        MAYFLY_DATA="$data" measure bytes benches/redis_bytes.py
+        measure bytes benches/redis_bytes.py
       else
         echo "bytes: left out, no OULAD set in $data (MAYFLY_DATA)" | tee "$results/bytes.txt"
       fi

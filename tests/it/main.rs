@@ -10,6 +10,7 @@
     reason = "a test ends at the first thing that is wrong"
 )]
 
+mod access;
 mod bad_input;
 mod bad_input_api;
 mod crash;

@@ -130,7 +130,9 @@ fn a_redis_that_comes_later() {
     ledger::define(&program);
     let mut all = Load::run(&program, "first", Duration::from_millis(500));
 
-    // Known from before, it takes hits while the store is still away.
+    // Known from before, it takes hits while the store is still away: of known visitors too.
+    let mut known = Browser::new(&program.http);
+    assert_eq!(known.hit("news", "https://news.example/other/known").outcome(), "stored");
     let setup = program.stop();
     server.stop().unwrap();
     let program = setup.spawn(&[]);
@@ -140,10 +142,12 @@ fn a_redis_that_comes_later() {
         "url": "https://news.example/other/early", "id": "early"}]);
     let early = program.admin().post("/api/v1/hits", &hit);
     assert_eq!(early.status, 200, "{}", early.text());
+    let again = known.hit("news", "https://news.example/other/known");
+    assert_eq!(again.outcome(), "spilled", "{again:?}");
     server.run().unwrap();
     program.wait_until_ready();
     program.until("drain the spill", |p| (metric(p, "mayfly_spill_bytes") == 0).then_some(()));
-    assert_eq!(metric(&program, "mayfly_hits_total"), cookieless + 1);
+    assert_eq!(metric(&program, "mayfly_hits_total"), cookieless + 2);
     all.join(Load::run(&program, "second", Duration::from_millis(500)));
     all.check(&program);
     program.stop();

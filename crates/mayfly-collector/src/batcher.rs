@@ -76,6 +76,8 @@ pub(crate) struct Batcher {
     pub(crate) commands: mpsc::Receiver<Command>,
     /// The newest time seen.
     pub(crate) now: Timestamp,
+    /// When the store answered last: what it may have lost since then is sent again.
+    pub(crate) answered: Timestamp,
 }
 
 impl Batcher {
@@ -127,6 +129,9 @@ impl Batcher {
         }
         if self.away || !self.spill.is_empty() {
             self.drain().await;
+        }
+        if !self.away {
+            self.answered = self.now;
         }
     }
 
@@ -228,6 +233,7 @@ impl Batcher {
                 return;
             }
         };
+        self.answered = self.now;
         let mut odd = Vec::new();
         for (open, answer) in wave.into_iter().zip(answers) {
             match answer {

@@ -180,7 +180,11 @@ impl Collector {
         let (commands, orders) = mpsc::channel(2);
         let (end, ended) = watch::channel(false);
         let visitors = Arc::new(self.visitors(store.clone(), keys, Arc::clone(&away)));
-        visitors.refill().await?;
+        match visitors.refill().await {
+            // A store that is known from before may be away: each tick asks again.
+            Err(error) if error.is_transient() => {}
+            refilled => refilled?,
+        }
         let batcher = Batcher {
             store,
             visitors: Arc::clone(&visitors),
@@ -200,6 +204,7 @@ impl Collector {
             intake: hits,
             commands: orders,
             now,
+            answered: now,
         };
         let ready = Ready { visitors: Arc::clone(&visitors), intake, commands, ended };
         self.0.ready.set(ready).map_err(|_| AttachError::Twice)?;
@@ -270,6 +275,12 @@ impl Collector {
     pub fn visitor(&self, cookie_header: &str, now: Timestamp) -> Option<Visitor> {
         let cookies = OwnCookies::find(cookie_header).ok()?;
         self.visitor_of_cookie(cookies.visitor?, now)
+    }
+
+    /// Whether this `Cookie` header says no to everything.
+    #[must_use]
+    pub fn is_opted_out(cookie_header: &str) -> bool {
+        OwnCookies::find(cookie_header).is_ok_and(|cookies| cookies.opted_out)
     }
 
     /// Whose cookie value this is.

@@ -43,7 +43,7 @@ impl Batcher {
     /// refer to, goes first.
     pub(crate) async fn resend(&mut self) {
         self.resend_due = false;
-        let claimed = self.visitors.claim_again(self.now).await;
+        let claimed = self.visitors.claim_again(self.answered, self.now).await;
         let ready = match claimed {
             Ok(()) => self.intern_again().await,
             Err(error) => Err(error),
@@ -53,7 +53,7 @@ impl Batcher {
             self.resend_due = true;
             return;
         }
-        let kept = self.acknowledged.take_resendable(self.now);
+        let kept = self.acknowledged.take_resendable(self.answered);
         let mut rest = kept.into_iter();
         while let Some((batch, bytes, at)) = rest.next() {
             let mut open = Open { batch, dues: Vec::new(), bytes };
@@ -98,7 +98,7 @@ impl Batcher {
 
     /// Interns anew what was interned lately; everything older is asked for when it is met.
     async fn intern_again(&mut self) -> Result<(), StoreError> {
-        let lately = self.interner.lately(self.now);
+        let lately = self.interner.lately(self.answered);
         within(self.deadline, self.store.intern(&lately.to_intern())).await?;
         self.interner.forget();
         Ok(())

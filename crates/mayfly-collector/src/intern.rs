@@ -148,7 +148,8 @@ impl Interner {
         match self.versions.get(url) {
             Some(seen) if seen.day >= day => {
                 if seen.count >= limits::PAGE_VERSIONS_PER_DAY {
-                    return Version::TooMany { last: seen.last };
+                    let last = seen.last;
+                    return if last == hash { Version::Last } else { Version::TooMany { last } };
                 }
                 seen.count += 1;
                 seen.last = hash;
@@ -197,8 +198,8 @@ impl Interner {
 
     /// What was interned within the time of a resend, and every consent state: a server that
     /// failed over may have lost it.
-    pub(crate) fn lately(&self, now: Timestamp) -> SpilledValues {
-        let since = now.plus_secs(-limits::RESEND_SECONDS);
+    pub(crate) fn lately(&self, answered: Timestamp) -> SpilledValues {
+        let since = answered.plus_secs(-limits::RESEND_SECONDS);
         let pages = self.pages.values().filter(|known| known.at >= since);
         SpilledValues {
             pages: pages.map(|known| (known.page.clone(), known.day, known.reader)).collect(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mayfly_core::Site;
+use mayfly_core::{Origin, Site};
 
 /// Sites by key.
 #[derive(Clone, Debug, Default)]
@@ -21,10 +21,17 @@ impl SiteTable {
         self.0.values()
     }
 
-    /// Whether some site allows this origin: what CORS asks.
+    /// Whether some site names this origin: what CORS asks. That a site takes hits from everywhere
+    /// lets nobody read.
     #[must_use]
-    pub fn allows(&self, origin: &str) -> bool {
-        self.iter().any(|site| site.allows(origin))
+    pub fn names(&self, origin: &str) -> bool {
+        self.named(origin).next().is_some()
+    }
+
+    /// The sites that name this origin.
+    pub fn named(&self, origin: &str) -> impl Iterator<Item = &Arc<Site>> {
+        let names = |o: &Origin| matches!(o, Origin::Exact(own) if **own == *origin);
+        self.iter().filter(move |site| site.origins.iter().any(names))
     }
 }
 

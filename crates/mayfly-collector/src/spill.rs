@@ -101,8 +101,11 @@ impl Spill {
                     own.push(SpillFile { path, bytes, begun });
                 }
                 // Cut within its header: it never held an acknowledged record.
-                None => std::fs::remove_file(&path)?,
-                Some(_) => aside.push(path),
+                None if path.metadata()?.len() < HEADER_BYTES as u64 => {
+                    std::fs::remove_file(&path)?;
+                }
+                // Another store's, another version's, or damaged: for the operator to look at.
+                Some(_) | None => aside.push(path),
             }
         }
         own.sort_by(|a, b| a.path.cmp(&b.path));

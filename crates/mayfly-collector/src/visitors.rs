@@ -30,7 +30,9 @@ pub(crate) struct Erased(RwLock<HashMap<Partition, RoaringBitmap>>);
 
 impl Erased {
     pub(crate) fn set(&self, partition: Partition, erased: RoaringBitmap) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(partition, erased);
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // One that was erased since this was read stays so.
+        *all.entry(partition).or_default() |= erased;
     }
 
     pub(crate) fn add(&self, visitor: Visitor) {
@@ -161,10 +163,35 @@ impl Visitors {
                 *until = day.max(*until);
             }
         }
-        let mut claims = Vec::with_capacity(wanted.len());
-        let mut days = Vec::with_capacity(wanted.len());
+        let mut wanted = wanted.into_iter();
+        // While the store is away one is tried: all would use up ordinals for nothing.
+        if self.away.load(Ordering::Relaxed)
+            && let Some(first) = wanted.next()
+        {
+            let hash = first.0;
+            self.claim_new(std::iter::once(first), now, &mut found).await;
+            if matches!(found.get(&hash), Some(Err(_))) {
+                found.extend(wanted.map(|(hash, _)| (hash, Err(Reason::StoreAway))));
+                return found;
+            }
+        }
+        self.claim_new(wanted, now, &mut found).await;
+        found
+    }
+
+    /// Claims foreign ids for fresh visitors.
+    async fn claim_new(
+        &self,
+        wanted: impl Iterator<Item = (u128, (Box<str>, Day))>,
+        now: Timestamp,
+        found: &mut HashMap<u128, Result<Visitor, Reason>>,
+    ) {
+        let (mut claims, mut days) = (Vec::new(), Vec::new());
+        let mut are_left = true;
         for (hash, (space, day)) in wanted {
-            let Some(visitor) = self.ordinals_or_lease().await else {
+            let visitor = if are_left { self.ordinals_or_lease().await } else { None };
+            let Some(visitor) = visitor else {
+                are_left = false;
                 found.insert(hash, Err(Reason::NoOrdinal));
                 continue;
             };
@@ -173,9 +200,8 @@ impl Visitors {
             days.push(day);
         }
         if !claims.is_empty() {
-            self.claim_foreign(&claims, &days, now, &mut found).await;
+            self.claim_foreign(&claims, &days, now, found).await;
         }
-        found
     }
 
     async fn claim_foreign(
@@ -227,8 +253,12 @@ impl Visitors {
     ///
     /// # Errors
     /// The store's; nothing is forgotten then.
-    pub(crate) async fn claim_again(&self, now: Timestamp) -> Result<(), StoreError> {
-        let oldest = now.plus_secs(-limits::RESEND_SECONDS);
+    pub(crate) async fn claim_again(
+        &self,
+        answered: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let oldest = answered.plus_secs(-limits::RESEND_SECONDS);
         let lately: Vec<Claim> = {
             let claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
             let lately = claimed.iter().filter(|(at, _)| *at >= oldest);

@@ -278,6 +278,8 @@ async fn serve(
     };
     if running.is_some() && !options.private {
         let own = private.unwrap_or(address);
+        std::fs::create_dir_all(&settings.data)
+            .with_context(|| format!("{} cannot be made", settings.data.display()))?;
         std::fs::write(settings.address_file(), format!("{own}\n"))
             .with_context(|| format!("{} cannot be written", settings.address_file().display()))?;
         tracing::info!(%address, store = settings.store.url.place(), "ready");

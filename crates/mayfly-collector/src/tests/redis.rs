@@ -78,13 +78,15 @@ async fn a_gap_met_before_the_tick_is_closed() {
     assert_eq!(world.metrics.lost_hits(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_old_to_be_sent_again_is_counted_to_the_hit() {
+/// The burst is lost by the server, which answered last at `answered` and is back at `later`.
+async fn lost_and_back(answered: Timestamp, later: Timestamp) -> (RedisServer, World) {
     let (mut server, world, own) = with_unsaved_burst().await;
+    let before = generation(&world).await;
+    world.collector.tick(answered, before);
+    tokio::time::sleep(Duration::from_millis(100)).await;
     server.kill().unwrap();
     server.run().unwrap();
     let generation = generation(&world).await;
-    let later = noon().plus_secs(limits::RESEND_SECONDS + 1);
     world.collector.tick(later, generation);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(burst(&world.collector, &own, 3).await.iter().all(|o| o.is_kept()));
@@ -93,8 +95,23 @@ async fn what_is_too_old_to_be_sent_again_is_counted_to_the_hit() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     world.collector.shutdown().await;
+    (server, world)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_old_to_be_sent_again_is_counted_to_the_hit() {
+    let later = noon().plus_secs(limits::RESEND_SECONDS + 1);
+    let (server, world) = lost_and_back(later, later).await;
     check(&server, 1 + 2 * BURST).await;
     assert_eq!(world.metrics.lost_hits(), BURST as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_outage_makes_nothing_too_old() {
+    let later = noon().plus_secs(10 * limits::RESEND_SECONDS);
+    let (server, world) = lost_and_back(noon(), later).await;
+    check(&server, 1 + 3 * BURST).await;
+    assert_eq!(world.metrics.lost_hits(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

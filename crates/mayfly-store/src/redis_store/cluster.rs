@@ -20,10 +20,9 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::conn::{Command, Load};
+use super::keys::SLOTS;
 use super::link::Link;
 
-/// Slots of every cluster.
-const SLOTS: u16 = 16_384;
 /// The port of a URL that names none.
 const PORT: u16 = 6379;
 /// How often one command follows a slot that moves.
@@ -85,22 +84,28 @@ impl Cluster {
         let mut answers: Vec<_> = commands.iter().map(|_| Err(no_node())).collect();
         let mut ways: HashMap<Address, Vec<Sent>> = HashMap::new();
         for (index, command) in commands.iter().enumerate() {
-            if let Some(address) = view.primary_of(command.slot) {
-                ways.entry(address).or_default().push(Sent { index, is_asking: false });
+            match view.primary_of(command.slot) {
+                Some(address) => {
+                    ways.entry(address).or_default().push(Sent { index, is_asking: false });
+                }
+                None => self.doubt(),
             }
         }
         for _ in 0..=REDIRECTS_MAX {
             let sent = ways.drain().map(|(address, sent)| {
                 let link = view.link(&address).map_or_else(|| self.link(&address), Ok);
-                send_to(link, sent, commands, load)
+                async move { (send_to(link, sent, commands, load).await, address) }
             });
             // All are awaited even when one fails, so that none is cut off in the middle.
-            for (sent, answer) in join_all(sent).await.into_iter().flatten() {
-                if let Some((address, is_asking)) = answer.as_ref().err().and_then(redirect) {
-                    ways.entry(address).or_default().push(Sent { is_asking, ..sent });
+            for (answered, by) in join_all(sent).await {
+                for (sent, answer) in answered {
+                    let redirected = answer.as_ref().err().and_then(|e| redirect(e, &by));
+                    if let Some((address, is_asking)) = redirected {
+                        ways.entry(address).or_default().push(Sent { is_asking, ..sent });
+                    }
+                    self.doubt_after(&answer);
+                    answers[sent.index] = answer;
                 }
-                self.doubt_after(&answer);
-                answers[sent.index] = answer;
             }
             if ways.is_empty() {
                 break;
@@ -221,7 +226,7 @@ async fn ranges(asked: &str, link: Arc<Link>) -> RedisResult<BTreeMap<u16, (u16,
     let Value::Array(ranges) = link.one(&Command::cluster_slots()).await? else {
         return Err(no_node());
     };
-    let host = asked.rsplit_once(':').map_or(asked, |(host, _)| host);
+    let host = host_of(asked);
     let ranges: Option<BTreeMap<_, _>> =
         ranges.iter().map(|range| read_range(range, host)).collect();
     // A node that was taken out of the cluster knows of none.
@@ -269,10 +274,18 @@ async fn send_to(
     }
 }
 
-/// Where a refusal sends the command, and whether the slot is only on its way there.
-fn redirect(error: &RedisError) -> Option<(Address, bool)> {
+/// Where a refusal sends the command, and whether the slot is only on its way there. Without a
+/// host it is another port of the node that refused.
+fn redirect(error: &RedisError, by: &str) -> Option<(Address, bool)> {
     let is_asking = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
-    error.redirect_node().map(|(address, _)| (address.into(), is_asking))
+    let (to, _) = error.redirect_node()?;
+    let (host, port) = to.rsplit_once(':')?;
+    let host = if host.is_empty() { host_of(by) } else { host };
+    Some((address(host, port.parse().ok()?), is_asking))
+}
+
+fn host_of(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(host, _)| host)
 }
 
 fn address(host: &str, port: u16) -> Address {

@@ -37,7 +37,7 @@ pub(super) struct Command {
     pub(super) slot: u16,
     pub(super) cmd: Cmd,
     bytes: usize,
-    /// Its script, when it is a call of one: loaded and called again where it is not known yet.
+    /// Its script, when it is a call of one: called by its text where it is not known yet.
     pub(super) script: Option<&'static Script>,
 }
 
@@ -50,6 +50,18 @@ impl Command {
     /// A command that goes where `key` is; arguments follow.
     pub(super) fn routed(name: &str, key: &str) -> Self {
         Self { slot: cluster::slot(key), cmd: redis::cmd(name), bytes: 0, script: None }
+    }
+
+    /// The call of a script with its text, for a server that does not know it yet, and does then.
+    fn spelled_out(&self) -> Option<Self> {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(self.script?.text);
+        for argument in self.cmd.args_iter().skip(2) {
+            if let redis::Arg::Simple(bytes) = argument {
+                cmd.arg(bytes);
+            }
+        }
+        Some(Self { slot: self.slot, cmd, bytes: self.bytes, script: None })
     }
 
     /// Asks a node of a cluster who has which slots.
@@ -146,9 +158,7 @@ impl Conn {
         let unknown: Vec<_> =
             (0..values.len()).filter(|&i| is_unknown_script(&values[i])).collect();
         if !unknown.is_empty() {
-            self.load(&commands, &unknown).await?;
-            let mut commands: Vec<_> = commands.into_iter().map(Some).collect();
-            let again = unknown.iter().filter_map(|&i| commands[i].take()).collect::<Vec<_>>();
+            let again: Vec<_> = unknown.iter().filter_map(|&i| commands[i].spelled_out()).collect();
             let anew = self.within(self.servers.send(&again, load)).await?;
             for (i, value) in unknown.into_iter().zip(anew) {
                 values[i] = value;
@@ -182,16 +192,6 @@ impl Conn {
             Servers::One(link) => self.within(link.one(command)).await,
             Servers::Cluster(cluster) => self.within(cluster.primary(address, command)).await,
         }
-    }
-
-    /// Makes the scripts of these commands known to every primary.
-    async fn load(&self, commands: &[Command], unknown: &[usize]) -> Result<()> {
-        let mut scripts: Vec<_> = unknown.iter().filter_map(|&i| commands[i].script).collect();
-        scripts.dedup_by_key(|script| script.text.as_ptr());
-        for script in scripts {
-            self.primaries(&Command::routed("SCRIPT", "").text("LOAD").text(script.text)).await?;
-        }
-        Ok(())
     }
 
     async fn within<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T> {

@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use crc16::{State as Crc, XMODEM};
 use mayfly_core::{
     ConsentKey, Day, Ordinal, PageKey, Partition, RealmId, Retention, Timestamp, limits,
 };
@@ -10,9 +11,10 @@ use mayfly_core::{
 use crate::ForeignId;
 use crate::batch::LaneId;
 use crate::catalog::CatalogName;
+use crate::day::Lease;
 
 /// Slots of a Redis Cluster.
-const SLOTS: u16 = 16_384;
+pub(super) const SLOTS: u16 = 16_384;
 /// Buckets of hit ids a partition and day: an intset (9 B an id) up to 512 ids each.
 const HIT_ID_BUCKETS: u64 = 1024;
 /// Days whose foreign ids one `names` key remembers.
@@ -122,7 +124,7 @@ impl Kind {
         match self {
             Self::Hits => "…:hits:<day>",
             Self::Past => "…:past:<day>",
-            Self::PastAside => "…:past-aside:<day>",
+            Self::PastAside => "…:past-aside:<day>:<lease>",
             Self::Cells => "…:cells:<day>",
             Self::Lane => "…:lane:<id>",
             Self::HitIds => "…:hitids:<day received>:<bucket>",
@@ -261,9 +263,10 @@ impl Keys {
         self.of_day(p, Kind::Past, day)
     }
 
-    /// Sealed blocks being built.
-    pub(super) fn past_aside(&self, p: Partition, day: Day) -> String {
-        self.of_day(p, Kind::PastAside, day)
+    /// Sealed blocks being built under a lease; another owner builds elsewhere.
+    pub(super) fn past_aside(&self, lease: &Lease, day: Day) -> String {
+        let day = self.of_day(lease.partition, Kind::PastAside, day);
+        format!("{day}:{:016x}", lease.token)
     }
 
     /// The cells of a day.
@@ -349,14 +352,17 @@ pub(super) fn entry(name: CatalogName) -> String {
 fn tag(realm: RealmId, p: Partition) -> Box<str> {
     let slot = slot_of(p);
     let head = format!("{}.{}.", realm.0, p.0);
-    let crc = crc16(0, head.as_bytes());
+    let mut of_head = Crc::<XMODEM>::new();
+    of_head.update(head.as_bytes());
     let mut digits = String::new();
     // Each n meets the slot with a chance of 1 in 16,384; the bound is never reached in practice
     // and only keeps the search finite.
     for n in 0..u32::MAX {
         digits.clear();
         digits.push_str(&n.to_string());
-        if crc16(crc, digits.as_bytes()) % SLOTS == slot {
+        let mut crc = of_head;
+        crc.update(digits.as_bytes());
+        if crc.get() % SLOTS == slot {
             break;
         }
     }
@@ -366,15 +372,6 @@ fn tag(realm: RealmId, p: Partition) -> Box<str> {
 /// The slot that a partition shall have.
 const fn slot_of(p: Partition) -> u16 {
     (p.0 % SLOTS).reverse_bits() >> 2
-}
-
-/// CRC16/XMODEM, as Redis Cluster uses it; goes on from `crc`.
-fn crc16(crc: u16, bytes: &[u8]) -> u16 {
-    bytes.iter().fold(crc, |crc, &byte| {
-        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
-            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
-        })
-    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ fn all(keys: &Keys) -> Vec<(Kind, String)> {
     vec![
         (Kind::Hits, keys.hits(p, day)),
         (Kind::Past, keys.past(p, day)),
-        (Kind::PastAside, keys.past_aside(p, day)),
+        (Kind::PastAside, keys.past_aside(&Lease { partition: p, token: 9 }, day)),
         (Kind::Cells, keys.cells(p, day)),
         (Kind::Lane, keys.lane(p, LaneId(3))),
         (Kind::HitIds, keys.hit_ids(p, day, -3)),

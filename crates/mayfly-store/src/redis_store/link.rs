@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use redis::io::tcp::{TcpSettings, socket2};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, Pipeline, RedisResult, Value};
 use tokio::sync::Mutex;
 
@@ -10,6 +11,10 @@ use super::conn::{Command, Load};
 
 /// Requests that may wait on a connection to be written.
 const QUEUE: usize = 1024;
+/// After so many deadlines without a word a connection is given up.
+const SILENT_DEADLINES: u32 = 3;
+/// The finest that the system counts here.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// One server: a connection for small commands and answers, one for big ones, which would make the
 /// small ones wait.
@@ -65,7 +70,13 @@ impl Line {
             .set_connection_timeout(Some(deadline))
             .set_response_timeout(Some(deadline))
             .set_pipeline_buffer_size(QUEUE);
-        let client = Client::open(server.clone())?;
+        // A server that went without a word is noticed in seconds; the system takes a quarter of
+        // an hour. Small commands are sent at once.
+        let (deadline, silence) = (deadline.max(SECOND), deadline.max(SECOND) * SILENT_DEADLINES);
+        let alive = socket2::TcpKeepalive::new().with_time(silence).with_interval(deadline);
+        let tcp =
+            TcpSettings::default().set_nodelay(true).set_keepalive(alive).set_user_timeout(silence);
+        let client = Client::open(server.clone().set_tcp_settings(tcp))?;
         Ok(Self { client, config, current: Mutex::new(None) })
     }
 

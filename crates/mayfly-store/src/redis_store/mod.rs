@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | `…:hits:<day>` | stream, automatic ids | entry = a batch's hits, field `h` | day + retention |
 //! | `…:past:<day>` | hash | sealed: first ordinal → block; `g`, `i` below | day + retention |
-//! | `…:past-aside:<day>` | hash | blocks being built, renamed to the above | 1 h |
+//! | `…:past-aside:<day>:<lease>` | hash | blocks being built, renamed to the above | 1 h |
 //! | `…:cells:<day>` | hash | `c` = cursor; chunk or `x<category>` → cells | day + retention |
 //! | `…:lane:<id>` | string | last batch number taken through the lane | 91 d |
 //! | `…:hitids:<day received>:<bucket>` | set | hashes of hit ids | end of the next day |

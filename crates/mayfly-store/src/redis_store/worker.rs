@@ -127,7 +127,7 @@ impl RedisStore {
         let visitor = |ordinal| Visitor { partition: p, ordinal };
         let read: Vec<_> = built.dropped.iter().map(|&(page, o)| (page, visitor(o))).collect();
         self.forget_pages(&read).await?;
-        self.build_aside(p, day, head.generation, &built).await?;
+        self.build_aside(lease, day, head.generation, &built).await?;
         self.switch(lease, day, head.generation, upto).await?;
         Ok(built.sealed)
     }
@@ -143,12 +143,12 @@ impl RedisStore {
     /// Writes blocks beside the day's, in pieces; they run out if nobody switches to them.
     async fn build_aside(
         &self,
-        p: Partition,
+        lease: &Lease,
         day: Day,
         generation: u32,
         built: &blocks::Blocks,
     ) -> Result<()> {
-        let key = self.keys().past_aside(p, day);
+        let key = self.keys().past_aside(lease, day);
         let firsts: Vec<_> = built.blocks.iter().map(|(first, _)| *first).collect();
         let head = Command::new("HSET", &key)
             .text("g")
@@ -177,7 +177,7 @@ impl RedisStore {
             keys.next(p),
             keys.lease(p),
             keys.past(p, day),
-            keys.past_aside(p, day),
+            keys.past_aside(lease, day),
             keys.hits(p, day),
         ];
         let seal = scripts::SEAL

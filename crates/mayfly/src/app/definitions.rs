@@ -125,7 +125,8 @@ impl App {
             let mut all: DayCells = evaluate::day_cells(&self.store, slot, day, &known).await?;
             if !new.is_empty() {
                 let partition = slot.partition();
-                all.extend(rebuild::cells(&self.store, partition, day, wanted, &new).await?);
+                let made = rebuild::cells(&self.store, partition, day, wanted, &new).await?;
+                all.extend(made.ok_or(ApiError::Busy)?);
             }
             index.load_day(day, &all);
         }
@@ -150,7 +151,8 @@ impl App {
 
     async fn put_in_force(&self, applied: &Applied, by: &str) -> Result<(), ApiError> {
         let compiled = self.compile(&applied.definitions)?;
-        let expected = u64::from(self.active().version());
+        // What this was made from; the definitions in force may be newer by now.
+        let expected = u64::from(applied.definitions.version()).saturating_sub(1);
         let bytes = applied
             .definitions
             .to_bytes()

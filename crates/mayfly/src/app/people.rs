@@ -80,7 +80,7 @@ impl App {
             .collect();
         Ok(json!({
             "visitor": visitor.to_string(),
-            "segments": self.segments_of(visitor, false),
+            "segments": self.segments_of(visitor, None),
             "hits": shown,
         }))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mayfly_collector::{VisitorRef, parse_hit_line};
 use mayfly_core::{Partition, SegmentId, Timestamp, Visitor};
-use mayfly_segments::{Expression, PageMemo, Seen};
+use mayfly_segments::{Expression, OnPage, PageMemo, Seen};
 use mayfly_store::StoreError;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::{Value, json};
@@ -149,9 +149,9 @@ impl App {
         Ok(shown)
     }
 
-    /// The names of the segments that a visitor is in.
+    /// The names of the segments that a visitor is in; those that a page of this origin may see.
     #[must_use]
-    pub fn segments_of(&self, visitor: Visitor, on_page: bool) -> Vec<String> {
+    pub fn segments_of(&self, visitor: Visitor, page: Option<&str>) -> Vec<String> {
         let slots = self.slots();
         let Some(slot) = slots.iter().find(|s| s.partition() == visitor.partition) else {
             return Vec::new();
@@ -164,10 +164,20 @@ impl App {
         active
             .definitions()
             .segments()
-            .filter(|s| !on_page || s.on_page != mayfly_segments::OnPage::Nowhere)
+            .filter(|s| page.is_none_or(|origin| self.may_see(origin, &s.on_page)))
             .filter(|s| is_member(s.id))
             .map(|s| s.name.to_string())
             .collect()
+    }
+
+    fn may_see(&self, origin: &str, on_page: &OnPage) -> bool {
+        match on_page {
+            OnPage::Nowhere => false,
+            OnPage::Everywhere => true,
+            OnPage::Sites(_) => {
+                self.collector.sites().named(origin).any(|site| on_page.allows(site.id))
+            }
+        }
     }
 
     /// One hit through the real admission, with what it leads to.
@@ -195,7 +205,7 @@ impl App {
         });
         if let (true, Some(visitor)) = (verdict.outcome.is_kept(), visitor) {
             self.catch_up().await?;
-            shown["segments"] = json!(self.segments_of(visitor, false));
+            shown["segments"] = json!(self.segments_of(visitor, None));
             shown["categories"] = json!(self.categories_of(&site, candidate, visitor, now));
         }
         Ok(shown)

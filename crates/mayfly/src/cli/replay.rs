@@ -21,6 +21,10 @@ use crate::tokens::hex;
 
 /// Hits sent in one request.
 const CHUNK: usize = 2000;
+/// Bytes of them at most, well below what a body may have.
+const CHUNK_BYTES: usize = limits::HITS_BODY_BYTES / 4;
+/// Outcomes of hits that may be sent again.
+const UNTAKEN: [&str; 2] = [Outcome::Shed.label(), Outcome::StoreFailed.label()];
 
 /// Options of `replay`.
 #[derive(Debug, Args)]
@@ -78,6 +82,7 @@ fn send(asks: &Asks, replay: &Replay, client: &Client) -> anyhow::Result<()> {
         // A second try of a broken replay carries the same ids and counts nothing twice.
         id_prefix: (!replay.again).then(|| survey.sha256.chars().take(16).collect()),
         waiting: Vec::with_capacity(CHUNK),
+        bytes: 0,
         outcomes: BTreeMap::new(),
         lines: 0,
     };
@@ -95,7 +100,15 @@ fn send(asks: &Asks, replay: &Replay, client: &Client) -> anyhow::Result<()> {
     })?;
     sender.flush()?;
     bar.finish_and_clear();
-    client.post_json("/api/v1/files", &file)?;
+    let untaken: u64 = UNTAKEN.iter().filter_map(|outcome| sender.outcomes.get(*outcome)).sum();
+    if untaken == 0 {
+        client.post_json("/api/v1/files", &file)?;
+    } else {
+        output::note(&format!(
+            "{untaken} hits were not taken; replay the file again: what was counted today or \
+             yesterday is not counted twice"
+        ));
+    }
     report(asks, &sender, started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -179,6 +192,8 @@ struct Sender<'a> {
     waiting: Vec<Value>,
     outcomes: BTreeMap<String, u64>,
     lines: u64,
+    /// Of those that wait.
+    bytes: usize,
 }
 
 impl Sender<'_> {
@@ -190,8 +205,10 @@ impl Sender<'_> {
         {
             hit["id"] = json!(format!("{prefix}:{}", self.lines));
         }
+        self.bytes += hit.to_string().len() + 1;
         self.waiting.push(hit);
-        if self.waiting.len() >= CHUNK { self.flush() } else { Ok(()) }
+        let is_full = self.waiting.len() >= CHUNK || self.bytes >= CHUNK_BYTES;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> anyhow::Result<()> {
@@ -200,6 +217,7 @@ impl Sender<'_> {
         }
         let body = serde_json::to_vec(&self.waiting)?;
         self.waiting.clear();
+        self.bytes = 0;
         let answer = self.client.post("/api/v1/hits", "application/json", &body)?;
         for (outcome, n) in answer["outcomes"].as_object().into_iter().flatten() {
             self.count(outcome, n.as_u64().unwrap_or(0));

@@ -6,7 +6,18 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::{ApiError, State};
 use crate::tokens::{Right, Role};
 
-/// The role of the call's token, when it may.
+/// Who calls, by the call's token.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`].
+pub(super) fn caller(request: &HttpRequest, state: &State) -> Result<Caller, ApiError> {
+    let secret = super::header(request, "authorization")
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or(ApiError::Unauthorized)?;
+    state.caller(secret.trim()).ok_or(ApiError::Unauthorized)
+}
+
+/// Who calls, when his token may.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`], [`ApiError::Forbidden`].
@@ -15,10 +26,7 @@ pub(crate) fn require(
     state: &State,
     right: Right,
 ) -> Result<Caller, ApiError> {
-    let secret = super::header(request, "authorization")
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or(ApiError::Unauthorized)?;
-    let caller = state.caller(secret.trim()).ok_or(ApiError::Unauthorized)?;
+    let caller = caller(request, state)?;
     if caller.role.may(right) { Ok(caller) } else { Err(ApiError::Forbidden) }
 }
 
@@ -31,13 +39,13 @@ pub(crate) struct Caller {
     pub(crate) role: Role,
 }
 
-/// Adds what a browser needs to read the answer from a registered site's page. An answer that
-/// depends on the origin says so to caches.
+/// Adds what a browser needs to read the answer from the page of a site that names its origin. An
+/// answer that depends on the origin says so to caches.
 pub(crate) fn cors(request: &HttpRequest, state: &State, answer: &mut HttpResponse) {
     let headers = answer.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
     let Some(origin) = request.headers().get(header::ORIGIN) else { return };
-    if origin.to_str().is_ok_and(|o| state.collector().sites().allows(o)) {
+    if origin.to_str().is_ok_and(|o| state.collector().sites().names(o)) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         let yes = HeaderValue::from_static("true");
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);

@@ -3,14 +3,18 @@
 
 use std::ops::Deref;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::web::{Bytes, PathConfig, Payload, QueryConfig, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, dev};
 use mayfly_core::limits;
 
-use super::ApiError;
+use super::{ApiError, State, access};
 
-/// A body of at most `LIMIT` bytes, whole.
+/// How long a body may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A body of at most `LIMIT` bytes, whole; read only from who has a token.
 pub(crate) struct Body<const LIMIT: usize = { limits::API_BODY_BYTES }>(Bytes);
 
 impl<const LIMIT: usize> Deref for Body<LIMIT> {
@@ -26,13 +30,16 @@ impl<const LIMIT: usize> FromRequest for Body<LIMIT> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let state = request.app_data::<State>().ok_or(ApiError::Unauthorized);
+        let caller = state.and_then(|state| access::caller(request, state));
         let payload = Payload::from_request(request, payload);
         Box::pin(async move {
+            caller?;
             let payload = payload.await.map_err(|_| ApiError::BodyCut)?;
-            match payload.to_bytes_limited(LIMIT).await {
-                Ok(Ok(bytes)) => Ok(Self(bytes)),
-                Ok(Err(_)) => Err(ApiError::BodyCut),
-                Err(_) => Err(ApiError::TooLarge { limit: LIMIT }),
+            match tokio::time::timeout(PATIENCE, payload.to_bytes_limited(LIMIT)).await {
+                Ok(Ok(Ok(bytes))) => Ok(Self(bytes)),
+                Ok(Ok(Err(_))) | Err(_) => Err(ApiError::BodyCut),
+                Ok(Err(_)) => Err(ApiError::TooLarge { limit: LIMIT }),
             }
         })
     }

@@ -52,7 +52,8 @@ pub(crate) async fn hits(
 
 /// One hit through the real admission, with the categories and segments it leads to.
 pub(crate) async fn try_one(request: HttpRequest, state: State, body: Body) -> Answer {
-    require(&request, &state, Right::SendHits)?;
+    // It tells whom an id stands for, and his segments.
+    require(&request, &state, Right::ReadMembers)?;
     let app = state.app()?;
     Ok(HttpResponse::Ok().json(app.try_hit(&body).await?))
 }

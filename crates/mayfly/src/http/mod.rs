@@ -16,6 +16,9 @@ mod people;
 mod pixel;
 mod segments;
 
+use std::borrow::Cow;
+
+use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -42,8 +45,7 @@ pub fn browsers(config: &mut ServiceConfig) {
         .service(
             web::resource("/api/v1/me")
                 .route(web::get().to(me::show))
-                .route(web::delete().to(me::erase))
-                .route(web::method(actix_web::http::Method::OPTIONS).to(me::preflight)),
+                .route(web::delete().to(me::erase)),
         )
         .service(
             web::resource("/api/v1/me/segments")
@@ -89,6 +91,16 @@ async fn robots() -> HttpResponse {
 
 async fn no_route() -> Answer {
     Err(ApiError::NoRoute)
+}
+
+/// The cookies of all `Cookie` headers, joined. Bytes that are no text spoil their own cookie only.
+pub(crate) fn cookies(request: &HttpRequest) -> Option<Cow<'_, str>> {
+    let mut all = request.headers().get_all("cookie");
+    let first = String::from_utf8_lossy(all.next()?.as_bytes());
+    let join = |all: Cow<'_, str>, next: &HeaderValue| {
+        format!("{all}; {}", String::from_utf8_lossy(next.as_bytes())).into()
+    };
+    Some(all.fold(first, join))
 }
 
 /// A header as text; none when it is missing or not visible ASCII.

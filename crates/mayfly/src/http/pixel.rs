@@ -14,9 +14,10 @@ const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\
 /// The pixel. Never cached; readable by any page, as an image is.
 pub(crate) async fn pixel(request: HttpRequest, state: State) -> HttpResponse {
     let header = |name| super::header(&request, name);
+    let cookies = super::cookies(&request);
     let asked = PixelRequest {
         query: request.query_string(),
-        cookie: header("cookie"),
+        cookie: cookies.as_deref(),
         referer: header("referer"),
         origin: header("origin"),
         user_agent: header("user-agent"),

@@ -113,7 +113,8 @@ pub(super) async fn open(
     if options.demo {
         app.apply_demo().await?;
     }
-    let ticker = tokio::spawn(tick(Arc::clone(&app), Arc::clone(shared), stopping));
+    let ticker =
+        tokio::spawn(tick(Arc::clone(&app), Arc::clone(shared), options.private, stopping));
     Ok(Backstage { app, runner, worker, ticker, stop })
 }
 
@@ -166,7 +167,14 @@ async fn resume(settings: &Settings, shared: &Shared) -> anyhow::Result<Option<J
 }
 
 /// Once a second: health, lease of time, definitions and erasures of other processes.
-async fn tick(app: Arc<App>, shared: Arc<Shared>, mut stopping: watch::Receiver<bool>) {
+async fn tick(
+    app: Arc<App>,
+    shared: Arc<Shared>,
+    private: bool,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let known = || (app.active().version(), app.store().identity().partitions);
+    let mut cached = known();
     let mut every = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
@@ -174,7 +182,14 @@ async fn tick(app: Arc<App>, shared: Arc<Shared>, mut stopping: watch::Receiver<
             _ = stopping.wait_for(|stop| *stop) => return,
         }
         match app.tick(clock::now()).await {
-            Ok(()) => shared.set_fault(None),
+            Ok(()) => {
+                shared.set_fault(None);
+                if !private && cached != known() {
+                    cached = known();
+                    let (identity, active) = (app.store().identity(), app.active());
+                    cache::write(app.settings(), &identity, app.keys(), active.definitions());
+                }
+            }
             Err(error) => {
                 shared.metrics.failed(&error);
                 shared.failed(&error);

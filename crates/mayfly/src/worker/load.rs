@@ -7,7 +7,6 @@ use mayfly_core::{CategoryId, Day, DayCells, Timestamp};
 use mayfly_segments::{Compiled, Definitions, Index};
 use mayfly_store::{CatalogName, Corruption, DayCursor, EntryId, StoreError};
 
-use super::calendar::Calendar;
 use super::partition::{DayState, FOLD_HITS, Task};
 use super::slot::Slot;
 
@@ -34,7 +33,7 @@ impl Task {
         let (store, partition) = (self.app.store().clone(), self.slot.partition());
         let wanted = self.app.active();
         self.pending = None;
-        self.calendar = Calendar::new(now);
+        self.calendar.turn(now, crate::clock::stopwatch());
         let today = self.calendar.today();
         self.days = self.read_days(today, &wanted).await?;
         self.active = self.definitions_of_days(&wanted).await?;

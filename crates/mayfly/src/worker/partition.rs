@@ -17,6 +17,7 @@ use super::calendar::Calendar;
 use super::checkpoint;
 use super::pages::Pages;
 use super::rebuild::Pending;
+use super::seal::Purge;
 use super::slot::Slot;
 use crate::app::App;
 use crate::clock;
@@ -63,6 +64,8 @@ pub(super) struct Task {
     leased: Instant,
     checkpointed: Instant,
     generation: u64,
+    /// The pass that takes erased visitors out, when one is under way.
+    pub(super) purge: Option<Purge>,
     /// The kind of failure that was told last, until a step goes well.
     told: Option<&'static str>,
 }
@@ -87,6 +90,7 @@ impl Task {
             leased: Instant::now(),
             checkpointed: Instant::now(),
             generation,
+            purge: None,
             told: None,
         }
     }
@@ -136,7 +140,6 @@ impl Task {
     /// Asks for the lease and loads the memory.
     async fn start(&mut self) -> Result<(), StoreError> {
         self.generation = self.app.health().generation;
-        self.lease = None;
         self.renew(clock::now()).await?;
         self.load(clock::now()).await?;
         self.checkpointed = Instant::now();

@@ -35,7 +35,8 @@ impl Pending {
     }
 }
 
-/// A day's cells of these names, made from all its hits; nothing is written.
+/// A day's cells of these names, made from all its hits; nothing is written. `None` while a page is
+/// awaited.
 ///
 /// # Errors
 /// The store's.
@@ -45,9 +46,10 @@ pub async fn cells(
     day: Day,
     wanted: &Compiled,
     names: &BTreeSet<CellId>,
-) -> Result<DayCells, StoreError> {
+) -> Result<Option<DayCells>, StoreError> {
     let mut pages = Pages::default();
-    Ok(read_all(store, &mut pages, (partition, day), wanted, names).await?.0)
+    let read = read_all(store, &mut pages, (partition, day), wanted, names).await?;
+    Ok(read.map(|(cells, _)| cells))
 }
 
 /// Every hit of a day into cells of these names; and the last entry read.
@@ -57,7 +59,7 @@ async fn read_all(
     (partition, day): (Partition, Day),
     wanted: &Compiled,
     names: &BTreeSet<CellId>,
-) -> Result<(DayCells, EntryId), StoreError> {
+) -> Result<Option<(DayCells, EntryId)>, StoreError> {
     let mut builder = CellsBuilder::new(wanted, names);
     let mut last = EntryId::ZERO;
     let mut next = Some(DayCursor::Start);
@@ -72,13 +74,15 @@ async fn read_all(
             }
             Err(error) => return Err(error),
         };
-        pages.fetch(store, &page.hits).await?;
+        if pages.fetch(store, &page.hits).await? > 0 {
+            return Ok(None);
+        }
         builder.add(&pages.of(&page.hits));
         last = last.max(page.last);
         next = page.next;
         tokio::task::yield_now().await;
     }
-    Ok((builder.finish(), last))
+    Ok(Some((builder.finish(), last)))
 }
 
 impl Task {
@@ -111,9 +115,12 @@ impl Task {
         let mut built = DayCells::new();
         if !fill.is_empty() {
             let (store, at) = (self.app.store().clone(), (self.slot.partition(), day));
-            let (cells, last) = read_all(&store, &mut self.pages, at, &wanted, &fill).await?;
+            let read = read_all(&store, &mut self.pages, at, &wanted, &fill).await?;
+            let Some((cells, last)) = read else { return Ok(()) };
             built = cells;
-            self.fold_upto(day, last, now).await?;
+            if !self.fold_upto(day, last, now).await? {
+                return Ok(());
+            }
         }
         self.bring(day).await?;
         self.slot.write(|index| index.prepared(day, built));
@@ -123,26 +130,28 @@ impl Task {
         Ok(())
     }
 
-    /// Folds a day into the index up to exactly this entry.
+    /// Folds a day into the index up to exactly this entry; `false` where a page is awaited.
     async fn fold_upto(
         &mut self,
         day: Day,
         last: EntryId,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.bring(day).await?;
         loop {
             let after = self.days.get(&day).map_or(EntryId::ZERO, |d| d.cursor);
             let (store, partition) = (self.app.store().clone(), self.slot.partition());
             if after >= last {
-                return Ok(());
+                return Ok(true);
             }
             let entries = store.read_new(partition, day, after, FOLD_HITS).await?;
             if entries.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             for entry in entries.iter().filter(|entry| entry.id <= last) {
-                self.pages.fetch(&store, &entry.hits).await?;
+                if self.pages.fetch(&store, &entry.hits).await? > 0 {
+                    return Ok(false);
+                }
                 self.fold_entry(day, entry, now);
             }
         }

@@ -15,16 +15,13 @@ impl Task {
         if self.lease.is_none() || self.pending.is_some() {
             return Ok(());
         }
-        if self.slot.purges() {
-            self.purge(now).await?;
-            self.slot.purged();
-            return Ok(());
+        let is_night = now.second_of_day() >= SEAL_FROM_SECOND;
+        let erased = self.slot.erased().len();
+        if self.slot.purges() || is_night && erased != self.purged {
+            return self.purge(erased, now).await;
         }
-        if now.second_of_day() < SEAL_FROM_SECOND {
+        if !is_night {
             return Ok(());
-        }
-        if self.slot.erased().len() != self.purged {
-            return self.purge(now).await;
         }
         let today = self.calendar.today();
         let due = self.days.iter().find(|(day, d)| **day < today && d.unsealed);
@@ -57,19 +54,39 @@ impl Task {
         Ok(())
     }
 
-    /// Writes every day anew without erased visitors: their bytes go.
-    async fn purge(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let erased = self.slot.erased().len();
-        for day in self.days.keys().copied().collect::<Vec<_>>() {
-            self.bring(day).await?;
-            // Reading leaves erased visitors out; so everything that is read is written again.
-            checkpoint::write_day(self, day, Scope::All, now).await?;
-            self.seal(day, now).await?;
-            self.evict();
+    /// Writes every day anew without erased visitors, one a round, so that lease and folding go
+    /// on in between: their bytes go. Begins again when another is erased meanwhile.
+    async fn purge(&mut self, erased: u64, now: Timestamp) -> Result<(), StoreError> {
+        let purge = self.purge.take().filter(|purge| purge.erased == erased);
+        let begin = || Purge { erased, left: self.days.keys().copied().collect() };
+        let mut purge = purge.unwrap_or_else(begin);
+        if let Some(day) = purge.left.pop() {
+            self.purge_day(day, now).await?;
+            self.purge = Some(purge);
+            return Ok(());
         }
         checkpoint::write(self, now).await?;
         self.app.store().purge().await?;
         self.purged = erased;
+        self.slot.purged();
         Ok(())
     }
+
+    async fn purge_day(&mut self, day: Day, now: Timestamp) -> Result<(), StoreError> {
+        self.bring(day).await?;
+        // Reading leaves erased visitors out; so everything that is read is written again.
+        checkpoint::write_day(self, day, Scope::All, now).await?;
+        self.seal(day, now).await?;
+        self.evict();
+        Ok(())
+    }
+}
+
+/// A pass over all days that takes erased visitors out.
+#[derive(Debug)]
+pub(super) struct Purge {
+    /// How many were erased when it began.
+    erased: u64,
+    /// Days to do.
+    left: Vec<Day>,
 }

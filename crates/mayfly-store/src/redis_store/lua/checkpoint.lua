@@ -5,7 +5,8 @@
 -- cursor it must still have, fields to write and their number, fields to drop and their number.
 -- Answers 0, 1 lease lost, 2 cursor moved, -1 gone.
 if redis.call('HGET', KEYS[1], 'store') ~= ARGV[1] then return -1 end
-if string.sub(redis.call('GET', KEYS[2]) or '', 1, 16) ~= ARGV[2] then return 1 end
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if string.sub(redis.call('GET', KEYS[2]) or '', 1, 56) ~= ARGV[2] .. run then return 1 end
 local first_day = 6 + 2 * tonumber(ARGV[5])
 
 local at = first_day

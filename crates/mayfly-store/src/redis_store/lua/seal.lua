@@ -5,7 +5,8 @@
 -- ARGV: store id, token, generation read, expiry, first id to keep.
 -- Answers 0, 1 lease lost, 2 sealed by another, -1 gone.
 if redis.call('HGET', KEYS[1], 'store') ~= ARGV[1] then return -1 end
-if string.sub(redis.call('GET', KEYS[2]) or '', 1, 16) ~= ARGV[2] then return 1 end
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if string.sub(redis.call('GET', KEYS[2]) or '', 1, 56) ~= ARGV[2] .. run then return 1 end
 if (redis.call('HGET', KEYS[3], 'g') or '0') ~= ARGV[3] then return 2 end
 redis.call('RENAME', KEYS[4], KEYS[3])
 redis.call('EXPIREAT', KEYS[3], ARGV[4])

@@ -203,3 +203,26 @@ async fn a_log_begun_anew_goes_on_after_its_cursor_though_the_clock_stands_befor
     store.append(&[&batch(2, &[hit(2, today())])], now()).await.unwrap();
     assert_eq!(logged(&store).await, [1, 2]);
 }
+
+/// A lease ends with the server that granted it: what its worker folded may be lost with it.
+#[tokio::test]
+async fn a_worker_of_the_server_before_writes_no_cells() {
+    let mut server = RedisServer::start(&["--appendonly", "yes"]).unwrap();
+    let store = open(&server.url()).await.unwrap();
+    store.append(&[&batch(1, &[hit(1, today())])], now()).await.unwrap();
+    let lease = super::people::own(&store).await;
+    let cursor = super::people::fold(&store, &lease, EntryId::ZERO).await;
+    server.stop().unwrap();
+    server.run().unwrap();
+    let sealed = loop {
+        match store.seal(&lease, today(), cursor).await {
+            Err(error) if error.is_transient() => {}
+            sealed => break sealed,
+        }
+    };
+    assert!(matches!(sealed, Err(StoreError::LeaseLost { .. })), "{sealed:?}");
+    let renewed = store.lease(P, Some(&lease), "old", 30, now()).await.unwrap();
+    assert!(matches!(renewed, crate::Leased::Held { .. }), "{renewed:?}");
+    let anew = super::people::own(&store).await;
+    assert_eq!(store.seal(&anew, today(), cursor).await.unwrap().hits, 1);
+}
