@@ -166,7 +166,8 @@ async fn resume(settings: &Settings, shared: &Shared) -> anyhow::Result<Option<J
     attach(shared, store, known.keys).await.map(Some)
 }
 
-/// Once a second: health, lease of time, definitions and erasures of other processes.
+/// Once a second: health, definitions and erasures of other processes. Keeps the cache as the
+/// definitions are.
 async fn tick(
     app: Arc<App>,
     shared: Arc<Shared>,
@@ -174,26 +175,31 @@ async fn tick(
     mut stopping: watch::Receiver<bool>,
 ) {
     let known = || (app.active().version(), app.store().identity().partitions);
-    let mut cached = known();
+    let (mut cached, mut definitions) = (known(), app.watch_definitions());
     let mut every = tokio::time::interval(Duration::from_secs(1));
     loop {
-        tokio::select! {
-            _ = every.tick() => {}
+        let is_second = tokio::select! {
+            _ = every.tick() => true,
+            _ = definitions.changed() => false,
             _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        if is_second {
+            beat(&app, &shared).await;
         }
-        match app.tick(clock::now()).await {
-            Ok(()) => {
-                shared.set_fault(None);
-                if !private && cached != known() {
-                    cached = known();
-                    let (identity, active) = (app.store().identity(), app.active());
-                    cache::write(app.settings(), &identity, app.keys(), active.definitions());
-                }
-            }
-            Err(error) => {
-                shared.metrics.failed(&error);
-                shared.failed(&error);
-            }
+        if !private && cached != known() {
+            cached = known();
+            let (identity, active) = (app.store().identity(), app.active());
+            cache::write(app.settings(), &identity, app.keys(), active.definitions());
+        }
+    }
+}
+
+async fn beat(app: &App, shared: &Shared) {
+    match app.tick(clock::now()).await {
+        Ok(()) => shared.set_fault(None),
+        Err(error) => {
+            shared.metrics.failed(&error);
+            shared.failed(&error);
         }
     }
 }
