@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use mayfly_store::contract::servers::RedisCluster;
+use serde_json::json;
 
 use crate::http::Browser;
 use crate::ledger::{self, Ledger, Load, metric};
@@ -89,6 +90,23 @@ impl Lagging {
         }
     }
 
+    /// Erases some of them, in many partitions.
+    fn erase_some(&self) -> Vec<String> {
+        let some: Vec<String> = self.visitors.iter().step_by(4).cloned().collect();
+        for visitor in &some {
+            let answer = self.program.admin().delete(&format!("/api/v1/visitors/{visitor}"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        some
+    }
+
+    fn check_erased(&self, erased: &[String]) {
+        for visitor in erased {
+            let shown = self.program.admin().get(&format!("/api/v1/visitors/{visitor}")).json();
+            assert_eq!(shown["hits"], json!([]), "{visitor} is back");
+        }
+    }
+
     /// Waits until all is calm again, and checks that every hit received has one outcome.
     fn settle(&self) {
         let program = &self.program;
@@ -104,6 +122,7 @@ fn what_the_replica_did_not_hear_is_sent_again() {
     let mut all = Lagging::start();
     all.new_browsers();
     all.loads.join(Ledger::of_new_visitors(&all.program, 50));
+    let erased = all.erase_some();
     let load = Load::start(&all.program, "lagging");
     thread::sleep(A_WHILE);
     all.fail();
@@ -115,6 +134,7 @@ fn what_the_replica_did_not_hear_is_sent_again() {
     all.settle();
     assert!(metric(&all.program, "mayfly_resent_batches_total") > 0);
     assert_eq!(metric(&all.program, "mayfly_lost_hits_total"), 0);
+    all.check_erased(&erased);
     all.loads.check(&all.program);
     all.program.stop();
 }

@@ -147,7 +147,8 @@ impl RedisStore {
             .on(&[next, self.keys().erased(p)])
             .text(&self.store_id())
             .number(version.unwrap_or_default())
-            .bytes(&records::encode_bitmap(&bitmap));
+            .bytes(&records::encode_bitmap(&bitmap))
+            .number(super::random()?);
         match self.conn().one::<i64>(erase).await? {
             0 => Ok(true),
             1 => Ok(false),

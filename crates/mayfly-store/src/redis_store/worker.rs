@@ -75,7 +75,28 @@ impl RedisStore {
             step.as_of = step.as_of.max(membership.as_of);
             step.memberships.push((membership.segment, value));
         }
-        step.run(self).await
+        step.run(self).await?;
+        self.drop_old_memberships(lease.partition, memberships).await
+    }
+
+    /// Drops the memberships that nobody writes any more: the hash lives as long as any of them.
+    async fn drop_old_memberships(&self, p: Partition, written: &[Membership]) -> Result<()> {
+        let Some(newest) = written.iter().map(|membership| membership.as_of).max() else {
+            return Ok(());
+        };
+        let key = self.keys().segments(p);
+        let fields: Vec<u32> = self.conn().one(Command::new("HKEYS", &key)).await?;
+        let unwritten = |&field: &u32| written.iter().all(|m| m.segment != SegmentId(field));
+        for field in fields.into_iter().filter(unwritten) {
+            let get = Command::new("HGET", &key).number(field);
+            let value: Option<Vec<u8>> = self.conn().one(get).await?;
+            let segment = SegmentId(field);
+            let old = value.map(|v| records::decode_membership(segment, &v)).transpose()?;
+            if old.is_some_and(|old| keys::segments_until(old.as_of) <= newest) {
+                self.conn().one::<i64>(Command::new("HDEL", &key).number(field)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// See [`crate::Store::memberships`].

@@ -6,10 +6,11 @@ mod people;
 mod segments;
 mod status;
 
-use std::sync::{Arc, RwLock};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, RwLock};
 
 use mayfly_collector::{Collector, CollectorMetrics, KeyRing, SiteTable};
-use mayfly_core::{Partition, Timestamp};
+use mayfly_core::{Partition, Timestamp, Visitor};
 use mayfly_segments::{Compiled, Definitions};
 use mayfly_store::{CatalogName, Corruption, Health, Store, StoreError};
 use tokio::sync::watch;
@@ -32,6 +33,8 @@ pub struct App {
     active: watch::Sender<Arc<Compiled>>,
     slots: RwLock<Vec<Arc<Slot>>>,
     health: RwLock<Health>,
+    /// Erased a moment ago, by this process.
+    erased_lately: Mutex<VecDeque<(Timestamp, Visitor)>>,
 }
 
 impl App {
@@ -60,6 +63,7 @@ impl App {
             active: watch::Sender::new(Arc::new(active)),
             slots: RwLock::new(Vec::new()),
             health: RwLock::new(Health::default()),
+            erased_lately: Mutex::default(),
         };
         app.set_sites();
         for partition in app.partitions() {
@@ -159,6 +163,9 @@ impl App {
             }
         };
         self.collector.tick(now, health.generation);
+        if health.generation != self.health().generation {
+            self.erase_again(now).await?;
+        }
         self.collector.raise_partitions(self.store.identity().partitions);
         self.show_health(&health);
         self.show_ages(now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mayfly_core::{Day, Visitor};
+use mayfly_core::{Day, Timestamp, Visitor};
 use mayfly_store::{CatalogName, Finding, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ struct File {
 
 /// How long a question waits for the bytes of an erased visitor to go.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// So long an erasure is kept to be repeated after a failover, seconds.
+const REPEATED_S: i64 = 60;
 /// Files remembered; the oldest go first.
 const FILES: usize = 10_000;
 
@@ -90,12 +92,26 @@ impl App {
     /// # Errors
     /// The store's.
     pub async fn erase(&self, visitor: Visitor) -> Result<(), ApiError> {
-        self.store.erase(&[visitor], Self::now()).await?;
+        let now = Self::now();
+        self.store.erase(&[visitor], now).await?;
+        if let Ok(mut lately) = self.erased_lately.lock() {
+            lately.push_back((now, visitor));
+            let oldest = now.plus_secs(-REPEATED_S);
+            let old = lately.partition_point(|(at, _)| *at < oldest);
+            lately.drain(..old);
+        }
         self.collector.erase(visitor);
         if let Some(slot) = self.slots().iter().find(|s| s.partition() == visitor.partition) {
             slot.erase(visitor.ordinal);
         }
         Ok(())
+    }
+
+    /// Erases once more whom a failover may have brought back.
+    pub(super) async fn erase_again(&self, now: Timestamp) -> Result<(), StoreError> {
+        let lately = self.erased_lately.lock().map(|lately| lately.clone()).unwrap_or_default();
+        let visitors: Vec<Visitor> = lately.into_iter().map(|(_, visitor)| visitor).collect();
+        self.store.erase(&visitors, now).await
     }
 
     /// Has the bytes of a partition's erased visitors go now; whether they are gone.

@@ -4,6 +4,7 @@ use mayfly_core::{ConsentState, Page, SegmentId};
 
 use super::people::{fold, own};
 use super::*;
+use crate::redis_store::conn::Command;
 use crate::redis_store::keys::{Kind, Life, Named};
 use crate::{Audit, Claim, EntryId, Finding, ForeignId, Membership, ToIntern};
 
@@ -119,4 +120,28 @@ async fn another_page_under_the_key_takes_the_next_and_at_most_eight_do() {
     }
     let full = store.intern(&values).await.unwrap_err();
     assert!(matches!(full, StoreError::InternFull), "{full:?}");
+}
+
+#[tokio::test]
+async fn a_membership_that_nobody_writes_any_more_goes_while_others_stay() {
+    let (server, store) = fresh().await;
+    let lease = own(&store).await;
+    let write = async |segment: u32, days_ago: i64| {
+        let as_of = now().plus_secs(-86_400 * days_ago);
+        let members = [1].into_iter().collect();
+        let member = Membership { segment: SegmentId(segment), version: 1, as_of, members };
+        store.checkpoint(&lease, &[], &[member], now()).await.unwrap();
+    };
+    write(7, 0).await;
+    write(8, 1).await;
+    let key = store.keys().segments(P);
+    assert_eq!(server.cli(["HLEN", &key]).unwrap(), "2");
+    // As it stands there two days on, when segment 8 is no more.
+    let members = [1].into_iter().collect();
+    let as_of = now().plus_secs(-86_400 * 3);
+    let old = Membership { segment: SegmentId(8), version: 1, as_of, members };
+    let bytes = crate::codec::records::encode_membership(&old);
+    store.conn().one::<i64>(Command::new("HSET", &key).text("8").bytes(&bytes)).await.unwrap();
+    write(7, 0).await;
+    assert_eq!(server.cli(["HKEYS", &key]).unwrap(), "7");
 }
