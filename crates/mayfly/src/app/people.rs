@@ -1,11 +1,12 @@
 //! Visitors: found, shown, erased; tokens; replayed files; the audit.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use mayfly_core::{Day, Timestamp, Visitor};
+use mayfly_core::{ConsentState, Day, Hit, Page, Timestamp, Visitor};
 use mayfly_store::{CatalogName, Finding, StoreError};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::App;
 use crate::clock;
@@ -33,6 +34,34 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const REPEATED_S: i64 = 60;
 /// Files remembered; the oldest go first.
 const FILES: usize = 10_000;
+
+/// All that is held of a hit.
+fn shown(
+    hit: &Hit,
+    page: Option<&Page>,
+    consent: Option<&ConsentState>,
+    site: Option<&str>,
+) -> Value {
+    let value = |value: &mayfly_core::Value| match value {
+        mayfly_core::Value::Text(text) => json!(text),
+        mayfly_core::Value::Number(number) => json!(number),
+    };
+    let attributes: Map<String, Value> =
+        hit.attributes.iter().map(|a| (a.name.to_string(), value(&a.value))).collect();
+    json!({
+        "time": clock::text(hit.time),
+        "event": hit.event.name(),
+        "site": site,
+        "url": page.map(|p| &*p.url),
+        "title": page.map(|p| &*p.title),
+        "keywords": page.map(|p| &*p.keywords),
+        "categories": page.map(|p| &*p.categories),
+        "engaged_s": hit.engaged_s,
+        "referrer": hit.referrer.host,
+        "attributes": attributes,
+        "consent": consent.map(|state| json!({"gpc": state.gpc})),
+    })
+}
 
 impl App {
     /// The visitor of a cookie value, `space:id`, or `partition.ordinal`.
@@ -63,27 +92,24 @@ impl App {
         let hits = self.store.read_visitor(visitor, days).await?;
         let keys: Vec<_> = hits.iter().filter_map(|h| h.page).collect();
         let mut pages = self.store.pages(&keys).await?.into_iter();
+        let mut consents: Vec<_> = hits.iter().map(|h| h.consent).collect();
+        consents.sort_unstable();
+        consents.dedup();
+        let states = self.store.consents(&consents).await?;
+        let states: HashMap<_, _> = consents.into_iter().zip(states).collect();
         let active = self.active();
-        let shown: Vec<Value> = hits
+        let all: Vec<Value> = hits
             .iter()
             .map(|hit| {
                 let page = hit.page.and_then(|_| pages.next()).flatten();
-                let site = active.definitions().site_key(hit.site);
-                json!({
-                    "time": clock::text(hit.time),
-                    "event": hit.event.name(),
-                    "site": site,
-                    "url": page.as_ref().map(|p| &*p.url),
-                    "title": page.as_ref().map(|p| &*p.title),
-                    "engaged_s": hit.engaged_s,
-                    "referrer": hit.referrer.host,
-                })
+                let state = states.get(&hit.consent).and_then(Option::as_ref);
+                shown(hit, page.as_ref(), state, active.definitions().site_key(hit.site))
             })
             .collect();
         Ok(json!({
             "visitor": visitor.to_string(),
             "segments": self.segments_of(visitor, None),
-            "hits": shown,
+            "hits": all,
         }))
     }
 
