@@ -3,7 +3,47 @@
 //! Every stored hit refers to an interned [`ConsentState`]. Its kinds grow (TCF, GPP); the stored
 //! form is versioned by the store.
 
+use std::fmt;
+
 use crate::outcome::Outcome;
+
+mod bits;
+pub mod gpp;
+pub mod tcf;
+pub mod us;
+pub mod usp;
+
+/// Why a consent string says nothing: it cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConsentError {
+    /// More bytes than [`crate::limits::CONSENT_BYTES`].
+    TooLong,
+    /// A character that the format does not have.
+    Character,
+    /// A version that is not read, or another kind of string.
+    Version,
+    /// It ends before its last field.
+    Truncated,
+    /// A range whose end comes before its start.
+    Backwards,
+    /// The header names other sections than there are.
+    Sections,
+}
+
+impl fmt::Display for ConsentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "is too long",
+            Self::Character => "has a character that the format does not have",
+            Self::Version => "has a version that is not read, or is of another kind",
+            Self::Truncated => "ends before its last field",
+            Self::Backwards => "has a range whose end comes before its start",
+            Self::Sections => "names other sections than there are",
+        })
+    }
+}
+
+impl std::error::Error for ConsentError {}
 
 /// What a site's silence means. A signal that says no wins under every policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -27,6 +27,8 @@ pub const API_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// One line of a replayed file, bytes.
 pub const REPLAY_LINE_BYTES: usize = 64 * 1024;
 
+/// A consent string of any kind, bytes.
+pub const CONSENT_BYTES: usize = 8 * 1024;
 /// A page's URL, bytes.
 pub const URL_BYTES: usize = 2048;
 /// A host name, bytes.
