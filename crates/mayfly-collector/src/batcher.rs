@@ -1,7 +1,5 @@
 //! The batcher: takes everything that waits, makes one batch a partition of it, and commits the
-//! group. While a group is in flight the next one gathers. A hit that comes alone waits for no
-//! timer; after a large group the next one gathers for some milliseconds, since an entry of three
-//! hits costs the store, the folding and the memory nearly what one of thirty does.
+//! group. While a group is in flight the next one gathers; there is no timer.
 //!
 //! A group whose fate is unknown goes with lane, numbers and bytes to the spill and is answered
 //! from there. While the store is away groups go to the spill at once; each tick that finds the
@@ -24,9 +22,6 @@ use crate::spill::{Kind, Record};
 use crate::spill_gate::SpillGate;
 use crate::spilled_values::SpilledValues;
 use crate::visitors::Visitors;
-
-/// From one large group to the next, at least.
-const BUSY_PACE: Duration = Duration::from_millis(4);
 
 /// What the collector tells the batcher besides hits.
 #[derive(Debug)]
@@ -93,14 +88,9 @@ impl Batcher {
                     if taken == 0 {
                         return;
                     }
-                    let began = (self.stopwatch)();
                     self.commit(&mut group).await;
                     if draining {
                         self.drain().await;
-                    }
-                    if taken >= limits::BUSY_GROUP_HITS {
-                        let took = (self.stopwatch)().saturating_sub(began);
-                        tokio::time::sleep(BUSY_PACE.saturating_sub(took)).await;
                     }
                 }
                 () = std::future::ready(()), if draining => self.drain().await,

@@ -68,9 +68,6 @@ pub const ENGAGED_SECONDS_PER_HIT: u16 = 3600;
 pub const INTAKE_HITS: usize = 64 * 1024;
 /// Hits in one group commit.
 pub const GROUP_HITS: usize = 4096;
-/// From so many hits in a group on, the next one gathers for some milliseconds: a hit in a large
-/// entry costs much less than one in a small entry.
-pub const BUSY_GROUP_HITS: usize = 32;
 /// Bytes of one stored entry (one batch's hits of one day), bytes.
 pub const ENTRY_BYTES: usize = 1024 * 1024;
 /// Days that one batch may span.
