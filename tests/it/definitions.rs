@@ -208,3 +208,33 @@ fn a_rename_keeps_ids_and_members_and_only_prune_removes() {
 }
 
 const TEA: &str = r#"visited("Tea", within 90d)"#;
+
+/// Each of several people adds a segment of his own, all at the same moment: who is told that it is
+/// applied finds it there, and nobody's stands in the way of the next.
+#[test]
+fn changes_made_at_the_same_time_lose_nothing() {
+    let program = setup().start();
+    // Many, so that a change takes its time.
+    let many = (0..1000).map(|n| category(&format!("c{n}"), &format!("path == \"/{n}\"")));
+    apply(program.setup(), &many.collect::<Vec<_>>());
+    let add = |name: String| {
+        let text = SITE.to_owned() + &segment(&name, r#"visited("*", within 90d)"#);
+        program.admin().send("POST", "/api/v1/definitions/apply", &[], text.as_bytes()).status
+    };
+    let mut applied = Vec::new();
+    for round in 0..10 {
+        let answers: Vec<(String, u16)> = std::thread::scope(|scope| {
+            let names = (0..4).map(|n| format!("round-{round}-{n}"));
+            let tasks: Vec<_> =
+                names.map(|name| (name.clone(), scope.spawn(|| add(name)))).collect();
+            tasks.into_iter().map(|(name, task)| (name, task.join().unwrap())).collect()
+        });
+        assert!(answers.iter().all(|(_, status)| [200, 409].contains(status)), "{answers:?}");
+        applied.extend(answers.into_iter().filter(|(_, status)| *status == 200));
+    }
+    assert!(applied.len() >= 10, "in each round one is first: {applied:?}");
+    let there = program.admin().get("/api/v1/segments").text();
+    for (name, _) in applied {
+        assert!(there.contains(&format!("\"{name}\"")), "{name} was applied and is gone");
+    }
+}

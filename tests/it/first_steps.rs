@@ -48,6 +48,24 @@ fn an_access_log_becomes_a_segment_and_a_file() {
     assert_eq!(text.lines().count(), 2, "a header and one member: {text}");
 }
 
+/// Long lines: what one request would hold by their number is more than it may by its bytes.
+#[test]
+fn long_lines_are_replayed_in_shorter_requests() {
+    let setup = Setup::new();
+    setup.ok(&["init", "--origin", "https://www.example.org"]);
+    setup.ok(&["apply", "mayfly.toml"]);
+    let line = |n: u32| {
+        let url = format!("https://www.example.org/{n}/{}", "a".repeat(1900));
+        let title = "t".repeat(500);
+        json!({"visitor": {"space": "crm", "id": n.to_string()}, "url": url, "title": title,
+            "time": 1_431_857_103_000_u64 + u64::from(n)})
+    };
+    let lines: Vec<String> = (0..2000).map(|n| line(n).to_string()).collect();
+    let file = setup.write("hits.jsonl", &lines.join("\n")).display().to_string();
+    let replay = ["replay", &file, "--site", "example-org", "--format", "jsonl", "--shift-to-now"];
+    assert_eq!(setup.json(&replay)["outcomes"], json!({"stored": 2000}));
+}
+
 /// The words of a command line, without its comment; quotes as a shell reads them.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);

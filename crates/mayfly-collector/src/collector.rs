@@ -228,12 +228,6 @@ impl Collector {
         }
     }
 
-    /// Whether there is a store.
-    #[must_use]
-    pub fn is_attached(&self) -> bool {
-        self.ready().is_some()
-    }
-
     /// Swaps the table of sites.
     pub fn set_sites(&self, sites: SiteTable) {
         *self.0.sites.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sites);
@@ -243,14 +237,6 @@ impl Collector {
     #[must_use]
     pub fn sites(&self) -> Arc<SiteTable> {
         Arc::clone(&self.0.sites.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Swaps the keys, after a rotation. Nothing happens before there is a store.
-    pub fn set_keys(&self, keys: KeyRing) {
-        if let Some(ready) = self.ready() {
-            let mut own = ready.visitors.keys.write().unwrap_or_else(PoisonError::into_inner);
-            *own = Arc::new(keys);
-        }
     }
 
     /// The store has more partitions now: new visitors go there, too.
