@@ -6,7 +6,9 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use mayfly_benches::{PARTITION, TODAY};
-use mayfly_collector::{KeyRing, OwnCookies, PixelQuery, VisitorCookie, canonical_url};
+use mayfly_collector::{
+    CookieNames, KeyRing, OwnCookies, PixelQuery, VisitorCookie, canonical_url,
+};
 use mayfly_core::{RealmId, StoreId, Visitor};
 
 const QUERY: &str = "s=news&u=https%3A%2F%2Fnews.example%2Fsport%2Ffootball%2F1%3Fpage%3D2%26\
@@ -25,12 +27,13 @@ fn main() {
     let value = cookie.encode(&keys);
     let header = format!("_ga=GA1.2.3.4; theme=dark; mf_id={value}; consent=yes");
 
+    let names = CookieNames::default();
     let mut group = criterion.benchmark_group("cookie");
     group.bench_function("query: parse", |bench| {
         bench.iter(|| PixelQuery::parse(black_box(QUERY)).unwrap());
     });
     group.bench_function("header: find ours", |bench| {
-        bench.iter(|| OwnCookies::find(black_box(&header)).unwrap());
+        bench.iter(|| OwnCookies::find(black_box(&header), &names).unwrap());
     });
     group.bench_function("visitor: verify", |bench| {
         bench.iter(|| VisitorCookie::decode(black_box(&value), &keys, here, TODAY).unwrap());

@@ -119,6 +119,7 @@ pub fn view(ordinal: u32, day: Day, second: u32, page: u32) -> Hit {
         event: Event::PageView,
         engaged_s: 0,
         referrer: Referrer::default(),
+        context: Default::default(),
         attributes: Vec::new(),
         consent: ConsentKey(9),
         fired: Vec::new(),

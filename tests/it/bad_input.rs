@@ -108,8 +108,8 @@ fn a_pixel_with_a_bad_query_gets_its_gif_and_one_outcome() {
     check(http, "u=https%3A%2F%2Fnews.example%2F", &[], "unknown_site; unknown_site");
     check(http, "s=news&u=https%3A%2F%2Fevil.example%2F", &[], "wrong_origin");
     check(http, PAGE, &[("origin", "https://evil.example")], "wrong_origin");
-    check(http, PAGE, &[("sec-gpc", "1")], "opted_out");
-    check(http, PAGE, &[("cookie", "mf_optout=1")], "opted_out");
+    check(http, PAGE, &[("sec-gpc", "1")], "opted_out; gpc");
+    check(http, PAGE, &[("cookie", "mf_optout=1")], "opted_out; opt_out");
     let cookies: Vec<String> = (0..10_000).map(|n| format!("c{n}=1")).collect();
     check(http, PAGE, &[("cookie", &cookies.join("; "))], "over_limit; cookies_too_long");
     assert_eq!(Browser::new(http).hit("news", "https://news.example/sport/1").outcome(), "stored");

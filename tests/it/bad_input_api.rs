@@ -215,6 +215,6 @@ fn only_the_right_token_opens_and_every_error_has_the_documented_form() {
     check_error(&send("/definitions/apply?prune=maybe", b""), 400, "bad_query", "query");
     check_error(&admin.get("/api/v1/segments/%ff"), 404, "segment_not_found", "not UTF-8");
     check_error(&admin.delete("/api/v1/segments"), 404, "route_not_found", "method");
-    check_error(&http.post("/p.gif", &hit()), 404, "route_not_found", "method");
+    check_error(&http.send("PUT", "/p.gif", &[], b""), 404, "route_not_found", "method");
     assert_eq!(admin.get("/health").status, 200);
 }

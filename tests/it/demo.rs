@@ -36,9 +36,9 @@ fn a_few_clicks_lead_into_a_segment_and_forgetting_out_of_it() {
     let program = start();
     let mut browser = Browser::new(&program.http);
     let page = format!("{}/demo/football.html", program.http.base());
-    for _ in 0..2 {
-        assert_eq!(browser.hit("demo", &page).outcome(), "stored");
-    }
+    assert_eq!(browser.hit("demo", &page).outcome(), "stored");
+    assert_eq!(browser.hit("demo", &page).outcome(), "duplicate", "within a second");
+    assert_eq!(browser.hit("demo", &format!("{page}?page=2")).outcome(), "stored");
     let held = |program: &Program| {
         let state = program.http.get("/demo/state").json();
         let segments = state["segments"].as_array().cloned().unwrap_or_default();

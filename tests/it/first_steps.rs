@@ -7,15 +7,15 @@ use serde_json::json;
 use crate::program::Setup;
 
 /// Three visitors of a blog: one with four pages, one with two, one with one and a style sheet.
-const LOG: &str = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/one HTTP/1.1" 200 203 "-" "A/1"
-192.0.2.1 - - [17/May/2015:10:06:03 +0000] "GET /blog/two HTTP/1.1" 200 203 "-" "A/1"
-192.0.2.1 - - [18/May/2015:10:05:03 +0000] "GET /software/three HTTP/1.1" 200 203 "-" "A/1"
-192.0.2.1 - - [18/May/2015:10:06:03 +0000] "GET /about HTTP/1.1" 304 0 "-" "A/1"
-192.0.2.2 - - [18/May/2015:11:00:00 +0000] "GET /blog/one HTTP/1.1" 200 203 "-" "B/2"
-192.0.2.2 - - [18/May/2015:11:00:09 +0000] "GET /blog/two HTTP/1.1" 200 203 "-" "B/2"
-192.0.2.3 - - [18/May/2015:12:00:00 +0000] "GET /blog/one HTTP/1.1" 200 203 "-" "C/3"
-192.0.2.3 - - [18/May/2015:12:00:01 +0000] "GET /style.css HTTP/1.1" 200 203 "-" "C/3"
-192.0.2.3 - - [18/May/2015:12:00:02 +0000] "POST /comment HTTP/1.1" 200 203 "-" "C/3"
+const LOG: &str = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/one HTTP/1.1" 200 203 "-" "Mozilla/5.0 (A) Firefox/1"
+192.0.2.1 - - [17/May/2015:10:06:03 +0000] "GET /blog/two HTTP/1.1" 200 203 "-" "Mozilla/5.0 (A) Firefox/1"
+192.0.2.1 - - [18/May/2015:10:05:03 +0000] "GET /software/three HTTP/1.1" 200 203 "-" "Mozilla/5.0 (A) Firefox/1"
+192.0.2.1 - - [18/May/2015:10:06:03 +0000] "GET /about HTTP/1.1" 304 0 "-" "Mozilla/5.0 (A) Firefox/1"
+192.0.2.2 - - [18/May/2015:11:00:00 +0000] "GET /blog/one HTTP/1.1" 200 203 "-" "Mozilla/5.0 (B) Firefox/2"
+192.0.2.2 - - [18/May/2015:11:00:09 +0000] "GET /blog/two HTTP/1.1" 200 203 "-" "Mozilla/5.0 (B) Firefox/2"
+192.0.2.3 - - [18/May/2015:12:00:00 +0000] "GET /blog/one HTTP/1.1" 200 203 "-" "Mozilla/5.0 (C) Firefox/3"
+192.0.2.3 - - [18/May/2015:12:00:01 +0000] "GET /style.css HTTP/1.1" 200 203 "-" "Mozilla/5.0 (C) Firefox/3"
+192.0.2.3 - - [18/May/2015:12:00:02 +0000] "POST /comment HTTP/1.1" 200 203 "-" "Mozilla/5.0 (C) Firefox/3"
 not a line of any log
 "#;
 

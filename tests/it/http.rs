@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// What the requests say that they are: an automaton's are refused.
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 /// Bytes of an answer that are read.
 const BODY_MAX: u64 = 64 * 1024 * 1024;
 
@@ -60,6 +62,7 @@ impl Http {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
+            .user_agent(BROWSER)
             .build()
             .new_agent();
         Self { agent, base: base.to_owned(), headers: Vec::new() }

@@ -1,14 +1,12 @@
-//! From a pixel's query to an admitted hit: the page, the origin, the signals, the gate.
+//! From a pixel's query to a hit that asks to be admitted: the page, the origin, the signals.
 
-use mayfly_core::{Admitted, Outcome, Retention, Site, Timestamp};
-use mayfly_core::{Candidate, ConsentState, Gate, Hit, Page, Referrer, Signals, limits};
+use mayfly_core::{Candidate, Choice, Context, Page, Signals};
 use url::{Position, Url};
 
-use crate::canonical::canonical_url;
-use crate::hit_row::bounded;
+use crate::canonical::page_and_referrer;
 use crate::pixel::PixelRequest;
 use crate::query::PixelQuery;
-use crate::refusal::{Reason, Verdict};
+use crate::refusal::Reason;
 
 /// The hit that a pixel request asks for.
 ///
@@ -17,19 +15,24 @@ use crate::refusal::{Reason, Verdict};
 pub(crate) fn candidate(
     query: PixelQuery<'_>,
     request: &PixelRequest<'_>,
+    context: Context,
 ) -> Result<Candidate, Reason> {
     let referer = request.referer.filter(|r| !r.is_empty());
-    let url = canonical_url(query.url.as_deref().or(referer).ok_or(Reason::NoUrl)?)?;
-    let from = query.referrer.filter(|r| r.len() <= limits::URL_BYTES);
-    let host = url.host_str().unwrap_or("");
+    let page = query.url.as_deref().or(referer).ok_or(Reason::NoUrl)?;
+    let (url, referrer) = page_and_referrer(page, query.referrer.as_deref())?;
     Ok(Candidate {
         time: None,
         event: query.event,
         engaged_s: query.engaged_s,
-        referrer: from.map(|r| bounded(Referrer::of(&r, host))).unwrap_or_default(),
+        referrer,
         attributes: query.attributes,
         origin: origin(request.origin, referer, &url),
-        signals: Signals { opted_out: false, state: ConsentState { gpc: gpc(request.gpc) } },
+        signals: Signals {
+            opted_out: false,
+            is_pending: query.is_pending,
+            choice: Choice { gpc: gpc(request.gpc).or(query.choice.gpc), ..query.choice },
+        },
+        context,
         page: Page {
             url: String::from(url).into(),
             title: query.title,
@@ -57,19 +60,6 @@ fn origin(origin: Option<&str>, referer: Option<&str>, page: &Url) -> Option<Box
         return Some(own.into());
     }
     Url::parse(referer).ok().map(|url| url.origin().ascii_serialization().into())
-}
-
-/// The gate.
-///
-/// # Errors
-/// The outcome of a hit that does not pass.
-pub(crate) fn admit(
-    candidate: Candidate,
-    site: &Site,
-    now: Timestamp,
-    retention: Retention,
-) -> Result<Admitted, Verdict> {
-    Hit::admit(candidate, &Gate { site, now, retention }).map_err(|o: Outcome| o.into())
 }
 
 #[cfg(test)]

@@ -36,6 +36,30 @@ impl BodyFormat {
 /// The items of a body, each read or refused.
 pub type Items = Vec<Result<Submission, Reason>>;
 
+/// A body that has been read: its items, or why it is refused whole.
+#[derive(Debug)]
+pub struct BodyItems(pub(crate) Result<Items, Reason>);
+
+impl BodyItems {
+    /// Reads a body.
+    #[must_use]
+    pub fn read(body: &[u8], format: BodyFormat) -> Self {
+        Self(parse_body(body, format))
+    }
+
+    /// How many hits it has; a body that is refused whole counts as one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(1, Vec::len)
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Reads a body.
 ///
 /// # Errors

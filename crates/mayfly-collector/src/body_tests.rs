@@ -33,7 +33,7 @@ fn every_field_is_read() {
     assert_eq!((c.event, c.engaged_s), (Event::AdClick, 2));
     assert_eq!(c.attributes.len(), 3, "x. is never kept");
     assert_eq!(c.attributes[0].value, Value::Number(9.5));
-    assert_eq!(c.signals.state.gpc, Some(false));
+    assert_eq!(c.signals.choice.gpc, Some(false));
     assert_eq!(c.origin, None);
 }
 

@@ -4,9 +4,10 @@
 //! URL standard does the first two); tracking parameters and session ids dropped. The order of the
 //! remaining parameters is kept. [`keeps_param`] is the one place that decides on parameters.
 
-use mayfly_core::limits;
+use mayfly_core::{Campaign, Referrer, ReferrerKind, limits};
 use url::Url;
 
+use crate::percent::{cut, decode};
 use crate::refusal::Reason;
 
 /// Parameters that say how a visitor came, not what the page is. Compared in lower case.
@@ -47,16 +48,67 @@ const TRACKING: [&str; 30] = [
 const SESSION: [&str; 7] =
     ["phpsessid", "jsessionid", "aspsessionid", "sid", "sessionid", "session_id", "cfid"];
 
+/// The campaign that a URL names, before its parameters are dropped.
+fn campaign(url: &Url) -> Option<Box<Campaign>> {
+    let query = url.query().filter(|query| query.contains("utm_"))?;
+    let mut campaign = Campaign::default();
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let text = match name {
+            "utm_source" => &mut campaign.source,
+            "utm_medium" => &mut campaign.medium,
+            "utm_campaign" => &mut campaign.name,
+            _ => continue,
+        };
+        if let Ok(value) = decode(value) {
+            *text = cut(&value.to_lowercase(), limits::CAMPAIGN_BYTES).into();
+        }
+    }
+    (campaign != Campaign::default()).then(|| Box::new(campaign))
+}
+
+/// The canonical form of a page's URL, and where its visitor came from: the referrer's host, and
+/// the campaign that the URL named.
+///
+/// # Errors
+/// Those of [`canonical_url`].
+pub(crate) fn page_and_referrer(
+    text: &str,
+    referrer: Option<&str>,
+) -> Result<(Url, Referrer), Reason> {
+    let parsed = parsed(text)?;
+    let campaign = campaign(&parsed);
+    let url = canonical(parsed)?;
+    let host = url.host_str().unwrap_or("");
+    let referrer = referrer.filter(|r| r.len() <= limits::URL_BYTES);
+    let mut referrer = referrer.map(|r| Referrer::of(r, host)).unwrap_or_default();
+    // A host that fits no domain name says nothing.
+    if referrer.host.len() > limits::HOST_BYTES {
+        referrer = Referrer::default();
+    }
+    if campaign.is_some() {
+        (referrer.kind, referrer.campaign) = (ReferrerKind::Campaign, campaign);
+    }
+    Ok((url, referrer))
+}
+
 /// The canonical form of a page's URL.
 ///
 /// # Errors
 /// [`Reason::UrlTooLong`] above [`limits::URL_BYTES`], before or after; [`Reason::BadUrl`] for
 /// anything but an http or https URL with a host.
 pub fn canonical_url(text: &str) -> Result<Url, Reason> {
+    canonical(parsed(text)?)
+}
+
+fn parsed(text: &str) -> Result<Url, Reason> {
     if text.len() > limits::URL_BYTES {
         return Err(Reason::UrlTooLong);
     }
-    let mut url = Url::parse(text).map_err(|_| Reason::BadUrl)?;
+    Url::parse(text).map_err(|_| Reason::BadUrl)
+}
+
+fn canonical(mut url: Url) -> Result<Url, Reason> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(Reason::BadUrl);
     }
@@ -122,6 +174,18 @@ mod tests {
         ] {
             assert_eq!(canonical(text).as_deref(), Ok(form), "{text}");
         }
+    }
+
+    #[test]
+    fn campaigns_are_read_before_their_parameters_go() {
+        let text = "https://n.example/?utm_source=News+Letter&utm_campaign=May&id=7&utm_id=3";
+        let (url, from) = page_and_referrer(text, Some("https://mail.example/x")).unwrap();
+        assert_eq!((url.as_str(), &*from.host), ("https://n.example/?id=7", "mail.example"));
+        let campaign = from.campaign.unwrap();
+        assert_eq!((&*campaign.source, &*campaign.name), ("news letter", "may"));
+        assert_eq!(from.kind, ReferrerKind::Campaign);
+        let (_, from) = page_and_referrer("https://n.example/?utm_term=x", None).unwrap();
+        assert_eq!(from, Referrer::default());
     }
 
     #[test]

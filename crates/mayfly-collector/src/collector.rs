@@ -1,5 +1,6 @@
 //! The collector: what the listeners call, shared by all of them.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -11,12 +12,16 @@ use roaring::RoaringBitmap;
 use tokio::sync::{mpsc, watch};
 
 use crate::batcher::{Batcher, Command};
-use crate::cookie_header::{OwnCookies, Placement};
+use crate::behaviour::Behaviour;
+use crate::bots::Bots;
+use crate::cookie_header::{CookieNames, OwnCookies, Placement, set_cookie};
+use crate::enrichment::Geography;
 use crate::intake::{Due, Received};
 use crate::intern::Interner;
 use crate::keys::KeyRing;
 use crate::lanes::{Acknowledged, Lane};
 use crate::metrics::CollectorMetrics;
+use crate::no::No;
 use crate::ordinals::Ordinals;
 use crate::recent::Recent;
 use crate::refusal::{Reason, Verdict};
@@ -42,6 +47,12 @@ pub struct CollectorConfig {
     pub retention: Retention,
     /// Where the cookie stands with respect to the page.
     pub placement: Placement,
+    /// What our cookies are called.
+    pub cookies: CookieNames,
+    /// Cookies are for https alone, also where a proxy speaks https for us.
+    pub is_secure: bool,
+    /// Hits a minute that a visitor may make; 0 = any number.
+    pub hits_per_minute_max: u32,
     /// When a pixel is answered.
     pub ack: Ack,
     /// How long the store may take for one operation before hits go to the spill.
@@ -61,6 +72,9 @@ impl CollectorConfig {
         Self {
             retention: Retention::default(),
             placement: Placement::default(),
+            cookies: CookieNames::default(),
+            is_secure: false,
+            hits_per_minute_max: 0,
             ack: Ack::default(),
             store_deadline: Duration::from_secs(2),
             spill_dir,
@@ -106,6 +120,11 @@ struct Inner {
     metrics: CollectorMetrics,
     sites: RwLock<Arc<SiteTable>>,
     erased: Arc<Erased>,
+    /// `None` only if the patterns that are built in were broken.
+    bots: Option<Bots>,
+    geography: RwLock<Option<Arc<Geography>>>,
+    behaviour: Behaviour,
+    noes: Mutex<VecDeque<No>>,
     ready: OnceLock<Ready>,
 }
 
@@ -149,10 +168,14 @@ impl Collector {
     #[must_use]
     pub fn new(config: CollectorConfig, metrics: CollectorMetrics) -> Self {
         Self(Arc::new(Inner {
+            behaviour: Behaviour::new(config.hits_per_minute_max),
             config,
             metrics,
             sites: RwLock::default(),
             erased: Arc::default(),
+            bots: Bots::new().ok(),
+            geography: RwLock::default(),
+            noes: Mutex::default(),
             ready: OnceLock::new(),
         }))
     }
@@ -259,14 +282,54 @@ impl Collector {
     /// Whose browser sent this `Cookie` header.
     #[must_use]
     pub fn visitor(&self, cookie_header: &str, now: Timestamp) -> Option<Visitor> {
-        let cookies = OwnCookies::find(cookie_header).ok()?;
-        self.visitor_of_cookie(cookies.visitor?, now)
+        let cookies = self.own_cookies(cookie_header).ok()?;
+        cookies.visitors().find_map(|value| self.visitor_of_cookie(value, now))
+    }
+
+    /// Whose id this is, which the script tag kept for a site.
+    #[must_use]
+    pub fn visitor_of_tag(&self, site: &str, value: &str, now: Timestamp) -> Option<Visitor> {
+        let site = self.sites().get(site)?.id;
+        self.ready()?.visitors.first_party(value, site, now).map(|own| own.visitor)
     }
 
     /// Whether this `Cookie` header says no to everything.
     #[must_use]
-    pub fn is_opted_out(cookie_header: &str) -> bool {
-        OwnCookies::find(cookie_header).is_ok_and(|cookies| cookies.opted_out)
+    pub fn is_opted_out(&self, cookie_header: &str) -> bool {
+        self.own_cookies(cookie_header).is_ok_and(|cookies| cookies.opted_out)
+    }
+
+    /// Our cookies in a header.
+    pub(crate) fn own_cookies<'h>(&self, header: &'h str) -> Result<OwnCookies<'h>, Reason> {
+        OwnCookies::find(header, &self.config().cookies)
+    }
+
+    /// What our cookies are called.
+    #[must_use]
+    pub fn cookie_names(&self) -> &CookieNames {
+        &self.config().cookies
+    }
+
+    /// `Set-Cookie` values by which a browser opts out (or back in) for as long as browsers keep a
+    /// cookie; the visitor's id goes with opting out.
+    #[must_use]
+    pub fn set_opt_out(&self, is_out: bool, https: bool) -> Vec<String> {
+        let CookieNames { visitor, probe, optout } = self.cookie_names();
+        if !is_out {
+            return vec![self.set_cookie(optout, "", 0, https)];
+        }
+        vec![
+            self.set_cookie(optout, "1", limits::OPTOUT_SECONDS, https),
+            self.set_cookie(visitor, "", 0, https),
+            self.set_cookie(probe, "", 0, https),
+        ]
+    }
+
+    /// `Set-Cookie` values by which a browser forgets who it was.
+    #[must_use]
+    pub fn set_forgotten(&self, https: bool) -> Vec<String> {
+        let CookieNames { visitor, probe, .. } = self.cookie_names();
+        [visitor, probe].map(|name| self.set_cookie(name, "", 0, https)).into()
     }
 
     /// Whose cookie value this is.
@@ -316,6 +379,28 @@ impl Collector {
 
     pub(crate) fn config(&self) -> &CollectorConfig {
         &self.0.config
+    }
+
+    pub(crate) fn bots(&self) -> Option<&Bots> {
+        self.0.bots.as_ref()
+    }
+
+    pub(crate) fn behaviour(&self) -> &Behaviour {
+        &self.0.behaviour
+    }
+
+    pub(crate) fn geography_cell(&self) -> &RwLock<Option<Arc<Geography>>> {
+        &self.0.geography
+    }
+
+    pub(crate) fn noes(&self) -> &Mutex<VecDeque<No>> {
+        &self.0.noes
+    }
+
+    /// A `Set-Cookie` value in the placement of this collector.
+    pub(crate) fn set_cookie(&self, name: &str, value: &str, age_s: i64, https: bool) -> String {
+        let config = self.config();
+        set_cookie(name, value, age_s, config.placement, https || config.is_secure)
     }
 
     /// Whether a pixel's answer waits for the store.

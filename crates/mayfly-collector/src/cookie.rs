@@ -6,7 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mayfly_core::{Day, Partition, RealmId, StoreId, Timestamp, Visitor, limits};
+use mayfly_core::{Day, Partition, RealmId, SiteId, StoreId, Timestamp, Visitor, limits};
 
 use crate::keys::{KeyRing, Purpose, TAG_BYTES};
 
@@ -54,6 +54,17 @@ impl VisitorCookie {
     /// The cookie's value.
     #[must_use]
     pub fn encode(&self, keys: &KeyRing) -> String {
+        seal(keys, Purpose::Visitor, self.body(keys), &[])
+    }
+
+    /// The same as the id that the script tag keeps on a site's own host: pages can read it, so it
+    /// is good for that site alone.
+    #[must_use]
+    pub fn encode_for(&self, site: SiteId, keys: &KeyRing) -> String {
+        seal(keys, Purpose::FirstParty, self.body(keys), &site.0.to_le_bytes())
+    }
+
+    fn body(&self, keys: &KeyRing) -> Vec<u8> {
         let mut body = Vec::with_capacity(VISITOR_BODY + TAG_BYTES);
         body.push(VERSION);
         body.extend_from_slice(&keys.signer().to_le_bytes());
@@ -63,7 +74,7 @@ impl VisitorCookie {
         body.extend_from_slice(&self.visitor.ordinal.to_le_bytes());
         body.extend_from_slice(&self.issued.0.to_le_bytes());
         debug_assert_eq!(body.len(), VISITOR_BODY);
-        seal(keys, Purpose::Visitor, body)
+        body
     }
 
     /// Reads and verifies a cookie of this store and realm. Whether the ordinal was issued is for
@@ -74,11 +85,35 @@ impl VisitorCookie {
     pub fn decode(
         value: &str,
         keys: &KeyRing,
+        here: (StoreId, RealmId),
+        today: Day,
+    ) -> Result<Self, CookieFault> {
+        Self::read(value, keys, (Purpose::Visitor, &[]), here, today)
+    }
+
+    /// Reads and verifies an id that the script tag kept for this site.
+    ///
+    /// # Errors
+    /// Why it counts as none.
+    pub fn decode_for(
+        value: &str,
+        site: SiteId,
+        keys: &KeyRing,
+        here: (StoreId, RealmId),
+        today: Day,
+    ) -> Result<Self, CookieFault> {
+        Self::read(value, keys, (Purpose::FirstParty, &site.0.to_le_bytes()), here, today)
+    }
+
+    fn read(
+        value: &str,
+        keys: &KeyRing,
+        (purpose, scope): (Purpose, &[u8]),
         (store, realm): (StoreId, RealmId),
         today: Day,
     ) -> Result<Self, CookieFault> {
         let mut room = [0; DECODED_BYTES];
-        let mut body = open::<VISITOR_BODY>(keys, Purpose::Visitor, value, &mut room)?;
+        let mut body = open::<VISITOR_BODY>(keys, purpose, value, scope, &mut room)?;
         let cookie = Self {
             store: StoreId(u64::from_le_bytes(take(&mut body)?)),
             realm: RealmId(u32::from_le_bytes(take(&mut body)?)),
@@ -122,7 +157,7 @@ impl ProbeCookie {
         body.extend_from_slice(&self.issued.millis().to_le_bytes());
         body.extend_from_slice(&self.nonce);
         debug_assert_eq!(body.len(), PROBE_BODY);
-        seal(keys, Purpose::Probe, body)
+        seal(keys, Purpose::Probe, body, &[])
     }
 
     /// Reads and verifies a probe cookie not older than [`limits::PROBE_SECONDS`].
@@ -131,7 +166,7 @@ impl ProbeCookie {
     /// Why it counts as none.
     pub fn decode(value: &str, keys: &KeyRing, now: Timestamp) -> Result<Self, CookieFault> {
         let mut room = [0; DECODED_BYTES];
-        let mut body = open::<PROBE_BODY>(keys, Purpose::Probe, value, &mut room)?;
+        let mut body = open::<PROBE_BODY>(keys, Purpose::Probe, value, &[], &mut room)?;
         let issued = Timestamp::from_millis(i64::from_le_bytes(take(&mut body)?));
         let age = now.millis().saturating_sub(issued.millis());
         let most = limits::PROBE_SECONDS * 1000;
@@ -142,9 +177,10 @@ impl ProbeCookie {
     }
 }
 
-/// Signs a body and writes both as text.
-fn seal(keys: &KeyRing, purpose: Purpose, mut body: Vec<u8>) -> String {
-    let tag = keys.sign(keys.signer(), purpose, &body).unwrap_or_default();
+/// Signs a body (and what it is good for, which is not written) and writes both as text.
+fn seal(keys: &KeyRing, purpose: Purpose, mut body: Vec<u8>, scope: &[u8]) -> String {
+    let message = [&body, scope].concat();
+    let tag = keys.sign(keys.signer(), purpose, &message).unwrap_or_default();
     body.extend_from_slice(&tag);
     URL_SAFE_NO_PAD.encode(body)
 }
@@ -154,6 +190,7 @@ fn open<'a, const BODY: usize>(
     keys: &KeyRing,
     purpose: Purpose,
     value: &str,
+    scope: &[u8],
     room: &'a mut [u8; DECODED_BYTES],
 ) -> Result<&'a [u8], CookieFault> {
     let length =
@@ -164,7 +201,7 @@ fn open<'a, const BODY: usize>(
         return Err(CookieFault::Shape);
     }
     let key = u32::from_le_bytes(take(&mut rest)?);
-    if !keys.verify(key, purpose, body, tag) {
+    if !keys.verify(key, purpose, &[body, scope], tag) {
         return Err(CookieFault::Signature);
     }
     Ok(rest)
@@ -215,6 +252,17 @@ mod tests {
         ] {
             assert_eq!(fault(&cookie(5, day).encode(&keys), &keys), expected, "{day}");
         }
+    }
+
+    #[test]
+    fn the_tags_id_is_good_for_its_site_alone() {
+        let keys = KeyRing::generate().unwrap();
+        let own = cookie(5, TODAY);
+        let value = own.encode_for(SiteId(1), &keys);
+        let at = |site| VisitorCookie::decode_for(&value, SiteId(site), &keys, HERE, TODAY);
+        assert_eq!(at(1), Ok(own));
+        assert_eq!(at(2), Err(CookieFault::Signature));
+        assert_eq!(fault(&value, &keys), Some(CookieFault::Signature), "it is no cookie");
     }
 
     #[test]

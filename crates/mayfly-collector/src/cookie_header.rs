@@ -1,25 +1,48 @@
 //! `Cookie:` headers in, `Set-Cookie:` headers out.
 
 use cookie::{Cookie, SameSite, time::Duration};
-use mayfly_core::limits;
+use mayfly_core::{Refusal, limits};
 
+use crate::admission;
 use crate::refusal::Reason;
 
-/// The visitor's cookie.
-pub const VISITOR_COOKIE: &str = "mf_id";
-/// The probe.
-pub const PROBE_COOKIE: &str = "mf_probe";
-/// The visitor's no: it wins over everything.
-pub const OPTOUT_COOKIE: &str = "mf_optout";
+/// What our cookies are called: a prefix that the operator may choose, and a word each.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CookieNames {
+    /// The visitor's cookie: `mf_id`.
+    pub visitor: Box<str>,
+    /// The probe: `mf_probe`.
+    pub probe: Box<str>,
+    /// The visitor's no, which wins over everything: `mf_optout`.
+    pub optout: Box<str>,
+}
 
-/// Our cookies of one request, borrowed from its header. The first of a name counts.
+impl CookieNames {
+    /// Names with this prefix (`mf`). `is_secure` puts `__Host-` before them: browsers then take
+    /// them over https from this very host alone, so that no neighbour can plant one.
+    #[must_use]
+    pub fn new(prefix: &str, is_secure: bool) -> Self {
+        let host = if is_secure { "__Host-" } else { "" };
+        let name = |word| format!("{host}{prefix}_{word}").into();
+        Self { visitor: name("id"), probe: name("probe"), optout: name("optout") }
+    }
+}
+
+impl Default for CookieNames {
+    fn default() -> Self {
+        Self::new("mf", false)
+    }
+}
+
+/// Cookies of one name that are looked at: a neighbour on the same domain may have planted some.
+const SAME_NAME: usize = 4;
+
+/// Our cookies of one request, borrowed from its header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OwnCookies<'h> {
-    /// `mf_id`.
-    pub visitor: Option<&'h str>,
-    /// `mf_probe`.
-    pub probe: Option<&'h str>,
-    /// `mf_optout` is there, with any value.
+    visitors: [Option<&'h str>; SAME_NAME],
+    probes: [Option<&'h str>; SAME_NAME],
+    /// The opt-out is there, with any value.
     pub opted_out: bool,
 }
 
@@ -29,21 +52,49 @@ impl<'h> OwnCookies<'h> {
     /// # Errors
     /// [`Reason::CookiesTooLong`]: a header that is not read to its end might hide an opt-out, so
     /// it is refused, not cut.
-    pub fn find(header: &'h str) -> Result<Self, Reason> {
+    pub fn find(header: &'h str, names: &CookieNames) -> Result<Self, Reason> {
         if header.len() > limits::COOKIE_HEADER_BYTES {
             return Err(Reason::CookiesTooLong);
         }
         let mut own = Self::default();
         for pair in header.split(';') {
             let Some((name, value)) = pair.split_once('=') else { continue };
-            match name.trim() {
-                VISITOR_COOKIE => own.visitor = own.visitor.or(Some(value.trim())),
-                PROBE_COOKIE => own.probe = own.probe.or(Some(value.trim())),
-                OPTOUT_COOKIE => own.opted_out = true,
-                _ => {}
+            let (name, value) = (name.trim(), value.trim());
+            if name == &*names.visitor {
+                keep(&mut own.visitors, value);
+            } else if name == &*names.probe {
+                keep(&mut own.probes, value);
+            } else if name == &*names.optout {
+                own.opted_out = true;
             }
         }
         Ok(own)
+    }
+
+    /// The visitor cookies, in the order of the header: the first that is ours counts.
+    pub fn visitors(&self) -> impl Iterator<Item = &'h str> + use<'h> {
+        self.visitors.into_iter().flatten()
+    }
+
+    /// The probes, likewise.
+    pub fn probes(&self) -> impl Iterator<Item = &'h str> + use<'h> {
+        self.probes.into_iter().flatten()
+    }
+
+    /// The no that the browser sends with every request; `gpc` is its `Sec-GPC` header.
+    #[must_use]
+    pub fn refusal(&self, gpc: Option<&str>) -> Option<Refusal> {
+        if self.opted_out {
+            return Some(Refusal::OptedOut);
+        }
+        (admission::gpc(gpc) == Some(true)).then_some(Refusal::Gpc)
+    }
+}
+
+/// Puts a value into the first place that is free.
+fn keep<'h>(all: &mut [Option<&'h str>; SAME_NAME], value: &'h str) {
+    if let Some(free) = all.iter_mut().find(|place| place.is_none()) {
+        *free = Some(value);
     }
 }
 
@@ -59,14 +110,15 @@ pub enum Placement {
     Chips,
 }
 
-/// A `Set-Cookie` value. `Secure` when the request came by https or the placement asks for it.
+/// A `Set-Cookie` value; `max_age_s` 0 removes the cookie. `Secure` when `is_secure` or the
+/// placement asks for it.
 #[must_use]
 pub fn set_cookie(
     name: &str,
     value: &str,
     max_age_s: i64,
     placement: Placement,
-    https: bool,
+    is_secure: bool,
 ) -> String {
     let first_party = placement == Placement::FirstParty;
     let mut cookie = Cookie::build((name, value))
@@ -74,7 +126,7 @@ pub fn set_cookie(
         .http_only(true)
         .max_age(Duration::seconds(max_age_s))
         .same_site(if first_party { SameSite::Lax } else { SameSite::None });
-    if https || !first_party {
+    if is_secure || !first_party {
         cookie = cookie.secure(true);
     }
     if placement == Placement::Chips {
@@ -89,18 +141,27 @@ mod tests {
 
     use super::*;
 
+    fn find(header: &str) -> Result<OwnCookies<'_>, Reason> {
+        OwnCookies::find(header, &CookieNames::default())
+    }
+
     #[test]
     fn ours_are_found_among_others() {
-        let own = OwnCookies::find("a=1; mf_id = x ;b; mf_probe=y; mf_id=z; xmf_optout=1").unwrap();
-        assert_eq!(own, OwnCookies { visitor: Some("x"), probe: Some("y"), opted_out: false });
-        assert!(OwnCookies::find("mf_optout=").unwrap().opted_out);
+        let own = find("a=1; mf_id = x ;b; mf_probe=y; mf_id=z; xmf_optout=1").unwrap();
+        assert_eq!(own.visitors().collect::<Vec<_>>(), ["x", "z"]);
+        assert_eq!((own.probes().collect::<Vec<_>>(), own.opted_out), (vec!["y"], false));
+        assert!(find("mf_optout=").unwrap().opted_out);
+        assert_eq!(find(&"mf_id=1; ".repeat(100)).unwrap().visitors().count(), SAME_NAME);
         let many = "c=1; ".repeat(10_000);
-        assert_eq!(OwnCookies::find(&many), Err(Reason::CookiesTooLong));
+        assert_eq!(find(&many), Err(Reason::CookiesTooLong));
+        let names = CookieNames::new("xy", true);
+        let own = OwnCookies::find("__Host-xy_id=1; xy_id=2; mf_id=3", &names).unwrap();
+        assert_eq!(own.visitors().collect::<Vec<_>>(), ["1"]);
     }
 
     #[test]
     fn each_placement_has_its_attributes() {
-        let set = |placement, https| set_cookie(VISITOR_COOKIE, "v", 60, placement, https);
+        let set = |placement, https| set_cookie("mf_id", "v", 60, placement, https);
         let plain = set(Placement::FirstParty, false);
         assert_eq!(plain, "mf_id=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
         assert!(set(Placement::FirstParty, true).contains("; Secure"));
@@ -113,7 +174,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_header_is_survived(header in "(mf_id|mf_optout|=|;| |.){0,60}") {
-            OwnCookies::find(&header).ok();
+            find(&header).ok();
         }
     }
 }

@@ -1,20 +1,20 @@
 //! A hit as JSON or MessagePack: the row on the wire, and its way to a [`Submission`].
 //!
-//! Unknown fields are ignored. `user_agent`, `ip` and `language` are read and, in this version, not
-//! used; the address is never kept. Attributes named `x.…` are for rules only and never kept.
+//! Unknown fields are ignored. `user_agent`, `ip` and `language` tell device, country and language,
+//! and are not kept. Attributes named `x.…` are for rules only and never kept.
 
 use std::fmt;
 
-use mayfly_core::{Attribute, Candidate, ConsentState, Event, Page, Referrer, Signals, limits};
+use mayfly_core::{Attribute, Candidate, Choice, Context, Event, Page, Signals, limits};
 use mayfly_core::{Timestamp, Value, event::is_name};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::canonical::canonical_url;
+use crate::canonical::page_and_referrer;
 use crate::percent::cut;
 use crate::query::engaged_seconds;
 use crate::refusal::Reason;
-use crate::submission::{Submission, VisitorRef};
+use crate::submission::{Submission, SubmittedClient, VisitorRef};
 
 /// One hit on the wire; every field may be absent, so that each absence has its own reason.
 #[derive(Deserialize, Debug, Default)]
@@ -32,6 +32,9 @@ pub(crate) struct HitRow {
     event: Option<Box<str>>,
     engaged_ms: Option<u64>,
     attributes: Attributes,
+    user_agent: Option<Box<str>>,
+    ip: Option<Box<str>>,
+    language: Option<Box<str>>,
     consent: ConsentRow,
 }
 
@@ -46,7 +49,64 @@ struct VisitorRow {
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
 struct ConsentRow {
-    gpc: Option<bool>,
+    gdpr: Option<Flag>,
+    tcf: Option<Box<str>>,
+    addtl_consent: Option<Box<str>>,
+    gpp: Option<Box<str>>,
+    gpp_sid: Option<Sections>,
+    us_privacy: Option<Box<str>>,
+    gpc: Option<Flag>,
+    coppa: Option<Flag>,
+}
+
+/// `true` and `false`, or 1 and 0.
+#[derive(Deserialize, Debug, Clone, Copy)]
+#[serde(untagged)]
+enum Flag {
+    Bool(bool),
+    Number(u8),
+}
+
+impl From<Flag> for bool {
+    fn from(flag: Flag) -> Self {
+        match flag {
+            Flag::Bool(on) => on,
+            Flag::Number(n) => n != 0,
+        }
+    }
+}
+
+/// Sections of a GPP string that apply: a text as in queries, or a list.
+#[derive(Deserialize, Debug)]
+#[serde(untagged)]
+enum Sections {
+    Text(Box<str>),
+    List(Vec<i32>),
+}
+
+impl ConsentRow {
+    fn choice(self) -> Result<Choice, Reason> {
+        let text = |text: Option<Box<str>>| text.filter(|t| !t.is_empty());
+        let mut choice = Choice {
+            gdpr: self.gdpr.map(Into::into),
+            tcf: text(self.tcf),
+            gpp: text(self.gpp),
+            gpp_sid: text(self.gpp_sid.map(|sections| match sections {
+                Sections::Text(text) => text,
+                Sections::List(ids) => {
+                    ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",").into()
+                }
+            })),
+            us_privacy: text(self.us_privacy),
+            gpc: self.gpc.map(Into::into),
+            coppa: self.coppa.map(Into::into),
+            additional: None,
+        };
+        if let Some(additional) = self.addtl_consent {
+            choice.take("addtl_consent", &additional);
+        }
+        if choice.is_bounded() { Ok(choice) } else { Err(Reason::ConsentTooLong) }
+    }
 }
 
 impl HitRow {
@@ -59,9 +119,9 @@ impl HitRow {
         if self.id.as_ref().is_some_and(|id| !(1..=limits::HIT_ID_BYTES).contains(&id.len())) {
             return Err(Reason::BadHitId);
         }
-        let url = canonical_url(&self.url.ok_or(Reason::NoUrl)?)?;
-        let host = url.host_str().unwrap_or("");
-        let referrer = self.referrer.map(|r| Referrer::of(&r, host)).unwrap_or_default();
+        let url = self.url.ok_or(Reason::NoUrl)?;
+        let (url, referrer) = page_and_referrer(&url, self.referrer.as_deref())?;
+        let (attributes, fleeting) = self.attributes.checked()?;
         let event = self.event.as_deref().map(|e| Event::parse(e).ok_or(Reason::BadEvent));
         let time = self.time.map(|t| t.0.ok_or(Reason::BadTime));
         let title = cut(self.title.as_deref().unwrap_or(""), limits::TITLE_BYTES).into();
@@ -75,18 +135,19 @@ impl HitRow {
             },
             event: event.transpose()?.unwrap_or_default(),
             engaged_s: engaged_seconds(self.engaged_ms.unwrap_or(0)),
-            referrer: bounded(referrer),
-            attributes: self.attributes.checked()?,
+            referrer,
+            context: Context::default(),
+            attributes,
             origin: None,
-            signals: Signals { opted_out: false, state: ConsentState { gpc: self.consent.gpc } },
+            signals: Signals { choice: self.consent.choice()?, ..Signals::default() },
         };
-        Ok(Submission { site: self.site, visitor, candidate, hit_id: self.id })
+        let client = SubmittedClient {
+            user_agent: self.user_agent,
+            address: self.ip.as_deref().and_then(|ip| ip.trim().parse().ok()),
+            language: self.language,
+        };
+        Ok(Submission { site: self.site, visitor, candidate, fleeting, client, hit_id: self.id })
     }
-}
-
-/// A referrer whose host fits a domain name; anything longer says nothing.
-pub(crate) fn bounded(referrer: Referrer) -> Referrer {
-    if referrer.host.len() > limits::HOST_BYTES { Referrer::default() } else { referrer }
 }
 
 impl VisitorRow {
@@ -171,12 +232,19 @@ impl<'de> Deserialize<'de> for Words {
 struct Attributes(Vec<(Box<str>, Scalar)>);
 
 impl Attributes {
-    fn checked(self) -> Result<Vec<Attribute>, Reason> {
+    /// Those that may be kept, and those that are for rules alone.
+    fn checked(self) -> Result<(Vec<Attribute>, Vec<Attribute>), Reason> {
         if self.0.len() > limits::ATTRIBUTES {
             return Err(Reason::TooManyAttributes);
         }
-        let kept = self.0.into_iter().filter(|(name, _)| !name.starts_with("x."));
-        kept.map(|(name, value)| value.attribute(name)).collect()
+        let (mut kept, mut fleeting) = (Vec::new(), Vec::new());
+        for (name, value) in self.0 {
+            match name.strip_prefix("x.") {
+                Some(name) => fleeting.push(value.attribute(name.into())?),
+                None => kept.push(value.attribute(name)?),
+            }
+        }
+        Ok((kept, fleeting))
     }
 }
 

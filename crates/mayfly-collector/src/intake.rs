@@ -51,7 +51,7 @@ impl Due {
 
     fn settle(&mut self, verdict: Verdict) {
         if let Some(metrics) = self.metrics.take() {
-            metrics.count(verdict.outcome);
+            metrics.count(verdict);
         }
         if let Some(reply) = self.reply.take() {
             // Nobody listens any more when the client has gone; the outcome is counted.

@@ -86,12 +86,12 @@ impl Interner {
     pub(crate) fn plan<'g>(&mut self, group: &'g [Received]) -> Plan<'g> {
         let slots = Vec::with_capacity(group.len());
         let mut plan = Plan { missing: ToIntern::default(), slots, hashes: Vec::new() };
-        let mut asked = HashMap::new();
+        let (mut asked, mut states) = (HashMap::new(), HashMap::new());
         for received in group {
             let day = received.hit.day();
             let of = (day, received.visitor);
             let page = self.plan_page(received.hit.page(), of, &mut plan, &mut asked);
-            let consent = self.plan_consent(received.hit.consent(), day, &mut plan);
+            let consent = self.plan_consent(received.hit.consent(), day, &mut plan, &mut states);
             plan.slots.push((page, consent));
         }
         plan
@@ -167,6 +167,7 @@ impl Interner {
         state: &'g ConsentState,
         day: Day,
         plan: &mut Plan<'g>,
+        asked_for: &mut HashMap<&'g ConsentState, usize>,
     ) -> Slot<ConsentKey> {
         if let Some(&(key, until)) = self.consents.get(state)
             && until >= day
@@ -174,12 +175,12 @@ impl Interner {
             return Slot::Known(key);
         }
         let asked = &mut plan.missing.consents;
-        if let Some(at) = asked.iter().position(|(own, _)| *own == state) {
-            asked[at].1 = day.max(asked[at].1);
-            return Slot::Missing(at);
+        let at = *asked_for.entry(state).or_insert(asked.len());
+        match asked.get_mut(at) {
+            Some((_, until)) => *until = day.max(*until),
+            None => asked.push((state, day)),
         }
-        asked.push((state, day));
-        Slot::Missing(asked.len() - 1)
+        Slot::Missing(at)
     }
 
     /// Remembers what the store interned.
@@ -188,7 +189,7 @@ impl Interner {
         for ((&(page, day, reader), &hash), &key) in asked.zip(&keys.pages) {
             self.pages.insert(hash, KnownPage { page: page.clone(), key, reader, day, at });
         }
-        if self.consents.len() >= limits::INTERNED_PAGES {
+        if self.consents.len() >= limits::INTERNED_CONSENTS {
             self.consents.clear();
         }
         for (&(state, day), &key) in plan.missing.consents.iter().zip(&keys.consents) {

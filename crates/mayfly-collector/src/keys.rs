@@ -120,24 +120,24 @@ impl KeyRing {
         purpose: Purpose,
         message: &[u8],
     ) -> Option<[u8; TAG_BYTES]> {
-        let mac = self.mac(id, purpose, message)?;
+        let mac = self.mac(id, purpose, &[message])?;
         let full: [u8; 32] = mac.finalize().into_bytes().into();
         full.first_chunk().copied()
     }
 
-    /// Whether `tag` is key `id`'s signature over `message`. Constant time in the tag.
-    pub(crate) fn verify(&self, id: u32, purpose: Purpose, message: &[u8], tag: &[u8]) -> bool {
+    /// Whether `tag` is key `id`'s signature over the parts of a message. Constant time in the tag.
+    pub(crate) fn verify(&self, id: u32, purpose: Purpose, message: &[&[u8]], tag: &[u8]) -> bool {
         tag.len() == TAG_BYTES
             && self
                 .mac(id, purpose, message)
                 .is_some_and(|mac| mac.verify_truncated_left(tag).is_ok())
     }
 
-    /// Key `id`'s code, fed with the message.
-    fn mac(&self, id: u32, purpose: Purpose, message: &[u8]) -> Option<Hmac<Sha256>> {
+    /// Key `id`'s code, fed with the parts of the message.
+    fn mac(&self, id: u32, purpose: Purpose, message: &[&[u8]]) -> Option<Hmac<Sha256>> {
         let mut mac = self.signing.iter().find(|own| own.id == id)?.mac.clone();
         mac.update(&[purpose as u8]);
-        mac.update(message);
+        message.iter().for_each(|part| mac.update(part));
         Some(mac)
     }
 
@@ -179,6 +179,8 @@ pub(crate) enum Purpose {
     ForeignId = 3,
     /// A hit id's hash.
     HitId = 4,
+    /// The id that the script tag keeps for its site.
+    FirstParty = 5,
 }
 
 /// A key with its schedule.
@@ -223,10 +225,10 @@ mod tests {
         let tag = ring.sign(old, Purpose::Visitor, b"m").unwrap();
         ring.rotate().unwrap();
         assert_ne!(ring.signer(), old);
-        assert!(ring.verify(old, Purpose::Visitor, b"m", &tag));
-        assert!(!ring.verify(old, Purpose::Probe, b"m", &tag), "a code serves one end");
-        assert!(!ring.verify(old, Purpose::Visitor, b"n", &tag));
-        assert!(!KeyRing::generate().unwrap().verify(old, Purpose::Visitor, b"m", &tag));
+        assert!(ring.verify(old, Purpose::Visitor, &[b"m"], &tag));
+        assert!(!ring.verify(old, Purpose::Probe, &[b"m"], &tag), "a code serves one end");
+        assert!(!ring.verify(old, Purpose::Visitor, &[b"n"], &tag));
+        assert!(!KeyRing::generate().unwrap().verify(old, Purpose::Visitor, &[b"m"], &tag));
     }
 
     #[test]

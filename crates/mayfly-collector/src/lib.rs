@@ -15,18 +15,25 @@
 
 mod admission;
 mod batcher;
+mod behaviour;
 pub mod body;
+pub mod bots;
 pub mod canonical;
+pub mod client;
 pub mod collector;
 pub mod cookie;
 pub mod cookie_header;
 mod delivery;
+pub mod enrichment;
+mod gate;
 mod hit_row;
+pub mod hygiene;
 mod intake;
 mod intern;
 pub mod keys;
 mod lanes;
 pub mod metrics;
+pub mod no;
 mod ordinals;
 pub mod percent;
 pub mod pixel;
@@ -44,19 +51,21 @@ mod visitors;
 #[cfg(test)]
 mod tests;
 
-pub use body::{BodyFormat, parse_hit_line};
+pub use body::{BodyFormat, BodyItems, parse_hit_line};
 pub use canonical::canonical_url;
+pub use client::Hints;
 pub use collector::{Ack, AttachError, Attached, Collector, CollectorConfig, Runner};
 pub use cookie::{CookieFault, ProbeCookie, VisitorCookie};
-pub use cookie_header::{
-    OPTOUT_COOKIE, OwnCookies, PROBE_COOKIE, Placement, VISITOR_COOKIE, set_cookie,
-};
+pub use cookie_header::{CookieNames, OwnCookies, Placement, set_cookie};
+pub use enrichment::Geography;
+pub use hygiene::Stripped;
 pub use keys::{KeyError, KeyRing};
 pub use metrics::{CollectorMetrics, METRICS};
+pub use no::{No, WhoseNo};
 pub use pixel::{PixelAnswer, PixelRequest};
 pub use query::PixelQuery;
 pub use refusal::{Reason, Verdict};
 pub use server_hits::{HitsAnswer, Refused};
 pub use sites::SiteTable;
 pub use spill::SpillError;
-pub use submission::{Submission, VisitorRef};
+pub use submission::{Submission, SubmittedClient, VisitorRef};

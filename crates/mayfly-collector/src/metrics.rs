@@ -10,9 +10,14 @@ use prometheus::{
     exponential_buckets,
 };
 
+use crate::hygiene::Stripped;
+use crate::refusal::{Reason, Verdict};
+
 /// Every metric of this crate: name and help.
-pub const METRICS: [(&str, &str); 10] = [
+pub const METRICS: [(&str, &str); 12] = [
     ("mayfly_hits_total", "Hits received, by outcome; the sum is all hits received."),
+    ("mayfly_refusals_total", "Hits refused for a reason beyond their outcome, by reason."),
+    ("mayfly_stripped_total", "What was taken out of hits before they were stored, by kind."),
     ("mayfly_probes_total", "First requests answered with a probe cookie and a redirect."),
     ("mayfly_commit_seconds", "Time from a group's forming to the store's answer."),
     ("mayfly_intake_hits", "Hits waiting between listener and store."),
@@ -32,6 +37,10 @@ pub struct CollectorMetrics(Arc<Table>);
 struct Table {
     hits: IntCounterVec,
     by_outcome: [IntCounter; Outcome::ALL.len()],
+    refusals: IntCounterVec,
+    /// Attributes, query parameters, parts of URLs, events outside the plan.
+    stripped: [IntCounter; 4],
+    stripped_by_kind: IntCounterVec,
     probes: IntCounter,
     commit_seconds: Histogram,
     intake_hits: IntGauge,
@@ -54,15 +63,32 @@ impl CollectorMetrics {
     /// # Errors
     /// When a name or bucket of the table is not valid: a mistake of this file.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let [hits, probes, commit, intake, intake_age, spill, spill_age, resent, lost, errors] =
-            METRICS;
+        let [
+            hits,
+            refusals,
+            stripped,
+            probes,
+            commit,
+            intake,
+            intake_age,
+            spill,
+            spill_age,
+            resent,
+            lost,
+            errors,
+        ] = METRICS;
         let hits = IntCounterVec::new(opts(hits), &["outcome"])?;
         let by_outcome = Outcome::ALL.map(|o| hits.with_label_values(&[o.label()]));
+        let stripped_by_kind = IntCounterVec::new(opts(stripped), &["kind"])?;
+        let kinds = ["attribute", "query", "url_part", "event"];
         let buckets = exponential_buckets(0.0001, 2.0, 16)?;
         let commit = HistogramOpts::new(commit.0, commit.1).buckets(buckets);
         Ok(Self(Arc::new(Table {
             hits,
             by_outcome,
+            refusals: IntCounterVec::new(opts(refusals), &["reason"])?,
+            stripped: kinds.map(|kind| stripped_by_kind.with_label_values(&[kind])),
+            stripped_by_kind,
             probes: IntCounter::with_opts(opts(probes))?,
             commit_seconds: Histogram::with_opts(commit)?,
             intake_hits: IntGauge::with_opts(opts(intake))?,
@@ -83,6 +109,8 @@ impl CollectorMetrics {
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         let t = &*self.0;
         registry.register(Box::new(t.hits.clone()))?;
+        registry.register(Box::new(t.refusals.clone()))?;
+        registry.register(Box::new(t.stripped_by_kind.clone()))?;
         registry.register(Box::new(t.probes.clone()))?;
         registry.register(Box::new(t.commit_seconds.clone()))?;
         registry.register(Box::new(t.intake_hits.clone()))?;
@@ -124,8 +152,25 @@ impl CollectorMetrics {
         self.0.spill_bytes.get()
     }
 
-    pub(crate) fn count(&self, outcome: Outcome) {
-        self.0.by_outcome[outcome.index()].inc();
+    /// How many hits were refused for this reason so far.
+    #[must_use]
+    pub fn refusals(&self, reason: Reason) -> u64 {
+        self.0.refusals.with_label_values(&[reason.label()]).get()
+    }
+
+    pub(crate) fn count(&self, verdict: Verdict) {
+        self.0.by_outcome[verdict.outcome.index()].inc();
+        if let Some(reason) = verdict.reason {
+            self.0.refusals.with_label_values(&[reason.label()]).inc();
+        }
+    }
+
+    pub(crate) fn count_stripped(&self, stripped: &Stripped) {
+        let Stripped { attributes, query, parts, event } = stripped;
+        let counts = [attributes.len(), query.len(), *parts, usize::from(*event)];
+        for (counter, count) in self.0.stripped.iter().zip(counts).filter(|(_, n)| *n > 0) {
+            counter.inc_by(count as u64);
+        }
     }
 
     pub(crate) fn count_probe(&self) {
@@ -184,6 +229,7 @@ mod tests {
         let (metrics, registry) = (CollectorMetrics::new().unwrap(), Registry::new());
         metrics.register(&registry).unwrap();
         metrics.count_error(&StoreError::Deadline);
+        metrics.count(Reason::Busy.into());
         let families = registry.gather();
         let names: Vec<_> = families.iter().map(|f| f.name()).collect();
         for (name, _) in METRICS {

@@ -1,33 +1,47 @@
-//! `GET /p.gif`: one request in, one answer out.
+//! `GET|POST /p.gif`: one request in, one answer out.
 //!
-//! In this order: the visitor's no (opt-out cookie, `Sec-GPC`), the query, the site, the gate, the
-//! visitor, the store. A client without our cookie is asked to prove that it keeps cookies: a probe
-//! cookie and a redirect to the same pixel with a mark. That first request is no hit yet, the
-//! second one is; what comes back with the mark and without the probe is `cookieless`.
+//! In this order: the visitor's no (opt-out cookie, `Sec-GPC`), the query, the site, automata, the
+//! gate, the visitor, repeats, the store. A client without our cookie is asked to prove that it
+//! keeps cookies: a probe cookie and a redirect to the same pixel with a mark. That first request
+//! is no hit yet, the second one is; what comes back with the mark and without the probe is
+//! `cookieless`. The script tag, which can read an answer, is given the probe and then an id to
+//! keep on the page's own host, for browsers that keep no cookie of ours; cookies that do come
+//! count first.
 
-use mayfly_core::{Admitted, Day, Outcome, Timestamp, Visitor, limits};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mayfly_core::{Admitted, Day, Denial, Outcome, Site, Timestamp, Visitor, limits};
 
 use crate::admission;
+use crate::client::Hints;
 use crate::collector::{Collector, Ready};
 use crate::cookie::{Nonce, ProbeCookie, VisitorCookie};
-use crate::cookie_header::{OwnCookies, PROBE_COOKIE, VISITOR_COOKIE, set_cookie};
+use crate::cookie_header::OwnCookies;
 use crate::intake::Due;
+use crate::no::WhoseNo;
 use crate::query::{PROBE_MARK, PixelQuery};
 use crate::refusal::{Reason, Verdict};
 
 /// A request for the pixel, in plain strings.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PixelRequest<'r> {
-    /// The query string, without `?`.
+    /// The query string, without `?`; of a POST its body, which has the same form.
     pub query: &'r str,
+    /// The script tag's POST: answered as JSON, never by a redirect.
+    pub is_post: bool,
     /// The `Cookie` header; several joined by `;`.
     pub cookie: Option<&'r str>,
     /// The `Referer` header.
     pub referer: Option<&'r str>,
     /// The `Origin` header.
     pub origin: Option<&'r str>,
-    /// The `User-Agent` header; not used in this version.
-    pub user_agent: Option<&'r str>,
+    /// What tells the client: user agent and client hints.
+    pub hints: Hints<'r>,
+    /// The `Accept-Language` header.
+    pub language: Option<&'r str>,
+    /// The client's address: looked up, never kept.
+    pub address: Option<IpAddr>,
     /// The `Sec-GPC` header.
     pub gpc: Option<&'r str>,
     /// Whether the request came by https.
@@ -53,14 +67,60 @@ pub enum PixelAnswer {
         /// A `Set-Cookie` value.
         set_cookie: String,
     },
+    /// 200 and JSON, for the script tag.
+    Tag {
+        /// What became of the hit; `None` = queued, or no hit yet when there is a probe.
+        verdict: Option<Verdict>,
+        /// To be sent back with the same hit: the client keeps no cookie of ours yet.
+        probe: Option<String>,
+        /// The id that the tag is to keep on the page's own host.
+        id: Option<String>,
+        /// A `Set-Cookie` value.
+        set_cookie: Option<String>,
+        /// Whether the page that asked may read the answer.
+        is_readable: bool,
+    },
 }
 
 /// Whose request it is.
 enum Who {
-    /// Our cookie says so; to be renewed when it is not of today.
-    Known(VisitorCookie),
+    /// A cookie or id of ours says so; to be renewed when it is not of today.
+    Known(VisitorCookie, By),
     /// A probe came back.
-    Probed(Nonce),
+    Probed(Nonce, By),
+}
+
+/// Where the client keeps what we gave it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Cookie,
+    /// The script tag, on the page's own host.
+    Tag,
+}
+
+/// What is known of a request once its site is.
+struct Asked<'r> {
+    request: &'r PixelRequest<'r>,
+    site: Arc<Site>,
+    /// The tag reads the answer.
+    wants_json: bool,
+    /// The probe's second round trip by redirect.
+    is_probed: bool,
+    today: Day,
+}
+
+impl Asked<'_> {
+    fn answer(&self, verdict: Option<Verdict>, set_cookie: Option<String>) -> PixelAnswer {
+        if !self.request.is_post {
+            return PixelAnswer::Gif { verdict, set_cookie };
+        }
+        let is_readable = self.is_readable();
+        PixelAnswer::Tag { verdict, probe: None, id: None, set_cookie, is_readable }
+    }
+
+    fn is_readable(&self) -> bool {
+        self.request.origin.is_some_and(|origin| self.site.allows(origin))
+    }
 }
 
 impl Collector {
@@ -68,115 +128,210 @@ impl Collector {
     ///
     /// Cancel safety: when the future is dropped, the hit still gets its one outcome.
     pub async fn pixel(&self, request: &PixelRequest<'_>) -> PixelAnswer {
+        let is_readable = |site: &Site| request.origin.is_some_and(|origin| site.allows(origin));
         match self.pixel_or_verdict(request).await {
             Ok(answer) => answer,
-            Err(verdict) => {
-                self.metrics().count(verdict.outcome);
-                PixelAnswer::Gif { verdict: Some(verdict), set_cookie: None }
+            Err((verdict, site)) => {
+                self.metrics().count(verdict);
+                let verdict = Some(verdict);
+                if !request.is_post {
+                    return PixelAnswer::Gif { verdict, set_cookie: None };
+                }
+                let is_readable = site.is_some_and(|site| is_readable(&site));
+                PixelAnswer::Tag { verdict, probe: None, id: None, set_cookie: None, is_readable }
             }
         }
     }
 
-    /// `Err` = refused before it was taken: not counted yet.
-    async fn pixel_or_verdict(&self, request: &PixelRequest<'_>) -> Result<PixelAnswer, Verdict> {
-        let cookies = OwnCookies::find(request.cookie.unwrap_or(""))?;
-        if cookies.opted_out || admission::gpc(request.gpc) == Some(true) {
-            return Err(Outcome::OptedOut.into());
+    /// Refuses a request that was not looked at, and counts it.
+    pub fn refuse(&self, reason: Reason) -> Verdict {
+        let verdict = Verdict::from(reason);
+        self.metrics().count(verdict);
+        verdict
+    }
+
+    /// `Err` = refused before it was taken: not counted yet; with the site when it is known.
+    async fn pixel_or_verdict(
+        &self,
+        request: &PixelRequest<'_>,
+    ) -> Result<PixelAnswer, (Verdict, Option<Arc<Site>>)> {
+        let early = |reason: Reason| (Verdict::from(reason), None);
+        let query = PixelQuery::parse(request.query);
+        let cookies = self.own_cookies(request.cookie.unwrap_or("")).map_err(early)?;
+        // A no is heard also from a request that cannot be read.
+        let no = cookies.refusal(request.gpc);
+        let sites = self.sites();
+        let site = query.as_ref().ok().and_then(|query| sites.get(&query.site)).cloned();
+        if let Some(no) = no {
+            return Err((Reason::Consent(no).into(), site));
         }
-        let query = PixelQuery::parse(request.query)?;
-        let probed = query.probed;
-        let ready = self.ready().ok_or(Reason::NotOpen)?;
-        let hit = self.admit_pixel(query, request)?;
-        let today = request.now.day().ok_or(Outcome::Malformed)?;
-        // From here the hit counts, whatever happens to the request.
-        match self.who(ready, &cookies, request.now).await {
-            Some(Who::Known(cookie)) => {
-                let renew = cookie.issued != today;
-                let visitor = cookie.visitor;
-                let due = Due::new(self.metrics());
-                Ok(self.take_pixel(ready, hit, visitor, due, (request, today), renew).await)
-            }
-            Some(Who::Probed(nonce)) => {
-                let due = Due::new(self.metrics());
-                match ready.visitors.of_probe(nonce, request.now).await {
-                    Ok(visitor) => {
-                        Ok(self.take_pixel(ready, hit, visitor, due, (request, today), true).await)
-                    }
-                    Err(reason) => {
-                        let verdict = Some(due.decide(reason));
-                        Ok(PixelAnswer::Gif { verdict, set_cookie: None })
-                    }
-                }
-            }
-            None if probed => Err(Reason::NoCookie.into()),
-            None => self.probe(ready, request),
-        }
+        let query = query.map_err(early)?;
+        let ready = self.ready().ok_or_else(|| early(Reason::NotOpen))?;
+        let site = site.ok_or_else(|| early(Reason::UnknownSite))?;
+        let late = |verdict: Verdict| (verdict, Some(Arc::clone(&site)));
+        let asked = Asked {
+            request,
+            site: Arc::clone(&site),
+            wants_json: query.wants_json,
+            is_probed: query.probed,
+            today: request.now.day().ok_or_else(|| late(Outcome::Malformed.into()))?,
+        };
+        let first_party = query.first_party.clone();
+        let hit = self.admit_pixel(query, &asked, &cookies).map_err(late)?;
+        let who = self.who(ready, &cookies, first_party.as_deref(), &asked).await;
+        self.take_or_probe(ready, hit, who, first_party.is_some(), &asked).await.map_err(late)
     }
 
     fn admit_pixel(
         &self,
-        query: PixelQuery<'_>,
-        request: &PixelRequest<'_>,
+        mut query: PixelQuery<'_>,
+        asked: &Asked<'_>,
+        cookies: &OwnCookies<'_>,
     ) -> Result<Admitted, Verdict> {
-        let site = self.sites().get(&query.site).cloned().ok_or(Reason::UnknownSite)?;
-        let candidate = admission::candidate(query, request)?;
-        admission::admit(candidate, &site, request.now, self.config().retention)
+        let request = asked.request;
+        self.judge(&asked.site, &request.hints)?;
+        let context = self.context(&request.hints, request.language, request.address);
+        let fleeting = std::mem::take(&mut query.fleeting);
+        let candidate = admission::candidate(query, request, context)?;
+        self.admit(candidate, &fleeting, &asked.site, request.now).map_err(|denial| {
+            if let Denial::Consent(_, choice) = &denial
+                && let Some(visitor) =
+                    cookies.visitors().find_map(|v| self.visitor_of_cookie(v, request.now))
+            {
+                self.note_no(WhoseNo::Visitor(visitor), &asked.site, choice, request.now);
+            }
+            denial.into()
+        })
     }
 
-    /// Whose request it is; `None` for a stranger.
-    async fn who(&self, ready: &Ready, cookies: &OwnCookies<'_>, now: Timestamp) -> Option<Who> {
-        if let Some(cookie) = cookies.visitor.and_then(|v| ready.visitors.cookie(v, now))
-            && ready.visitors.is_issued(cookie.visitor).await
+    /// Whose request it is; `None` for a stranger. A cookie counts before what the tag keeps.
+    async fn who(
+        &self,
+        ready: &Ready,
+        cookies: &OwnCookies<'_>,
+        first_party: Option<&str>,
+        asked: &Asked<'_>,
+    ) -> Option<Who> {
+        let (visitors, now) = (&ready.visitors, asked.request.now);
+        if let Some(cookie) = cookies.visitors().find_map(|v| visitors.cookie(v, now))
+            && visitors.is_issued(cookie.visitor).await
         {
-            return Some(Who::Known(cookie));
+            return Some(Who::Known(cookie, By::Cookie));
         }
-        let probe = ProbeCookie::decode(cookies.probe?, &ready.visitors.keys(), now).ok()?;
-        Some(Who::Probed(probe.nonce))
+        if let Some(own) = first_party.and_then(|v| visitors.first_party(v, asked.site.id, now))
+            && visitors.is_issued(own.visitor).await
+        {
+            return Some(Who::Known(own, By::Tag));
+        }
+        let probe = |value: &str| ProbeCookie::decode(value, &visitors.keys(), now).ok();
+        let by_cookie = cookies.probes().find_map(probe).map(|p| Who::Probed(p.nonce, By::Cookie));
+        by_cookie.or_else(|| Some(Who::Probed(first_party.and_then(probe)?.nonce, By::Tag)))
     }
 
-    /// Queues the hit, waits as far as `ack` asks, and makes the answer.
+    /// Takes the hit of someone who is known or proved that he keeps what he is given; asks a
+    /// stranger to prove it. From here the hit counts, whatever happens to the request.
+    async fn take_or_probe(
+        &self,
+        ready: &Ready,
+        hit: Admitted,
+        who: Option<Who>,
+        keeps_id: bool,
+        asked: &Asked<'_>,
+    ) -> Result<PixelAnswer, Verdict> {
+        match who {
+            Some(Who::Known(cookie, by)) => {
+                let renewed = (cookie.issued != asked.today).then_some(by);
+                let due = Due::new(self.metrics());
+                Ok(self.take_pixel(ready, hit, cookie.visitor, due, asked, renewed).await)
+            }
+            Some(Who::Probed(nonce, by)) => {
+                let due = Due::new(self.metrics());
+                match ready.visitors.of_probe(nonce, asked.request.now).await {
+                    Ok(visitor) => {
+                        Ok(self.take_pixel(ready, hit, visitor, due, asked, Some(by)).await)
+                    }
+                    Err(reason) => Ok(asked.answer(Some(due.decide(reason)), None)),
+                }
+            }
+            None if asked.is_probed || asked.request.is_post && !(asked.wants_json && keeps_id) => {
+                Err(Reason::NoCookie.into())
+            }
+            None => self.probe(ready, asked),
+        }
+    }
+
+    /// Queues the hit, waits as far as `ack` asks, and makes the answer; `issue` says where the
+    /// client is to keep its (new) id.
     async fn take_pixel(
         &self,
         ready: &Ready,
         hit: Admitted,
         visitor: Visitor,
         mut due: Due,
-        (request, today): (&PixelRequest<'_>, Day),
-        issue: bool,
+        asked: &Asked<'_>,
+        issue: Option<By>,
     ) -> PixelAnswer {
+        let now = asked.request.now;
+        let noted = match self.behaves(&hit, visitor, &asked.site, now) {
+            Ok(noted) => noted,
+            Err(verdict) => return asked.answer(Some(due.decide(verdict)), None),
+        };
         let told = self.waits().then(|| due.reply());
-        let verdict = match ready.enqueue(hit, visitor, None, request.now, due) {
+        let verdict = match ready.enqueue(hit, visitor, None, now, due) {
             Err(verdict) => Some(verdict),
             Ok(()) => match told {
                 Some(told) => Some(told.await.unwrap_or(Outcome::StoreFailed.into())),
                 None => None,
             },
         };
-        let set_cookie = issue.then(|| self.issue(ready, visitor, today, request.https));
-        PixelAnswer::Gif { verdict, set_cookie }
+        if verdict.is_some_and(|verdict| !verdict.outcome.is_kept()) {
+            self.behaviour().forget(noted);
+        }
+        let identity = &ready.visitors.identity;
+        let (store, realm, issued) = (identity.store, identity.realm, asked.today);
+        let cookie = VisitorCookie { store, realm, visitor, issued };
+        match issue {
+            None => asked.answer(verdict, None),
+            Some(By::Cookie) => {
+                let set_cookie = self.set_visitor_cookie(ready, &cookie, asked.request.https);
+                asked.answer(verdict, Some(set_cookie))
+            }
+            Some(By::Tag) => PixelAnswer::Tag {
+                verdict,
+                probe: None,
+                id: Some(cookie.encode_for(asked.site.id, &ready.visitors.keys())),
+                set_cookie: None,
+                is_readable: asked.is_readable(),
+            },
+        }
     }
 
-    /// The `Set-Cookie` of a visitor, issued today.
-    fn issue(&self, ready: &Ready, visitor: Visitor, issued: Day, https: bool) -> String {
-        let identity = &ready.visitors.identity;
-        let cookie =
-            VisitorCookie { store: identity.store, realm: identity.realm, visitor, issued };
+    fn set_visitor_cookie(&self, ready: &Ready, cookie: &VisitorCookie, https: bool) -> String {
         let value = cookie.encode(&ready.visitors.keys());
         let max_age_s = i64::from(self.config().retention.days()) * mayfly_core::time::DAY_SECONDS;
-        set_cookie(VISITOR_COOKIE, &value, max_age_s, self.config().placement, https)
+        self.set_cookie(&self.cookie_names().visitor, &value, max_age_s, https)
     }
 
     /// Sends a probe.
-    fn probe(&self, ready: &Ready, request: &PixelRequest<'_>) -> Result<PixelAnswer, Verdict> {
+    fn probe(&self, ready: &Ready, asked: &Asked<'_>) -> Result<PixelAnswer, Verdict> {
+        let request = asked.request;
         let mut nonce = Nonce::default();
         // Without randomness visitors cannot be told apart.
         getrandom::fill(&mut nonce).map_err(|_| Reason::NoOrdinal)?;
         let value = ProbeCookie { issued: request.now, nonce }.encode(&ready.visitors.keys());
-        let placement = self.config().placement;
-        let set_cookie =
-            set_cookie(PROBE_COOKIE, &value, limits::PROBE_SECONDS, placement, request.https);
+        let name = &self.cookie_names().probe;
+        let set_cookie = self.set_cookie(name, &value, limits::PROBE_SECONDS, request.https);
         self.metrics().count_probe();
-        Ok(PixelAnswer::Probe { location: location(request.query), set_cookie })
+        if !request.is_post {
+            return Ok(PixelAnswer::Probe { location: location(request.query), set_cookie });
+        }
+        Ok(PixelAnswer::Tag {
+            verdict: None,
+            probe: Some(value),
+            id: None,
+            set_cookie: Some(set_cookie),
+            is_readable: asked.is_readable(),
+        })
     }
 }
 

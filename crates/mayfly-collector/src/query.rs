@@ -1,18 +1,21 @@
 //! The pixel's query: from text to a typed [`PixelQuery`], within limits.
 //!
-//! Read: `s u r t k c e d`, `a.<name>`, and the consent parameters, which are accepted and (in this
-//! version) not decoded. `x.<name>` (used for rules, never stored) and everything unknown are
-//! checked for their encoding and dropped. A parameter said twice counts the first time.
+//! Read: `s u r t k c e d`, `a.<name>`, `x.<name>` (used for rules, never stored), the parameters
+//! of consent, and those of the script tag: `pc` (the visitor has not chosen yet), `fp` (the
+//! first-party id that the tag keeps), `j` (answer as JSON). Everything unknown is checked for its
+//! encoding and dropped. A parameter said twice counts the first time.
 
 use std::borrow::Cow;
 
-use mayfly_core::{Attribute, Event, limits};
+use mayfly_core::{Attribute, Choice, Event, limits};
 
 use crate::percent::{cut, decode, words};
 use crate::refusal::Reason;
 
 /// The parameter that marks the second request of the probe's round trip.
 pub const PROBE_MARK: &str = "mf_probe";
+/// The parameter with the id that the script tag keeps.
+pub const FIRST_PARTY: &str = "fp";
 
 /// What a pixel request said.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -35,6 +38,16 @@ pub struct PixelQuery<'q> {
     pub engaged_s: u16,
     /// `a.<name>`: attributes.
     pub attributes: Vec<Attribute>,
+    /// `x.<name>`: attributes that are never stored.
+    pub fleeting: Vec<Attribute>,
+    /// What was said about consent.
+    pub choice: Choice,
+    /// `pc=1`: a consent platform is there, and the visitor has not chosen yet.
+    pub is_pending: bool,
+    /// `fp`: the id that the tag keeps; empty when it has none and could keep one.
+    pub first_party: Option<Cow<'q, str>>,
+    /// `j=1`: the answer is read by the tag.
+    pub wants_json: bool,
     /// The request is the second of the probe's round trip.
     pub probed: bool,
 }
@@ -58,13 +71,23 @@ impl<'q> PixelQuery<'q> {
             let (name, value) = (decode(name)?, decode(value)?);
             read.take(&name, value, &mut seen)?;
         }
-        Ok(read)
+        if read.choice.is_bounded() { Ok(read) } else { Err(Reason::ConsentTooLong) }
     }
 
     /// Takes one parameter.
     fn take(&mut self, name: &str, value: Cow<'q, str>, seen: &mut Seen) -> Result<(), Reason> {
         if let Some(attribute) = name.strip_prefix("a.") {
-            return self.take_attribute(attribute, &value);
+            return take_attribute(&mut self.attributes, attribute, &value);
+        }
+        if let Some(attribute) = name.strip_prefix("x.") {
+            return take_attribute(&mut self.fleeting, attribute, &value);
+        }
+        if name == FIRST_PARTY {
+            self.first_party = self.first_party.take().or(Some(value));
+            return Ok(());
+        }
+        if self.choice.take(name, &value) {
+            return Ok(());
         }
         if value.is_empty() || !seen.first(name) {
             return Ok(());
@@ -80,24 +103,25 @@ impl<'q> PixelQuery<'q> {
             "d" => {
                 self.engaged_s = engaged_seconds(value.parse().map_err(|_| Reason::BadDuration)?)
             }
+            "j" => self.wants_json = &*value == "1",
+            "pc" => self.is_pending |= &*value == "1",
             PROBE_MARK => self.probed = true,
             _ => {}
         }
         Ok(())
     }
+}
 
-    /// Takes one `a.<name>`.
-    fn take_attribute(&mut self, name: &str, value: &str) -> Result<(), Reason> {
-        if self.attributes.iter().any(|a| *a.name == *name) {
-            return Ok(());
-        }
-        if self.attributes.len() >= limits::ATTRIBUTES {
-            return Err(Reason::TooManyAttributes);
-        }
-        let attribute = Attribute::from_text(name, value).ok_or(Reason::BadAttribute)?;
-        self.attributes.push(attribute);
-        Ok(())
+/// Takes one `a.<name>` or `x.<name>`.
+fn take_attribute(all: &mut Vec<Attribute>, name: &str, value: &str) -> Result<(), Reason> {
+    if all.iter().any(|a| *a.name == *name) {
+        return Ok(());
     }
+    if all.len() >= limits::ATTRIBUTES {
+        return Err(Reason::TooManyAttributes);
+    }
+    all.push(Attribute::from_text(name, value).ok_or(Reason::BadAttribute)?);
+    Ok(())
 }
 
 /// Whole seconds of engaged milliseconds, rounded to the nearest, cut to the limit of a hit.
@@ -133,7 +157,7 @@ mod tests {
     fn every_parameter_is_read() {
         let q = PixelQuery::parse(
             "s=news&u=https%3A%2F%2Fn.example%2Fa&r=http://x&t=A+b&k=x,%20y&c=IAB1&e=ad_click\
-             &d=1500&a.price=9.5&x.secret=1&cb=7&gdpr=1&s=other&mf_probe=1",
+             &d=1500&a.price=9.5&x.secret=1&cb=7&gdpr=1&s=other&mf_probe=1&fp=&j=1&pc=1",
         )
         .unwrap();
         assert_eq!((&*q.site, q.url.as_deref()), ("news", Some("https://n.example/a")));
@@ -141,7 +165,9 @@ mod tests {
         assert_eq!(q.keywords.join("|"), "x|y");
         assert_eq!(q.categories.join("|"), "IAB1");
         assert_eq!((q.event, q.engaged_s, q.probed), (Event::AdClick, 2, true));
-        assert_eq!(q.attributes.len(), 1, "x. is never kept");
+        assert_eq!((q.attributes.len(), q.fleeting.len()), (1, 1), "x. is never kept");
+        assert_eq!((q.choice.gdpr, q.is_pending, q.wants_json), (Some(true), true, true));
+        assert_eq!(q.first_party.as_deref(), Some(""));
         assert_eq!(q.attributes[0].value, Value::Number(9.5));
     }
 
@@ -161,6 +187,7 @@ mod tests {
             ("d=-1", Reason::BadDuration),
             ("d=1e3", Reason::BadDuration),
             ("a.=1", Reason::BadAttribute),
+            (&*format!("gpp={}", "x".repeat(9000)), Reason::ConsentTooLong),
         ] {
             assert_eq!(PixelQuery::parse(query), Err(reason), "{}", &query[..query.len().min(20)]);
         }

@@ -1,6 +1,8 @@
 //! Why a hit was refused: a closed list, each reason with its one outcome.
 
-use mayfly_core::Outcome;
+use mayfly_core::{Denial, Outcome, Refusal};
+
+use crate::bots::BotKind;
 
 /// The reason behind an outcome, for `X-Mayfly-Outcome` and the answer of `POST /api/v1/hits`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -19,6 +21,8 @@ pub enum Reason {
     TooManyHits,
     /// The body is longer than [`mayfly_core::limits::HITS_BODY_BYTES`].
     BodyTooLong,
+    /// A consent string is longer than [`mayfly_core::limits::CONSENT_BYTES`].
+    ConsentTooLong,
     /// A `%` that two hexadecimal digits do not follow.
     BadEscape,
     /// Bytes that are not UTF-8.
@@ -55,6 +59,14 @@ pub enum Reason {
     Busy,
     /// No ordinal was at hand for a new visitor.
     NoOrdinal,
+    /// Consent.
+    Consent(Refusal),
+    /// An automaton, by what it says.
+    Bot(BotKind),
+    /// An automaton, by its pace.
+    TooFast,
+    /// Its address sends more than its share.
+    TooManyRequests,
 }
 
 impl Reason {
@@ -68,6 +80,8 @@ impl Reason {
             | Self::UrlTooLong
             | Self::TooManyAttributes
             | Self::TooManyHits
+            | Self::ConsentTooLong
+            | Self::TooManyRequests
             | Self::BodyTooLong => Outcome::OverLimit,
             Self::BadEscape
             | Self::NotUtf8
@@ -85,6 +99,8 @@ impl Reason {
             Self::NoCookie => Outcome::Cookieless,
             Self::NotOpen | Self::StoreAway => Outcome::StoreFailed,
             Self::Busy | Self::NoOrdinal => Outcome::Shed,
+            Self::Consent(refusal) => refusal.outcome(),
+            Self::Bot(_) | Self::TooFast => Outcome::Bot,
         }
     }
 
@@ -99,6 +115,7 @@ impl Reason {
             Self::TooManyAttributes => "too_many_attributes",
             Self::TooManyHits => "too_many_hits",
             Self::BodyTooLong => "body_too_long",
+            Self::ConsentTooLong => "consent_too_long",
             Self::BadEscape => "bad_escape",
             Self::NotUtf8 => "not_utf8",
             Self::NoUrl => "no_url",
@@ -117,6 +134,10 @@ impl Reason {
             Self::StoreAway => "store_away",
             Self::Busy => "busy",
             Self::NoOrdinal => "no_ordinal",
+            Self::Consent(refusal) => refusal.label(),
+            Self::Bot(kind) => kind.label(),
+            Self::TooFast => "too_fast",
+            Self::TooManyRequests => "too_many_requests",
         }
     }
 }
@@ -133,6 +154,17 @@ pub struct Verdict {
 impl From<Outcome> for Verdict {
     fn from(outcome: Outcome) -> Self {
         Self { outcome, reason: None }
+    }
+}
+
+impl From<Denial> for Verdict {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Consent(refusal, _) => Reason::Consent(refusal).into(),
+            Denial::Malformed | Denial::WrongOrigin | Denial::FromFuture | Denial::TooOld => {
+                denial.outcome().into()
+            }
+        }
     }
 }
 

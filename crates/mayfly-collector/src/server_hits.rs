@@ -3,13 +3,15 @@
 //! The answer always waits for the store, whatever `ack` says: who sends by the thousand wants the
 //! count. A body that is refused whole counts as one hit.
 
-use mayfly_core::{Admitted, Outcome, Timestamp, Visitor, limits};
+use mayfly_core::{Admitted, Denial, Outcome, Timestamp, Visitor, limits};
+use mayfly_store::ForeignId;
 use tokio::sync::oneshot;
 
-use crate::admission::admit;
-use crate::body::{BodyFormat, parse_body};
+use crate::body::BodyItems;
+use crate::client::Hints;
 use crate::collector::{Collector, Ready};
 use crate::intake::Due;
+use crate::no::WhoseNo;
 use crate::refusal::{Reason, Verdict};
 use crate::submission::{Submission, VisitorRef};
 
@@ -52,8 +54,8 @@ impl Collector {
     /// Takes the body of `POST /api/v1/hits`.
     ///
     /// Cancel safety: when the future is dropped, every hit still gets its one outcome.
-    pub async fn hits(&self, body: &[u8], format: BodyFormat, now: Timestamp) -> HitsAnswer {
-        let items = match parse_body(body, format) {
+    pub async fn hits(&self, body: BodyItems, now: Timestamp) -> HitsAnswer {
+        let items = match body.0 {
             Ok(items) => items,
             Err(reason) => return self.refuse_body(reason),
         };
@@ -71,7 +73,7 @@ impl Collector {
     pub fn refuse_body(&self, reason: Reason) -> HitsAnswer {
         let mut answer = HitsAnswer { whole: Some(reason), ..HitsAnswer::default() };
         answer.counts[reason.outcome().index()] += 1;
-        self.metrics().count(reason.outcome());
+        self.metrics().count(reason.into());
         answer
     }
 
@@ -120,15 +122,42 @@ impl Collector {
         item: Result<Submission, Reason>,
         now: Timestamp,
     ) -> Result<(Admitted, Named, Option<i64>), Verdict> {
-        let Submission { site, visitor, candidate, hit_id } = item?;
+        let Submission { site, visitor, mut candidate, fleeting, client, hit_id } = item?;
         let site = self.sites().get(&site).cloned().ok_or(Reason::UnknownSite)?;
-        let hit = admit(candidate, &site, now, self.config().retention)?;
+        let hints = Hints { user_agent: client.user_agent.as_deref(), ..Hints::default() };
+        if hints.user_agent.is_some() {
+            self.judge(&site, &hints)?;
+        }
+        candidate.context = self.context(&hints, client.language.as_deref(), client.address);
+        let hit = match self.admit(candidate, &fleeting, &site, now) {
+            Ok(hit) => hit,
+            Err(denial) => {
+                if let Denial::Consent(_, choice) = &denial
+                    && let Some(who) = whose(ready, &visitor, now)
+                {
+                    self.note_no(who, &site, choice, now);
+                }
+                return Err(denial.into());
+            }
+        };
         let visitor = named(ready, visitor, now).await?;
         let id = hit_id.filter(|id| !id.is_empty() && id.len() <= limits::HIT_ID_BYTES);
         let realm = ready.visitors.identity.realm;
         let hash = |id: Box<str>| ready.visitors.keys().hit_hash(realm, site.id.0, id.as_bytes());
         Ok((hit, visitor, id.map(hash)))
     }
+}
+
+/// Whose no it is, without asking the store.
+fn whose(ready: &Ready, visitor: &VisitorRef, now: Timestamp) -> Option<WhoseNo> {
+    Some(match visitor {
+        VisitorRef::Foreign { space, id } => {
+            let hash = ready.visitors.foreign_hash(space, id);
+            WhoseNo::Foreign(ForeignId { space: space.clone(), hash })
+        }
+        VisitorRef::Cookie(value) => WhoseNo::Visitor(ready.visitors.cookie(value, now)?.visitor),
+        VisitorRef::Known(visitor) => WhoseNo::Visitor(*visitor),
+    })
 }
 
 /// Reads a visitor's reference.

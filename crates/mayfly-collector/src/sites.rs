@@ -4,21 +4,37 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mayfly_core::{Origin, Site};
+use mayfly_segments::Arrival;
 
-/// Sites by key.
+/// Sites by key, and what the definitions ask of a hit while it comes.
 #[derive(Clone, Debug, Default)]
-pub struct SiteTable(HashMap<Box<str>, Arc<Site>>);
+pub struct SiteTable {
+    sites: HashMap<Box<str>, Arc<Site>>,
+    arrival: Arc<Arrival>,
+}
 
 impl SiteTable {
     /// The site with this key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Arc<Site>> {
-        self.0.get(key)
+        self.sites.get(key)
+    }
+
+    /// The same sites under these definitions.
+    #[must_use]
+    pub fn with_arrival(self, arrival: Arc<Arrival>) -> Self {
+        Self { arrival, ..self }
+    }
+
+    /// What the definitions ask of a hit while it comes.
+    #[must_use]
+    pub fn arrival(&self) -> &Arrival {
+        &self.arrival
     }
 
     /// Every site, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Site>> {
-        self.0.values()
+        self.sites.values()
     }
 
     /// Whether some site names this origin: what CORS asks. That a site takes hits from everywhere
@@ -37,6 +53,7 @@ impl SiteTable {
 
 impl FromIterator<Site> for SiteTable {
     fn from_iter<I: IntoIterator<Item = Site>>(sites: I) -> Self {
-        Self(sites.into_iter().map(|site| (site.key.clone(), Arc::new(site))).collect())
+        let sites = sites.into_iter().map(|site| (site.key.clone(), Arc::new(site))).collect();
+        Self { sites, arrival: Arc::default() }
     }
 }

@@ -1,12 +1,13 @@
 //! Pages and consent states in the spill: what a batch behind them refers to, when the store was
-//! away before it could intern them. Bytes: version 1, then MessagePack of [`Row`], positional.
+//! away before it could intern them. Bytes: version 2, then MessagePack of [`Row`], positional;
+//! version 1, whose consent states were Global Privacy Control alone, is read, too.
 
-use mayfly_core::{ConsentState, Day, Page, Partition, Visitor};
+use mayfly_core::{Allowed, Choice, ConsentState, Day, Page, Partition, Visitor};
 use mayfly_store::{Reader, ToIntern};
 use serde::{Deserialize, Serialize};
 
 /// Version byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What was to be interned, each with its day.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -18,8 +19,44 @@ pub(crate) struct SpilledValues {
 #[derive(Serialize, Deserialize)]
 struct Row {
     pages: Vec<PageRow>,
+    consents: Vec<ConsentRow>,
+}
+
+#[derive(Deserialize)]
+struct Row1 {
+    pages: Vec<PageRow>,
     /// Day, and Global Privacy Control.
     consents: Vec<(u16, Option<bool>)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ConsentRow {
+    day: u16,
+    allowed: u8,
+    gdpr: Option<bool>,
+    coppa: Option<bool>,
+    gpc: Option<bool>,
+    tcf: Option<Box<str>>,
+    additional: Option<Box<str>>,
+    gpp: Option<Box<str>>,
+    gpp_sid: Option<Box<str>>,
+    us_privacy: Option<Box<str>>,
+}
+
+impl ConsentRow {
+    fn of((state, day): &(ConsentState, Day)) -> Self {
+        let Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, gpc, coppa } =
+            state.choice.clone();
+        let (day, allowed) = (day.0, state.allowed.bits());
+        Self { day, allowed, gdpr, coppa, gpc, tcf, additional, gpp, gpp_sid, us_privacy }
+    }
+
+    fn read(self) -> Option<(ConsentState, Day)> {
+        let Self { day, allowed, gdpr, coppa, gpc, tcf, additional, gpp, gpp_sid, us_privacy } =
+            self;
+        let choice = Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, gpc, coppa };
+        Some((ConsentState { choice, allowed: Allowed::from_bits(allowed)? }, Day(day)))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,7 +99,7 @@ impl SpilledValues {
         };
         let row = Row {
             pages: self.pages.iter().map(page).collect(),
-            consents: self.consents.iter().map(|(c, day)| (day.0, c.gpc)).collect(),
+            consents: self.consents.iter().map(ConsentRow::of).collect(),
         };
         let mut bytes = vec![VERSION];
         rmp_serde::encode::write(&mut bytes, &row)?;
@@ -71,17 +108,28 @@ impl SpilledValues {
 
     /// Reads [`Self::to_bytes`]; `None` for other bytes.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let row: Row = rmp_serde::from_slice(bytes.strip_prefix(&[VERSION])?).ok()?;
+        let (version, body) = bytes.split_first()?;
+        let (pages, consents): (_, Option<Vec<_>>) = match *version {
+            VERSION => {
+                let row: Row = rmp_serde::from_slice(body).ok()?;
+                (row.pages, row.consents.into_iter().map(ConsentRow::read).collect())
+            }
+            1 => {
+                let row: Row1 = rmp_serde::from_slice(body).ok()?;
+                let state = |(day, gpc)| {
+                    let choice = Choice { gpc, ..Choice::default() };
+                    (ConsentState { choice, allowed: Allowed::default() }, Day(day))
+                };
+                (row.pages, Some(row.consents.into_iter().map(state).collect()))
+            }
+            _ => return None,
+        };
         let page = |row: PageRow| {
             let PageRow { day, reader, url, title, keywords, categories } = row;
             let reader = reader.map(|(p, ordinal)| Visitor { partition: Partition(p), ordinal });
             (Page { url, title, keywords, categories }, Day(day), reader)
         };
-        let consent = |(day, gpc)| (ConsentState { gpc }, Day(day));
-        Some(Self {
-            pages: row.pages.into_iter().map(page).collect(),
-            consents: row.consents.into_iter().map(consent).collect(),
-        })
+        Some(Self { pages: pages.into_iter().map(page).collect(), consents: consents? })
     }
 }
 
@@ -98,7 +146,8 @@ mod tests {
             categories: vec!["c".into()],
         };
         let reader = Visitor { partition: Partition(7), ordinal: 9 };
-        let consents = vec![(ConsentState { gpc: Some(false) }, Day(2))];
+        let choice = Choice { tcf: Some("CX".into()), gpc: Some(false), ..Choice::default() };
+        let consents = vec![(ConsentState { choice, ..ConsentState::default() }, Day(2))];
         let values = SpilledValues {
             pages: vec![(page.clone(), Day(1), None), (page, Day(3), Some(reader))],
             consents,
@@ -107,5 +156,8 @@ mod tests {
         assert_eq!(SpilledValues::from_bytes(&bytes), Some(values));
         assert_eq!(SpilledValues::from_bytes(&bytes[..bytes.len() - 1]), None);
         assert_eq!(SpilledValues::from_bytes(&[]), None);
+        // Version 1: no pages, one state of day 2.
+        let old = SpilledValues::from_bytes(&[1, 0x92, 0x90, 0x91, 0x92, 2, 0xc2]).unwrap();
+        assert_eq!((old.consents[0].0.choice.gpc, old.consents[0].1), (Some(false), Day(2)));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use mayfly_core::{Day, Partition, Retention, Timestamp, Visitor, limits};
+use mayfly_core::{Day, Partition, Retention, SiteId, Timestamp, Visitor, limits};
 use mayfly_store::{Claim, ForeignId, Identity, Store, StoreError};
 use roaring::RoaringBitmap;
 
@@ -77,6 +77,19 @@ impl Visitors {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let cookie = VisitorCookie::decode(value, &keys, here, now.day()?).ok()?;
         (!self.erased.contains(cookie.visitor)).then_some(cookie)
+    }
+
+    /// Reads an id that the script tag kept for this site, of a visitor who is not erased.
+    pub(crate) fn first_party(
+        &self,
+        value: &str,
+        site: SiteId,
+        now: Timestamp,
+    ) -> Option<VisitorCookie> {
+        let here = (self.identity.store, self.identity.realm);
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let own = VisitorCookie::decode_for(value, site, &keys, here, now.day()?).ok()?;
+        (!self.erased.contains(own.visitor)).then_some(own)
     }
 
     /// Whether the ordinal was ever issued. Asks the store only for ordinals above every block

@@ -1,17 +1,24 @@
 //! Consent: what a site's policy asks for, what a browser said, and what is kept of it.
 //!
-//! Every stored hit refers to an interned [`ConsentState`]. Its kinds grow (TCF, GPP); the stored
-//! form is versioned by the store.
+//! Every stored hit refers to an interned [`ConsentState`]: what was said, and what it allowed.
+//! [`decide`] is the one decision.
 
 use std::fmt;
 
-use crate::outcome::Outcome;
-
+pub mod ac;
 mod bits;
+mod choice;
+mod decide;
 pub mod gpp;
 pub mod tcf;
 pub mod us;
 pub mod usp;
+
+pub use choice::{Choice, ConsentState};
+pub use decide::{
+    Allowed, Audience, ConsentPolicy, ConsentRole, ConsentRules, Refusal, Signals, decide, permits,
+    withdraws,
+};
 
 /// Why a consent string says nothing: it cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,61 +52,6 @@ impl fmt::Display for ConsentError {
 
 impl std::error::Error for ConsentError {}
 
-/// What a site's silence means. A signal that says no wins under every policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum ConsentPolicy {
-    /// No consent string is asked for.
-    #[default]
-    None,
-}
-
-/// What a browser chose, as far as it was said; interned like a page.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct ConsentState {
-    /// Global Privacy Control, when the browser sent it: an opt-out of sharing.
-    pub gpc: Option<bool>,
-}
-
 /// The key of an interned consent state, made like a page's key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConsentKey(pub u64);
-
-impl ConsentState {
-    /// The first key to try under the store's secret `seed`.
-    #[must_use]
-    pub fn key(&self, seed: u64) -> ConsentKey {
-        let gpc = match self.gpc {
-            None => 0u8,
-            Some(false) => 1,
-            Some(true) => 2,
-        };
-        ConsentKey(xxhash_rust::xxh3::xxh3_64_with_seed(&[gpc], seed))
-    }
-}
-
-/// Decides whether a hit may be kept at all: `Err` names the outcome.
-///
-/// # Errors
-/// [`Outcome::OptedOut`] for the opt-out cookie or `Sec-GPC: 1`.
-pub fn decide(policy: ConsentPolicy, opted_out: bool, state: &ConsentState) -> Result<(), Outcome> {
-    if opted_out || state.gpc == Some(true) {
-        return Err(Outcome::OptedOut);
-    }
-    match policy {
-        ConsentPolicy::None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_no_wins_under_every_policy() {
-        let gpc = |gpc| ConsentState { gpc };
-        assert_eq!(decide(ConsentPolicy::None, false, &gpc(None)), Ok(()));
-        assert_eq!(decide(ConsentPolicy::None, false, &gpc(Some(false))), Ok(()));
-        assert_eq!(decide(ConsentPolicy::None, true, &gpc(None)), Err(Outcome::OptedOut));
-        assert_eq!(decide(ConsentPolicy::None, false, &gpc(Some(true))), Err(Outcome::OptedOut));
-    }
-}

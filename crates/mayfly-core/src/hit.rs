@@ -2,121 +2,16 @@
 
 use std::ops::Deref;
 
-use url::Url;
-
-use crate::consent::{self, ConsentKey, ConsentState};
+use crate::client::Context;
+use crate::consent::{self, Choice, ConsentKey, ConsentState, Refusal, Signals};
 use crate::event::{Attribute, Event};
 use crate::limits;
 use crate::outcome::Outcome;
 use crate::page::{Page, PageKey};
+use crate::referrer::Referrer;
 use crate::site::{Site, SiteId};
 use crate::time::{Day, Retention, Timestamp};
 use crate::visitor::{CategoryId, Visitor};
-
-/// Where a visitor came from, without the path: the host and its kind.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Referrer {
-    /// Host in lower case; empty when the visit was direct.
-    pub host: Box<str>,
-    /// Its kind.
-    pub kind: ReferrerKind,
-}
-
-/// Kinds of referrer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum ReferrerKind {
-    /// No referrer was said.
-    #[default]
-    Direct,
-    /// The same host as the page.
-    Internal,
-    /// A search engine.
-    Search,
-    /// A social network.
-    Social,
-    /// Another site.
-    Link,
-}
-
-/// Second-level names of large search engines and social networks; any suffix counts.
-const SEARCH: [&str; 10] = [
-    "google",
-    "bing",
-    "duckduckgo",
-    "yahoo",
-    "yandex",
-    "baidu",
-    "ecosia",
-    "qwant",
-    "startpage",
-    "brave",
-];
-const SOCIAL: [&str; 10] = [
-    "facebook",
-    "instagram",
-    "twitter",
-    "x",
-    "t",
-    "linkedin",
-    "reddit",
-    "pinterest",
-    "tiktok",
-    "youtube",
-];
-
-impl ReferrerKind {
-    /// Every kind, in the order of their stored numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Direct, Self::Internal, Self::Search, Self::Social, Self::Link];
-
-    /// The name in rules.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Internal => "internal",
-            Self::Search => "search",
-            Self::Social => "social",
-            Self::Link => "link",
-        }
-    }
-}
-
-impl Referrer {
-    /// From the referrer's URL and the page's host. What cannot be read counts as direct.
-    #[must_use]
-    pub fn of(referrer: &str, page_host: &str) -> Self {
-        let Ok(url) = Url::parse(referrer) else { return Self::default() };
-        let Some(host) = url.host_str().filter(|h| !h.is_empty()) else {
-            return Self::default();
-        };
-        let host = host.strip_prefix("www.").unwrap_or(host);
-        let kind = if host == page_host.strip_prefix("www.").unwrap_or(page_host) {
-            ReferrerKind::Internal
-        } else if host.split('.').any(|part| SEARCH.contains(&part)) {
-            ReferrerKind::Search
-        } else if second_level(host).is_some_and(|name| SOCIAL.contains(&name)) {
-            ReferrerKind::Social
-        } else {
-            ReferrerKind::Link
-        };
-        Self { host: host.into(), kind }
-    }
-}
-
-/// `facebook` of `m.facebook.com`.
-fn second_level(host: &str) -> Option<&str> {
-    host.rsplit('.').nth(1)
-}
-
-/// What a browser or server said that decides about consent.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Signals {
-    /// The `mf_optout` cookie is there.
-    pub opted_out: bool,
-    /// The choice, as far as it was said.
-    pub state: ConsentState,
-}
 
 /// A parsed hit that asks to be admitted. Its texts are within [`limits`]: the parser saw to it.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +26,8 @@ pub struct Candidate {
     pub engaged_s: u16,
     /// Where the visitor came from.
     pub referrer: Referrer,
+    /// What is known of the request.
+    pub context: Context,
     /// Properties.
     pub attributes: Vec<Attribute>,
     /// The origin that the browser itself gave (`Origin`, else `Referer`); `None` = it gave none,
@@ -138,6 +35,35 @@ pub struct Candidate {
     pub origin: Option<Box<str>>,
     /// Consent signals.
     pub signals: Signals,
+}
+
+/// Why the gate did not let a hit through.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Denial {
+    /// Its URL has no origin.
+    Malformed,
+    /// The page or the request comes from an origin that the site does not name.
+    WrongOrigin,
+    /// Its time is too far ahead.
+    FromFuture,
+    /// Its day is outside the retention.
+    TooOld,
+    /// Consent: why, and the choice that was sent, since a no may take back an earlier yes.
+    Consent(Refusal, Box<Choice>),
+}
+
+impl Denial {
+    /// The outcome of a hit that is denied so.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Malformed => Outcome::Malformed,
+            Self::WrongOrigin => Outcome::WrongOrigin,
+            Self::FromFuture => Outcome::FromFuture,
+            Self::TooOld => Outcome::TooOld,
+            Self::Consent(refusal, _) => refusal.outcome(),
+        }
+    }
 }
 
 /// What the gate knows.
@@ -161,8 +87,10 @@ pub struct Admitted {
     event: Event,
     engaged_s: u16,
     referrer: Referrer,
+    context: Context,
     attributes: Vec<Attribute>,
     consent: ConsentState,
+    fired: Vec<CategoryId>,
 }
 
 impl Admitted {
@@ -196,6 +124,29 @@ impl Admitted {
         &self.event
     }
 
+    /// Where from.
+    #[must_use]
+    pub fn referrer(&self) -> &Referrer {
+        &self.referrer
+    }
+
+    /// What is known of the request.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Properties.
+    #[must_use]
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.attributes
+    }
+
+    /// Notes the categories that rules over values that are not kept gave it.
+    pub fn set_fired(&mut self, fired: Vec<CategoryId>) {
+        self.fired = fired;
+    }
+
     /// Finishes the hit: its visitor, and the keys that the store interned page and consent under.
     #[must_use]
     pub fn into_hit(self, visitor: Visitor, page: PageKey, consent: ConsentKey) -> Hit {
@@ -207,9 +158,10 @@ impl Admitted {
             event: self.event,
             engaged_s: self.engaged_s,
             referrer: self.referrer,
+            context: self.context,
             attributes: self.attributes,
             consent,
-            fired: Vec::new(),
+            fired: self.fired,
         })
     }
 }
@@ -231,6 +183,8 @@ pub struct HitParts {
     pub engaged_s: u16,
     /// Where from.
     pub referrer: Referrer,
+    /// What is known of the request.
+    pub context: Context,
     /// Properties.
     pub attributes: Vec<Attribute>,
     /// Under which consent state.
@@ -255,16 +209,18 @@ impl Hit {
     /// The one gate. In this order: origin, time, consent.
     ///
     /// # Errors
-    /// [`Outcome::WrongOrigin`], [`Outcome::FromFuture`], [`Outcome::TooOld`],
-    /// [`Outcome::OptedOut`], [`Outcome::NoConsent`], [`Outcome::Malformed`].
-    pub fn admit(candidate: Candidate, gate: &Gate<'_>) -> Result<Admitted, Outcome> {
-        let own = origin_of(&candidate.page.url).ok_or(Outcome::Malformed)?;
+    /// [`Denial`].
+    pub fn admit(candidate: Candidate, gate: &Gate<'_>) -> Result<Admitted, Denial> {
+        let own = origin_of(&candidate.page.url).ok_or(Denial::Malformed)?;
         let said = candidate.origin.as_deref();
         if !gate.site.allows(own) || said.is_some_and(|origin| !gate.site.allows(origin)) {
-            return Err(Outcome::WrongOrigin);
+            return Err(Denial::WrongOrigin);
         }
         let (time, day) = admit_time(candidate.time, gate)?;
-        consent::decide(gate.site.consent, candidate.signals.opted_out, &candidate.signals.state)?;
+        let allowed = match consent::decide(&gate.site.consent, &candidate.signals) {
+            Ok(allowed) => allowed,
+            Err(why) => return Err(Denial::Consent(why, Box::new(candidate.signals.choice))),
+        };
         Ok(Admitted {
             site: gate.site.id,
             time,
@@ -273,8 +229,10 @@ impl Hit {
             event: candidate.event,
             engaged_s: candidate.engaged_s.min(limits::ENGAGED_SECONDS_PER_HIT),
             referrer: candidate.referrer,
+            context: candidate.context,
             attributes: candidate.attributes,
-            consent: candidate.signals.state,
+            consent: ConsentState { choice: candidate.signals.choice, allowed },
+            fired: Vec::new(),
         })
     }
 
@@ -302,17 +260,17 @@ fn origin_of(url: &str) -> Option<&str> {
 }
 
 /// The hit's time in whole seconds, and its day. A little ahead is now; far ahead is refused.
-fn admit_time(time: Option<Timestamp>, gate: &Gate<'_>) -> Result<(Timestamp, Day), Outcome> {
+fn admit_time(time: Option<Timestamp>, gate: &Gate<'_>) -> Result<(Timestamp, Day), Denial> {
     let now = gate.now.whole_secs();
     let time = time.unwrap_or(now).whole_secs();
     if time > now.plus_secs(limits::FUTURE_SECONDS_MAX) {
-        return Err(Outcome::FromFuture);
+        return Err(Denial::FromFuture);
     }
     let time = time.min(now);
-    let today = now.day().ok_or(Outcome::Malformed)?;
+    let today = now.day().ok_or(Denial::Malformed)?;
     match time.day() {
         Some(day) if gate.retention.keeps(day, today) => Ok((time, day)),
-        Some(_) | None => Err(Outcome::TooOld),
+        Some(_) | None => Err(Denial::TooOld),
     }
 }
 
@@ -321,16 +279,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::consent::ConsentPolicy;
     use crate::site::Origin;
 
     fn site() -> Site {
-        Site {
-            id: SiteId(1),
-            key: "news".into(),
-            origins: vec![Origin::parse("https://news.example").unwrap()],
-            consent: ConsentPolicy::None,
-        }
+        Site::new(SiteId(1), "news", vec![Origin::parse("https://news.example").unwrap()])
     }
 
     fn candidate(url: &str) -> Candidate {
@@ -340,7 +292,7 @@ mod tests {
     fn admit(candidate: Candidate) -> Result<Timestamp, Outcome> {
         let now = Day(20_778).at_second(40_000);
         let gate = Gate { site: &site(), now, retention: Retention::default() };
-        Hit::admit(candidate, &gate).map(|a| a.time())
+        Hit::admit(candidate, &gate).map(|a| a.time()).map_err(|denial| denial.outcome())
     }
 
     fn at(time: Timestamp) -> Candidate {
@@ -368,16 +320,6 @@ mod tests {
         assert_eq!(admit(candidate("https://news.example@evil.example/")), Err(Outcome::Malformed));
         assert_eq!(admit(candidate("https://news.example:8443/")), Err(Outcome::WrongOrigin));
         assert!(admit(candidate("https://news.example/a@b")).is_ok());
-    }
-
-    #[test]
-    fn referrers_have_a_kind() {
-        let kind = |r| Referrer::of(r, "www.news.example").kind;
-        assert_eq!(kind("https://news.example/a"), ReferrerKind::Internal);
-        assert_eq!(kind("https://www.google.co.uk/search?q=x"), ReferrerKind::Search);
-        assert_eq!(kind("https://m.facebook.com/"), ReferrerKind::Social);
-        assert_eq!(kind("https://blog.example/"), ReferrerKind::Link);
-        assert_eq!(kind("garbage"), ReferrerKind::Direct);
     }
 
     proptest! {

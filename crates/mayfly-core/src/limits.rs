@@ -10,8 +10,8 @@ pub const PARTITIONS_DEFAULT: u16 = 16;
 /// How far ahead a hit's time may be, seconds; it is then stored as now.
 pub const FUTURE_SECONDS_MAX: i64 = 300;
 
-/// A request's query string, bytes.
-pub const QUERY_BYTES: usize = 8 * 1024;
+/// A request's query string, or the form in the body of a pixel, bytes.
+pub const QUERY_BYTES: usize = 16 * 1024;
 /// Query parameters read of one request.
 pub const QUERY_PARAMS: usize = 128;
 /// All cookie headers of one request, bytes.
@@ -29,6 +29,8 @@ pub const REPLAY_LINE_BYTES: usize = 64 * 1024;
 
 /// A consent string of any kind, bytes.
 pub const CONSENT_BYTES: usize = 8 * 1024;
+/// `gpp_sid` and `us_privacy`, bytes.
+pub const CONSENT_SHORT_BYTES: usize = 128;
 /// A page's URL, bytes.
 pub const URL_BYTES: usize = 2048;
 /// A host name, bytes.
@@ -41,9 +43,13 @@ pub const PAGE_WORDS: usize = 64;
 pub const PAGE_WORD_BYTES: usize = 128;
 /// Versions of one URL on one day; later ones keep the last.
 pub const PAGE_VERSIONS_PER_DAY: usize = 32;
+/// New pages of a site on one UTC day, unless the site says otherwise.
+pub const PAGES_PER_DAY: u32 = 1_000_000;
 /// Keys tried when interning finds another value under a key.
 pub const INTERN_STEPS: u64 = 8;
 
+/// Each of a campaign's texts, bytes; longer ones are cut.
+pub const CAMPAIGN_BYTES: usize = 64;
 /// An event's name, bytes.
 pub const EVENT_NAME_BYTES: usize = 64;
 /// Attributes of one hit.
@@ -85,12 +91,20 @@ pub const ORDINAL_JUMP: u32 = 1 << 20;
 
 /// How long a visitor cookie counts after its issue, days.
 pub const COOKIE_DAYS_MAX: u16 = 395;
+/// How long an opt-out is kept: the most that browsers keep a cookie, seconds.
+pub const OPTOUT_SECONDS: i64 = 400 * 86_400;
 /// How long a probe cookie counts after its issue, seconds.
 pub const PROBE_SECONDS: i64 = 600;
 /// Blocks of ordinals that a collector keeps in reserve for each partition.
 pub const ORDINAL_BLOCKS_READY: usize = 2;
-/// Pages (and consent states, and URLs) that a collector remembers as interned.
+/// Pages (and URLs) that a collector remembers as interned.
 pub const INTERNED_PAGES: usize = 64 * 1024;
+/// Consent states that a collector remembers as interned; all are forgotten when there are more.
+pub const INTERNED_CONSENTS: usize = 4096;
+/// Hits, and visitors, whose last moments a collector remembers to find repeats and automata.
+pub const RECENT_HITS: usize = 128 * 1024;
+/// Refusals of known visitors that wait for a look at what was granted before.
+pub const NOES: usize = 1024;
 /// Foreign ids whose visitors a collector remembers.
 pub const FOREIGN_IDS: usize = 256 * 1024;
 /// Acknowledged batches that a collector keeps for a resend, bytes.
@@ -149,6 +163,8 @@ pub const PROBLEMS: usize = 100;
 pub const SITES: usize = 10_000;
 /// Origins of one site.
 pub const ORIGINS_PER_SITE: usize = 100;
+/// Names in each list of a site's data plan.
+pub const PLAN_NAMES: usize = 1000;
 /// Pages whose classification a partition remembers, in each of two generations.
 pub const MEMO_PAGES: usize = 16 * 1024;
 

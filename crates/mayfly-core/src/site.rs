@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use crate::consent::ConsentPolicy;
+use crate::consent::ConsentRules;
+use crate::limits;
 
 /// A site's stable number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -49,11 +50,59 @@ pub struct Site {
     pub key: Box<str>,
     /// Allowed origins.
     pub origins: Vec<Origin>,
-    /// What silence means.
-    pub consent: ConsentPolicy,
+    /// What is asked for before a hit is kept.
+    pub consent: ConsentRules,
+    /// IANA name of the zone that its hours and weekdays are of.
+    pub time_zone: Box<str>,
+    /// The site's data plan.
+    pub plan: DataPlan,
+    /// Hits of known automata are kept, too: for sites that are tried by programs.
+    pub keeps_bots: bool,
+    /// Hosts that an `ad_click` may lead on to, besides those of its origins.
+    pub redirect_hosts: Vec<Box<str>>,
+}
+
+/// What a site says it sends; what is not in it is counted, and not stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataPlan {
+    /// Query parameters of its pages that are kept, besides those that a rule reads.
+    pub query: Vec<Box<str>>,
+    /// Attributes that are kept, besides those that a rule reads.
+    pub attributes: Vec<Box<str>>,
+    /// Its own events; empty = every name.
+    pub events: Vec<Box<str>>,
+    /// New pages a UTC day; a hit of a page beyond them is kept without its page.
+    pub pages_per_day: u32,
+}
+
+impl Default for DataPlan {
+    fn default() -> Self {
+        Self {
+            query: Vec::new(),
+            attributes: Vec::new(),
+            events: Vec::new(),
+            pages_per_day: limits::PAGES_PER_DAY,
+        }
+    }
 }
 
 impl Site {
+    /// A site with the defaults: no consent asked for, UTC, nothing declared. It is a consent scope
+    /// of its own.
+    #[must_use]
+    pub fn new(id: SiteId, key: &str, origins: Vec<Origin>) -> Self {
+        Self {
+            id,
+            key: key.into(),
+            origins,
+            consent: ConsentRules { scope: key.into(), ..ConsentRules::default() },
+            time_zone: "UTC".into(),
+            plan: DataPlan::default(),
+            keeps_bots: false,
+            redirect_hosts: Vec::new(),
+        }
+    }
+
     /// Whether a page or request of this origin may speak for the site.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {

@@ -44,7 +44,9 @@ fn ranges(vendors: &Vendors<'_>) -> Value {
 }
 
 fn flat(vendors: &Vendors<'_>) -> Value {
-    json!(members(vendors).collect::<Vec<_>>())
+    let all: Vec<u16> = members(vendors).collect();
+    assert_eq!(vendors.members(), all, "one by one and all at once");
+    json!(all)
 }
 
 fn text(letters: [u8; 2]) -> Value {
@@ -68,6 +70,7 @@ fn read(tc: &TcString<'_>) -> Value {
         "vendor_consents": ranges(&tc.vendor_consents), "vendor_li": ranges(&tc.vendor_li),
         "publisher_restrictions": tc.restrictions.iter().map(restriction).collect::<Vec<_>>(),
         "disclosed_vendors": tc.disclosed_vendors.as_ref().map(ranges),
+        "allowed_vendors": tc.allowed_vendors.as_ref().map(ranges),
         "publisher_tc": tc.publisher.map(|publisher| json!({
             "purposes_consent": ids(publisher.purposes_consent),
             "purposes_li": ids(publisher.purposes_li),

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use mayfly_core::{CategoryId, CellId, Day, Retention, SegmentId};
 
+use crate::arrival::Arrival;
 use crate::classify::{ClassRule, Classifier};
 use crate::definitions::{Category, Definitions, OnPage};
 use crate::expr::{Node, Resolver};
 use crate::leaf::Plan;
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
-use crate::rule::Rule;
+use crate::rule::{Rule, SiteFacts};
 
 /// Where rules stand in a definitions file.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,7 @@ pub struct Compiled {
     retention: Retention,
     cells: HashMap<CategoryId, CellId>,
     classifier: Classifier,
+    arrival: Arc<Arrival>,
     plan: Plan,
     segments: Vec<CompiledSegment>,
     /// For each leaf, the places of the segments above it.
@@ -65,7 +68,7 @@ impl Compiled {
         file: &str,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let classifier = classifier(definitions, places, file, &mut problems);
+        let (classifier, arrival) = classifier(definitions, places, file, &mut problems);
         let (plan, segments) = segments(definitions, retention, places, file, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
@@ -82,6 +85,7 @@ impl Compiled {
             retention,
             cells: cells.chain([all]).map(|cell| (cell.category, cell)).collect(),
             classifier,
+            arrival: Arc::new(arrival),
             plan,
             segments,
             above,
@@ -111,6 +115,12 @@ impl Compiled {
     #[must_use]
     pub fn classifier(&self) -> &Classifier {
         &self.classifier
+    }
+
+    /// What is to be asked of a hit while it comes.
+    #[must_use]
+    pub fn arrival(&self) -> &Arc<Arrival> {
+        &self.arrival
     }
 
     /// The leaves and tallies of all segments.
@@ -185,7 +195,7 @@ fn classifier(
     places: &Places,
     file: &str,
     problems: &mut Vec<Problem>,
-) -> Classifier {
+) -> (Classifier, Arrival) {
     let mut rules = Vec::new();
     let mut lines: HashMap<CategoryId, Box<[CategoryId]>> = HashMap::new();
     for category in definitions.categories() {
@@ -205,8 +215,11 @@ fn classifier(
         }
         lines.insert(category.id, line);
     }
-    let sites = definitions.sites.values().map(|e| (e.site.id, e.site.key.clone())).collect();
-    Classifier::new(rules, lines, sites)
+    let sites: HashMap<_, _> =
+        definitions.sites.values().map(|e| (e.site.id, SiteFacts::of(&e.site))).collect();
+    let (fleeting, rules) = rules.into_iter().partition(|r: &ClassRule| r.rule.asks_fleeting());
+    let arrival = Arrival::new(fleeting, &rules, sites.clone());
+    (Classifier::new(rules, lines, sites), arrival)
 }
 
 fn stored_category(definitions: &Definitions, category: &Category) -> Subject {

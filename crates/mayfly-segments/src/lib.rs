@@ -3,13 +3,15 @@
 //!
 //! Read in this order: [`definitions`] (what people write and what is kept of it), [`rule`] and
 //! [`classify`] (hits to categories), [`expr`] and [`leaf`] (segments over categories),
-//! [`compiled`] (both ready for work), [`tally`] and [`evaluate`] (who is a member), [`index`] (one
-//! partition's state in memory), [`problem`] (what is told when a text is wrong).
+//! [`compiled`] (both ready for work), [`arrival`] (what is asked while a hit comes), [`tally`]
+//! and [`evaluate`] (who is a member), [`index`] (one partition's state in memory), [`problem`]
+//! (what is told when a text is wrong).
 //!
 //! Laws: cells are a function of hits and definitions; a membership is a function of cells and the
 //! current UTC day. `index` keeps both as hits come, days pass and definitions change, and is
 //! tested against a plain evaluation over raw hits.
 
+pub mod arrival;
 pub mod classify;
 pub mod compiled;
 pub mod definitions;
@@ -22,6 +24,7 @@ pub mod problem;
 pub mod rule;
 pub mod tally;
 
+pub use arrival::Arrival;
 pub use classify::{Classifier, PageMemo};
 pub use compiled::{Compiled, CompiledSegment};
 pub use definitions::{
@@ -35,5 +38,5 @@ pub use index::{
 };
 pub use leaf::{Leaf, Measure, Plan, TallyKey, Window};
 pub use problem::{Problem, ProblemKind, Subject};
-pub use rule::{Facts, HitFacts, PageFacts, Rule};
+pub use rule::{Facts, HitFacts, PageFacts, Rule, SiteFacts};
 pub use tally::Tally;

@@ -20,6 +20,7 @@ fn new_hit(day: u16, ordinal: u32, id: Option<i64>) -> NewHit {
         event: Event::Engagement,
         engaged_s: 9,
         referrer: Referrer::default(),
+        context: Default::default(),
         attributes: vec![Attribute { name: "n".into(), value }],
         consent: ConsentKey(1),
         fired: Vec::new(),

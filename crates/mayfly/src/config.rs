@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mayfly_collector::{Ack, Placement};
+use mayfly_collector::{Ack, CookieNames, Placement};
 use mayfly_core::{Retention, limits};
 use mayfly_store::{StoreConfig, StoreUrl};
 use serde::Deserialize;
+
+use crate::networks::Networks;
 
 /// Every setting with its default and meaning.
 pub const DEFAULTS: &str = include_str!("mayfly.default.toml");
@@ -34,6 +36,7 @@ struct Said {
     store: SaidStore,
     http: SaidHttp,
     collector: SaidCollector,
+    privacy: SaidPrivacy,
     worker: SaidWorker,
     log: SaidLog,
 }
@@ -53,6 +56,11 @@ struct SaidStore {
 struct SaidHttp {
     public: String,
     private: String,
+    prefix: String,
+    trusted_proxies: String,
+    address_requests_per_s: u32,
+    tls_certificate: String,
+    tls_key: String,
     workers: usize,
     connections_max: usize,
     shutdown_s: u64,
@@ -63,7 +71,19 @@ struct SaidHttp {
 struct SaidCollector {
     ack: String,
     placement: String,
+    cookie_prefix: String,
+    cookie_secure: bool,
+    hits_per_minute_max: u32,
+    token_hits_per_s: u32,
+    geo_file: String,
     spill_bytes_max: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidPrivacy {
+    controller: String,
+    contact: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -101,6 +121,14 @@ pub struct Settings {
     pub public: String,
     /// Listener for API, console and metrics.
     pub private: Option<String>,
+    /// What stands before every path for browsers: empty, or `/m`.
+    pub prefix: String,
+    /// Hops whose word on the client is believed.
+    pub trusted: Networks,
+    /// Requests a second of one address; 0 = any number.
+    pub address_requests_per_s: u32,
+    /// Files of the certificate chain and its key.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Server threads; at least 1.
     pub workers: usize,
     /// Open connections a server thread takes.
@@ -111,6 +139,20 @@ pub struct Settings {
     pub ack: Ack,
     /// Where the visitor cookie is set.
     pub placement: Placement,
+    /// What our cookies are called.
+    pub cookies: CookieNames,
+    /// Cookies are for https alone.
+    pub cookie_secure: bool,
+    /// Hits a minute of one visitor; 0 = any number.
+    pub hits_per_minute_max: u32,
+    /// Hits a second of one token; 0 = any number.
+    pub token_hits_per_s: u32,
+    /// The operator's file of networks.
+    pub geo_file: Option<PathBuf>,
+    /// Who is responsible, as visitors read it.
+    pub controller: String,
+    /// Where visitors can ask.
+    pub contact: Option<String>,
     /// The spill's limit, bytes.
     pub spill_bytes_max: u64,
     /// Time between checkpoints.
@@ -217,7 +259,7 @@ fn lossy(path: &Path) -> String {
 /// Where each value came from, passwords hidden.
 fn sources(merged: &config::Config) -> BTreeMap<String, (String, String)> {
     let mut found = BTreeMap::new();
-    for section in ["", "store", "http", "collector", "worker", "log"] {
+    for section in ["", "store", "http", "collector", "privacy", "worker", "log"] {
         let table = if section.is_empty() {
             merged.cache.clone().into_table()
         } else {
@@ -288,7 +330,7 @@ fn resolve(
         ("chips", Placement::Chips),
     ];
     let looks = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let SaidCollector { ack, placement, spill_bytes_max } = &said.collector;
+    let SaidCollector { ack, placement, cookie_prefix, spill_bytes_max, .. } = &said.collector;
     let ack = faults.word("collector.ack", ack, &acks, "stored or queued", Ack::Stored);
     let wanted = "first_party, third_party or chips";
     let (key, first) = ("collector.placement", Placement::FirstParty);
@@ -302,20 +344,38 @@ fn resolve(
     if !(5..=600).contains(&said.worker.lease_s) {
         faults.add("worker.lease_s", &said.worker.lease_s, "5 to 600 seconds");
     }
+    if !mayfly_core::event::is_name(cookie_prefix, 32) {
+        let wanted = "a name of a-z 0-9 _ - . up to 32 bytes";
+        faults.add("collector.cookie_prefix", cookie_prefix, wanted);
+    }
+    let (trusted, tls) = resolve_edge(&said.http, &mut faults);
     if !faults.0.is_empty() {
         return Err(faults.0);
     }
+    let filled = |text: &String| Some(text.clone()).filter(|t| !t.is_empty());
+    let cookie_secure = said.collector.cookie_secure;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
         data,
         store,
         public: said.http.public.clone(),
         private: Some(said.http.private.clone()).filter(|p| !p.is_empty()),
+        prefix: said.http.prefix.clone(),
+        trusted,
+        address_requests_per_s: said.http.address_requests_per_s,
+        tls,
         workers: if said.http.workers == 0 { cores } else { said.http.workers },
         connections_max: said.http.connections_max.max(1),
         shutdown: Duration::from_secs(said.http.shutdown_s),
         ack,
         placement,
+        cookies: CookieNames::new(cookie_prefix, cookie_secure),
+        cookie_secure,
+        hits_per_minute_max: said.collector.hits_per_minute_max,
+        token_hits_per_s: said.collector.token_hits_per_s,
+        geo_file: filled(&said.collector.geo_file).map(PathBuf::from),
+        controller: said.privacy.controller.clone(),
+        contact: filled(&said.privacy.contact),
         spill_bytes_max: (*spill_bytes_max).min(limits::SPILL_BYTES),
         checkpoint: Duration::from_secs(said.worker.checkpoint_s),
         poll: Duration::from_millis(said.worker.poll_ms),
@@ -324,6 +384,26 @@ fn resolve(
         log_format,
         sources,
     })
+}
+
+/// What stands before the server.
+fn resolve_edge(http: &SaidHttp, faults: &mut Faults) -> (Networks, Option<(PathBuf, PathBuf)>) {
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-');
+    let prefix = &http.prefix;
+    let is_path = prefix.starts_with('/') && !prefix.ends_with('/') && prefix.chars().all(sound);
+    if !prefix.is_empty() && !is_path {
+        faults.add("http.prefix", prefix, "\"\" or a path such as /m, without a slash at its end");
+    }
+    let trusted = Networks::parse(&http.trusted_proxies).unwrap_or_else(|part| {
+        faults.add("http.trusted_proxies", &part, "an address or a network such as 10.0.0.0/8");
+        Networks::default()
+    });
+    let (certificate, key) = (&http.tls_certificate, &http.tls_key);
+    if certificate.is_empty() != key.is_empty() {
+        faults.add("http.tls_key", key, "a certificate and its key, or neither");
+    }
+    let files = || (PathBuf::from(certificate), PathBuf::from(key));
+    (trusted, (!certificate.is_empty()).then(files))
 }
 
 fn resolve_store(said: &Said, data: &Path, faults: &mut Faults) -> StoreConfig {

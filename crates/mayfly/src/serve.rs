@@ -24,8 +24,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::config::{LogFormat, Settings};
+use crate::http::ApiError;
 use crate::http::access::Caller;
-use crate::http::{ApiError, operators};
+use crate::http::limiter::Shares;
 use crate::metrics::Metrics;
 use crate::tokens::Role as TokenRole;
 
@@ -46,6 +47,8 @@ pub struct Shared {
     counts: CollectorMetrics,
     app: OnceLock<Arc<App>>,
     admin_token: String,
+    settings: Settings,
+    shares: Shares,
     demo: bool,
     /// Why the store is not open.
     fault: RwLock<Option<String>>,
@@ -64,6 +67,17 @@ impl Shared {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What clients and tokens may send.
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// Whether the demo is served.
@@ -256,11 +270,13 @@ async fn serve(
         metrics,
         app: OnceLock::new(),
         admin_token: admin_token.clone(),
+        shares: Shares::new(settings.address_requests_per_s, settings.token_hits_per_s),
+        settings: settings.clone(),
         demo: options.demo,
         fault: RwLock::new(None),
         gone: OnceLock::new(),
     });
-    let listeners = listen::bind(&settings, &shared, operators)?;
+    let listeners = listen::bind(&settings, &shared)?;
     let address = listeners.public;
     let private = listeners.private;
     let servers = listeners.spawn();

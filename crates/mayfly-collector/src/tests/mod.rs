@@ -5,13 +5,13 @@ mod redis;
 mod server;
 mod spill;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use mayfly_core::{
-    ConsentPolicy, Day, Hit, Outcome, Partition, Site, SiteId, Timestamp, site::Origin,
-};
+use mayfly_core::{Day, Hit, Outcome, Partition, Site, SiteId, Timestamp, site::Origin};
 use mayfly_store::{EntryId, Store, StoreConfig, StoreUrl};
 
+use crate::client::Hints;
 use crate::collector::{Collector, CollectorConfig};
 use crate::keys::KeyRing;
 use crate::metrics::CollectorMetrics;
@@ -24,6 +24,15 @@ pub(super) fn noon() -> Timestamp {
     TODAY.at_second(43_200)
 }
 
+/// A request of a browser.
+pub(super) fn a_request() -> PixelRequest<'static> {
+    let hints = Hints { user_agent: Some(BROWSER), ..Hints::default() };
+    PixelRequest { hints, now: noon(), ..PixelRequest::default() }
+}
+
+/// A browser's user agent.
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+
 /// A store in a folder, and a collector on it.
 pub(super) struct World {
     pub(super) folder: tempfile::TempDir,
@@ -31,15 +40,11 @@ pub(super) struct World {
     pub(super) keys: KeyRing,
     pub(super) collector: Collector,
     pub(super) metrics: CollectorMetrics,
+    requests: AtomicI64,
 }
 
 pub(super) fn site() -> Site {
-    Site {
-        id: SiteId(1),
-        key: "news".into(),
-        origins: vec![Origin::parse("https://n.example").unwrap()],
-        consent: ConsentPolicy::None,
-    }
+    Site::new(SiteId(1), "news", vec![Origin::parse("https://n.example").unwrap()])
 }
 
 /// A collector on a store; `config` may change its settings, `deadline` the batcher's patience.
@@ -75,7 +80,7 @@ impl World {
         let store = Store::open(&StoreConfig::new(url), noon()).await.unwrap();
         let keys = KeyRing::generate().unwrap();
         let (collector, metrics) = collector_on(folder.path(), &store, &keys, |_| {}, None).await;
-        Self { folder, store, keys, collector, metrics }
+        Self { folder, store, keys, collector, metrics, requests: AtomicI64::new(0) }
     }
 
     /// Every stored hit.
@@ -88,10 +93,10 @@ impl World {
         Outcome::ALL.into_iter().map(|o| self.metrics.hits(o)).sum()
     }
 
-    /// A pixel request at noon.
+    /// A pixel request, two seconds after the one before: the same hit within a second is one.
     pub(super) async fn pixel(&self, query: &str, cookie: &str) -> PixelAnswer {
-        let request =
-            PixelRequest { query, cookie: Some(cookie), now: noon(), ..PixelRequest::default() };
+        let now = noon().plus_secs(2 * self.requests.fetch_add(1, Ordering::Relaxed));
+        let request = PixelRequest { query, cookie: Some(cookie), now, ..a_request() };
         self.collector.pixel(&request).await
     }
 

@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
 
-use mayfly_core::{Outcome, Partition, Visitor, limits};
+use mayfly_core::consent::ConsentRole;
+use mayfly_core::{ConsentPolicy, Outcome, Partition, Refusal, Visitor, limits};
 
 use super::*;
+use crate::bots::BotKind;
 use crate::cookie::VisitorCookie;
 use crate::refusal::Reason;
 
@@ -31,7 +33,7 @@ async fn a_browser_gets_one_visitor_by_the_probe_and_keeps_it() {
         query: PAGE,
         cookie: Some(pair(&cookie)),
         now: noon().plus_secs(86_400),
-        ..PixelRequest::default()
+        ..a_request()
     };
     assert_ne!(cookie_of(&world.collector.pixel(&tomorrow).await), cookie, "renewed once a day");
 }
@@ -53,15 +55,11 @@ async fn parallel_requests_with_one_probe_get_one_visitor() {
         panic!("no probe")
     };
     let mut tasks = Vec::new();
-    for _ in 0..20 {
+    for n in 0..20 {
         let (collector, cookie) = (world.collector.clone(), pair(&set_cookie).to_owned());
         tasks.push(tokio::spawn(async move {
-            let request = PixelRequest {
-                query: PAGE,
-                cookie: Some(&cookie),
-                now: noon(),
-                ..PixelRequest::default()
-            };
+            let query = format!("{PAGE}{n}");
+            let request = PixelRequest { query: &query, cookie: Some(&cookie), ..a_request() };
             outcome(&collector.pixel(&request).await)
         }));
     }
@@ -137,7 +135,7 @@ async fn every_bad_request_has_its_outcome_and_all_are_counted() {
 async fn headers_speak_for_the_page_and_against_it() {
     let world = World::new().await;
     let own = world.browser().await;
-    let base = PixelRequest { cookie: Some(&own), now: noon(), ..PixelRequest::default() };
+    let base = PixelRequest { cookie: Some(&own), ..a_request() };
     let at = |query, referer, origin, gpc| PixelRequest { query, referer, origin, gpc, ..base };
     let page = Some("https://n.example/from-referer");
     for (request, expected) in [
@@ -168,12 +166,143 @@ async fn a_url_has_at_most_its_versions_a_day() {
 }
 
 #[tokio::test]
+async fn the_same_hit_within_a_second_is_one_and_a_refused_one_is_none() {
+    let world = World::new().await;
+    let own = world.browser().await;
+    let at = |query, ms: i64| {
+        let now = Timestamp::from_millis(noon().plus_secs(60).millis() + ms);
+        PixelRequest { query, cookie: Some(&own), now, ..a_request() }
+    };
+    let click = "s=news&u=https%3A%2F%2Fn.example%2Fa&e=ad_click";
+    let engaged = "s=news&u=https%3A%2F%2Fn.example%2Fa&e=engagement&d=1000";
+    for (query, ms, expected) in [
+        (PAGE, 0, Outcome::Stored),
+        (PAGE, 999, Outcome::Duplicate),
+        (PAGE, 1999, Outcome::Stored),
+        (click, 1999, Outcome::Stored),
+        (click, 1999, Outcome::Duplicate),
+        (engaged, 2000, Outcome::Stored),
+        (engaged, 2000, Outcome::Stored),
+    ] {
+        let got = outcome(&world.collector.pixel(&at(query, ms)).await);
+        assert_eq!(got, expected, "{query} at {ms}");
+    }
+    world.collector.shutdown().await;
+    for _ in 0..2 {
+        let got = outcome(&world.collector.pixel(&at("s=news&u=https://n.example/b", 0)).await);
+        assert_eq!(got, Outcome::Shed, "what was not taken may be sent again");
+    }
+}
+
+#[tokio::test]
+async fn automata_are_refused_by_name_and_by_pace_unless_their_site_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::on(StoreUrl::File(folder.path().join("store")), folder).await;
+    let own = world.browser().await;
+    let slow = |config: &mut CollectorConfig| config.hits_per_minute_max = 3;
+    let spill = tempfile::tempdir().unwrap();
+    let (collector, metrics) =
+        collector_on(spill.path(), &world.store, &world.keys, slow, None).await;
+    let ask = async |n: i64, agent: Option<&'static str>| {
+        let query = format!("{PAGE}{n}");
+        let hints = Hints { user_agent: agent, ..Hints::default() };
+        let now = noon().plus_secs(120 + n);
+        let request = PixelRequest { query: &query, cookie: Some(&own), hints, now, ..a_request() };
+        verdict(&collector.pixel(&request).await)
+    };
+    let browser = a_request().hints.user_agent;
+    for n in 0..3 {
+        assert_eq!(ask(n, browser).await, Outcome::Stored.into());
+    }
+    assert_eq!(ask(4, browser).await, Reason::TooFast.into());
+    assert_eq!(ask(60, browser).await, Outcome::Stored.into(), "another minute");
+    assert_eq!(ask(61, None).await, Reason::Bot(BotKind::NoAgent).into());
+    let crawler = Some("Mozilla/5.0 (compatible; Googlebot/2.1)");
+    assert_eq!(ask(62, crawler).await, Reason::Bot(BotKind::Listed).into());
+    assert_eq!((metrics.hits(Outcome::Bot), metrics.refusals(Reason::TooFast)), (3, 1));
+    let keeps = Site { keeps_bots: true, ..site() };
+    collector.set_sites([keeps].into_iter().collect());
+    for n in 63..70 {
+        assert_eq!(ask(n, crawler).await, Outcome::Stored.into());
+    }
+}
+
+/// What the tag reads in an answer.
+fn told(answer: &PixelAnswer) -> (Option<Outcome>, Option<&str>, Option<&str>) {
+    let PixelAnswer::Tag { verdict, probe, id, .. } = answer else { panic!("{answer:?}") };
+    (verdict.map(|v| v.outcome), probe.as_deref(), id.as_deref())
+}
+
+#[tokio::test]
+async fn the_tag_keeps_an_id_where_cookies_do_not_stick() {
+    let world = World::new().await;
+    let origin = Some("https://n.example");
+    let post = async |query: &str, cookie: Option<&str>, s: i64| {
+        let now = noon().plus_secs(s);
+        let request = PixelRequest { query, cookie, origin, is_post: true, now, ..a_request() };
+        world.collector.pixel(&request).await
+    };
+    let answer = post(&format!("{PAGE}&j=1&fp="), None, 0).await;
+    let (None, Some(probe), None) = told(&answer) else { panic!("{answer:?}") };
+    assert!(matches!(answer, PixelAnswer::Tag { set_cookie: Some(_), is_readable: true, .. }));
+
+    let answer = post(&format!("{PAGE}&j=1&fp={probe}"), None, 2).await;
+    let (Some(Outcome::Stored), None, Some(id)) = told(&answer) else { panic!("{answer:?}") };
+    let again = post(&format!("{PAGE}&j=1&fp={id}"), None, 4).await;
+    assert_eq!(told(&again), (Some(Outcome::Stored), None, None), "known, not renewed");
+    let beacon = format!("{PAGE}&e=engagement&d=3000&fp={id}");
+    assert_eq!(told(&post(&beacon, None, 6).await).0, Some(Outcome::Stored));
+    let visitors: BTreeSet<_> = world.stored().await.iter().map(|h| h.visitor).collect();
+    assert_eq!((world.stored().await.len(), visitors.len()), (3, 1));
+
+    let stranger = format!("{PAGE}&e=engagement&d=3000&fp=");
+    assert_eq!(told(&post(&stranger, None, 8).await).0, Some(Outcome::Cookieless));
+    let other = Site::new(SiteId(2), "other", vec![Origin::Any]);
+    world.collector.set_sites([site(), other].into_iter().collect());
+    let stolen = format!("s=other&u=https://o.example/&j=1&fp={id}");
+    assert!(told(&post(&stolen, None, 9).await).1.is_some(), "it is good for its site alone");
+    // Where the cookie does stick, it counts.
+    let own = world.browser().await;
+    let both = post(&format!("{PAGE}&j=1&fp={id}"), Some(&own), 10).await;
+    assert_eq!(told(&both), (Some(Outcome::Stored), None, None));
+    let visitors: BTreeSet<_> = world.stored().await.iter().map(|h| h.visitor).collect();
+    assert_eq!(visitors.len(), 2);
+}
+
+#[tokio::test]
+async fn without_consent_nothing_is_stored_or_set_and_the_reason_is_told() {
+    let world = World::new().await;
+    let mut strict = site();
+    strict.consent.policy = ConsentPolicy::Tcf;
+    strict.consent.role = Some(ConsentRole::Vendor(999));
+    world.collector.set_sites([strict].into_iter().collect());
+    let many = "CPA9dwAPA9dwAKjACBENAPCIAEBAAECAAIAAAAAAAAAA";
+    for (consent, refusal) in [
+        ("", Refusal::Absent),
+        ("&gdpr=1", Refusal::Absent),
+        ("&gdpr=1&gdpr_consent=XX", Refusal::Invalid),
+        (&format!("&gdpr_consent={many}"), Refusal::Invalid),
+        ("&coppa=1", Refusal::Child),
+        ("&gpc=1", Refusal::Gpc),
+        ("&pc=1", Refusal::PreChoice),
+        ("&us_privacy=1YYN", Refusal::Refused),
+    ] {
+        let answer = world.pixel(&format!("{PAGE}{consent}"), "").await;
+        let expected = Some(Reason::Consent(refusal).into());
+        assert_eq!(answer, PixelAnswer::Gif { verdict: expected, set_cookie: None }, "{consent}");
+        assert!(world.metrics.refusals(Reason::Consent(refusal)) > 0);
+    }
+    assert!(matches!(world.pixel(&format!("{PAGE}&gdpr=0"), "").await, PixelAnswer::Probe { .. }));
+    assert_eq!((world.metrics.probes(), world.stored().await.len()), (1, 0));
+}
+
+#[tokio::test]
 async fn before_the_store_is_open_every_hit_is_refused_and_counted() {
     let metrics = CollectorMetrics::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = CollectorConfig::new(folder.path().to_owned(), || Duration::ZERO);
     let collector = Collector::new(config, metrics.clone());
-    let request = PixelRequest { query: PAGE, now: noon(), ..PixelRequest::default() };
+    let request = PixelRequest { query: PAGE, ..a_request() };
     assert_eq!(verdict(&collector.pixel(&request).await), Reason::NotOpen.into());
     assert_eq!(metrics.hits(Outcome::StoreFailed), 1);
 }

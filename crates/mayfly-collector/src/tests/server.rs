@@ -1,10 +1,10 @@
 use mayfly_core::{Candidate, Outcome, Page};
 
 use super::*;
-use crate::body::BodyFormat;
+use crate::body::{BodyFormat, BodyItems};
 use crate::refusal::Reason;
 use crate::server_hits::HitsAnswer;
-use crate::submission::{Submission, VisitorRef};
+use crate::submission::{Submission, SubmittedClient, VisitorRef};
 
 fn hit(id: &str, crm: &str, time_s: i64) -> String {
     format!(
@@ -17,7 +17,7 @@ fn hit(id: &str, crm: &str, time_s: i64) -> String {
 
 async fn post(world: &World, hits: &[String]) -> HitsAnswer {
     let body = format!("[{}]", hits.join(","));
-    world.collector.hits(body.as_bytes(), BodyFormat::Json, noon()).await
+    world.collector.hits(BodyItems::read(body.as_bytes(), BodyFormat::Json), noon()).await
 }
 
 fn count(answer: &HitsAnswer, outcome: Outcome) -> u64 {
@@ -83,7 +83,8 @@ async fn each_item_has_its_outcome_by_index() {
 async fn a_body_refused_whole_counts_as_one_hit() {
     let world = World::new().await;
     let body = format!("[{}", hit("h", "a", noon().secs()));
-    let answer = world.collector.hits(body.as_bytes(), BodyFormat::Json, noon()).await;
+    let answer =
+        world.collector.hits(BodyItems::read(body.as_bytes(), BodyFormat::Json), noon()).await;
     assert_eq!(answer.whole, Some(Reason::BadJson));
     assert_eq!((answer.counts.iter().sum::<u64>(), world.counted()), (1, 1));
 }
@@ -111,7 +112,14 @@ async fn submissions_name_visitors_by_number_and_by_cookie() {
     let submission = |visitor| {
         let page = Page { url: "https://n.example/x".into(), ..Page::default() };
         let candidate = Candidate { page, ..Candidate::default() };
-        Submission { site: "news".into(), visitor, candidate, hit_id: None }
+        Submission {
+            site: "news".into(),
+            visitor,
+            candidate,
+            fleeting: Vec::new(),
+            client: SubmittedClient::default(),
+            hit_id: None,
+        }
     };
     let never = mayfly_core::Visitor { ordinal: 4_000_000_000, ..visitor };
     let verdicts = world

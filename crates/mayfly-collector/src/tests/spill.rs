@@ -12,12 +12,7 @@ pub(super) async fn burst(collector: &Collector, cookie: &str, round: usize) -> 
         let (collector, cookie) = (collector.clone(), cookie.to_owned());
         tasks.push(tokio::spawn(async move {
             let query = format!("s=news&u=https://n.example/{round}/{n}");
-            let request = PixelRequest {
-                query: &query,
-                cookie: Some(&cookie),
-                now: noon(),
-                ..PixelRequest::default()
-            };
+            let request = PixelRequest { query: &query, cookie: Some(&cookie), ..a_request() };
             outcome(&collector.pixel(&request).await)
         }));
     }
@@ -105,8 +100,7 @@ async fn a_shutdown_in_the_middle_loses_nothing() {
 async fn a_dropped_request_still_has_its_outcome() {
     let world = World::new().await;
     let own = world.browser().await;
-    let request =
-        PixelRequest { query: PAGE, cookie: Some(&own), now: noon(), ..PixelRequest::default() };
+    let request = PixelRequest { query: PAGE, cookie: Some(&own), ..a_request() };
     // Polled once and dropped: the hit is queued, its answer is nobody's.
     let answered = tokio::select! {
         biased;
@@ -125,11 +119,11 @@ async fn queued_answers_at_once_and_stores_all_the_same() {
     let queued = |config: &mut CollectorConfig| config.ack = crate::Ack::Queued;
     let (collector, metrics) =
         collector_on(world.folder.path(), &world.store, &world.keys, queued, None).await;
-    let request =
-        PixelRequest { query: PAGE, cookie: Some(&own), now: noon(), ..PixelRequest::default() };
+    let request = PixelRequest { query: PAGE, cookie: Some(&own), ..a_request() };
     let answer = collector.pixel(&request).await;
     assert_eq!(answer, PixelAnswer::Gif { verdict: None, set_cookie: None });
     collector.shutdown().await;
     assert_eq!((metrics.hits(Outcome::Stored), world.stored().await.len()), (1, 2));
-    assert_eq!(outcome(&collector.pixel(&request).await), Outcome::Shed, "after the end");
+    let later = PixelRequest { now: noon().plus_secs(9), ..request };
+    assert_eq!(outcome(&collector.pixel(&later).await), Outcome::Shed, "after the end");
 }

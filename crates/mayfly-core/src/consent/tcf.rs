@@ -14,6 +14,8 @@ const VERSION: u8 = 2;
 /// What a segment after the core says it is.
 const DISCLOSED_VENDORS: u8 = 1;
 /// See [`DISCLOSED_VENDORS`].
+const ALLOWED_VENDORS: u8 = 2;
+/// See [`DISCLOSED_VENDORS`].
 const PUBLISHER_TC: u8 = 3;
 
 /// A TC string.
@@ -57,6 +59,8 @@ pub struct TcString<'t> {
     pub restrictions: Restrictions<'t>,
     /// Vendors that were shown to the visitor; asked for since 2.3.
     pub disclosed_vendors: Option<Vendors<'t>>,
+    /// Vendors that the publisher allows; of strings for many sites, and without meaning today.
+    pub allowed_vendors: Option<Vendors<'t>>,
     /// What the publisher himself was allowed.
     pub publisher: Option<PublisherTc>,
 }
@@ -86,12 +90,14 @@ pub struct PublisherTc {
 pub struct Vendors<'t> {
     bits: Bits<'t>,
     form: Form,
+    /// The highest vendor that the string says there is.
+    max: u16,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Form {
-    /// A bit for each vendor up to this one.
-    Field { max: u16 },
+    /// A bit for each vendor.
+    Field,
     /// So many ranges.
     Ranges { entries: u16 },
 }
@@ -133,8 +139,8 @@ impl<'t> TcString<'t> {
             let mut segment = part(text)?;
             match segment.number::<u8>(3)? {
                 DISCLOSED_VENDORS => tc.disclosed_vendors = Some(Vendors::read(&mut segment)?),
+                ALLOWED_VENDORS => tc.allowed_vendors = Vendors::read(&mut segment).ok(),
                 PUBLISHER_TC => tc.publisher = Some(PublisherTc::read(&mut segment)?),
-                // Allowed vendors belong to strings for many sites, which are no more.
                 _ => {}
             }
         }
@@ -162,6 +168,7 @@ impl<'t> TcString<'t> {
             vendor_li: Vendors::read(bits)?,
             restrictions: Restrictions::read(bits)?,
             disclosed_vendors: None,
+            allowed_vendors: None,
             publisher: None,
         })
     }
@@ -204,16 +211,16 @@ impl<'t> Vendors<'t> {
     fn read(bits: &mut Bits<'t>) -> Result<Self, ConsentError> {
         let max = bits.number(16)?;
         if bits.flag()? {
-            return Self::ranges(bits);
+            return Self::ranges(bits, max);
         }
-        let field = Self { bits: *bits, form: Form::Field { max } };
+        let field = Self { bits: *bits, form: Form::Field, max };
         bits.skip(usize::from(max))?;
         Ok(field)
     }
 
-    fn ranges(bits: &mut Bits<'t>) -> Result<Self, ConsentError> {
+    fn ranges(bits: &mut Bits<'t>, max: u16) -> Result<Self, ConsentError> {
         let entries = bits.number(12)?;
-        let ranges = Self { bits: *bits, form: Form::Ranges { entries } };
+        let ranges = Self { bits: *bits, form: Form::Ranges { entries }, max };
         for _ in 0..entries {
             let (first, last) = range(bits)?;
             if first > last {
@@ -223,13 +230,42 @@ impl<'t> Vendors<'t> {
         Ok(ranges)
     }
 
+    /// The highest vendor that the string says there is.
+    #[must_use]
+    pub const fn max(&self) -> u16 {
+        self.max
+    }
+
+    /// Whether it is written as ranges.
+    #[must_use]
+    pub const fn is_range(&self) -> bool {
+        matches!(self.form, Form::Ranges { .. })
+    }
+
+    /// All of it, ascending: for people who look at a string, never for a request.
+    #[must_use]
+    pub fn members(&self) -> Vec<u16> {
+        let mut bits = self.bits;
+        let mut members = std::collections::BTreeSet::new();
+        match self.form {
+            Form::Field => {
+                members.extend((1..=self.max).filter(|_| bits.flag() == Ok(true)));
+            }
+            Form::Ranges { entries } => {
+                let ranges = (0..entries).map_while(|_| range(&mut bits).ok());
+                ranges.for_each(|(first, last)| members.extend(first..=last));
+            }
+        }
+        members.into_iter().collect()
+    }
+
     /// Whether a vendor is in it. Takes as long as there are ranges, at most 4,095.
     #[must_use]
     pub fn contains(&self, vendor: u16) -> bool {
         let mut bits = self.bits;
         match self.form {
-            Form::Field { max } => {
-                (1..=max).contains(&vendor)
+            Form::Field => {
+                (1..=self.max).contains(&vendor)
                     && bits.skip(usize::from(vendor) - 1).is_ok()
                     && bits.flag() == Ok(true)
             }
@@ -247,7 +283,7 @@ impl<'t> Restrictions<'t> {
         let restrictions = Self { bits: *bits, count };
         for _ in 0..count {
             bits.skip(8)?;
-            Vendors::ranges(bits)?;
+            Vendors::ranges(bits, u16::MAX)?;
         }
         Ok(restrictions)
     }
@@ -271,7 +307,7 @@ impl<'t> Restrictions<'t> {
                 2 => Some(Restriction::RequireLegitimateInterest),
                 _ => None,
             };
-            Some((purpose, restriction, Vendors::ranges(&mut bits).ok()?))
+            Some((purpose, restriction, Vendors::ranges(&mut bits, u16::MAX).ok()?))
         })
     }
 }

@@ -80,6 +80,10 @@ pub struct UsSection {
     pub version: u8,
     /// Global Privacy Control; `None` where it is not said.
     pub gpc: Option<bool>,
+    /// Sections of its law can say Global Privacy Control.
+    pub has_gpc: bool,
+    /// Its first field is the version of the agreement, not of the section.
+    pub is_new: bool,
     fields: Vec<(UsField, Vec<u8>)>,
 }
 
@@ -203,7 +207,8 @@ impl UsSection {
             (layout.sensitive, layout.child) = NATIONAL_SHORT;
         }
         let version = bits.number(6)?;
-        let mut section = Self { version, gpc: None, fields: Vec::new() };
+        let (has_gpc, is_new) = (layout.behind == Behind::Gpc, layout.is_new);
+        let mut section = Self { version, gpc: None, has_gpc, is_new, fields: Vec::new() };
         section.core(&layout, &mut bits)?;
         if id == NATIONAL {
             let counts = if version == 1 { NATIONAL_SHORT } else { NATIONAL_LONG };

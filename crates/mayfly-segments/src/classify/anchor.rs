@@ -120,6 +120,18 @@ fn of_value(field: &Field, how: How, value: &Literal) -> Option<Anchor> {
         Field::ReferrerHost => HitKey::ReferrerHost(text),
         Field::ReferrerKind => HitKey::ReferrerKind(text),
         Field::Attribute(_)
+        | Field::Fleeting(_)
+        | Field::CampaignSource
+        | Field::CampaignMedium
+        | Field::CampaignName
+        | Field::Device
+        | Field::Os
+        | Field::Browser
+        | Field::Language
+        | Field::Country
+        | Field::Region
+        | Field::Hour
+        | Field::Weekday
         | Field::Host
         | Field::Path
         | Field::Url

@@ -18,7 +18,7 @@ use mayfly_core::{CategoryId, Event, Hit, Page, SiteId};
 
 pub use memo::PageMemo;
 
-use crate::rule::{Facts, HitFacts, PageFacts, Rule};
+use crate::rule::{Facts, HitFacts, PageFacts, Rule, SiteFacts};
 use memo::PageMatch;
 use table::{RuleAt, Tables};
 
@@ -56,7 +56,7 @@ pub struct Classifier {
     only: Option<BTreeSet<CategoryId>>,
     /// Categories and ancestors, for hits that say where they fired at admission.
     lines: HashMap<CategoryId, Box<[CategoryId]>>,
-    sites: HashMap<SiteId, Box<str>>,
+    sites: HashMap<SiteId, SiteFacts>,
 }
 
 static NO_PAGE: LazyLock<PageFacts> = LazyLock::new(PageFacts::default);
@@ -65,7 +65,7 @@ impl Classifier {
     pub(crate) fn new(
         rules: Vec<ClassRule>,
         lines: HashMap<CategoryId, Box<[CategoryId]>>,
-        sites: HashMap<SiteId, Box<str>>,
+        sites: HashMap<SiteId, SiteFacts>,
     ) -> Self {
         let mut anchors = Vec::new();
         let mut anywhere = Vec::new();
@@ -166,7 +166,7 @@ impl Classifier {
 
     /// Tries the rules that the page left open, and those that the hit's own facts lead to.
     fn try_open(&self, hit: &Hit, page: &Page, open: &[RuleAt], out: &mut Vec<CategoryId>) {
-        let facts = HitFacts::of(hit, self.sites.get(&hit.site).map(|key| &**key));
+        let facts = HitFacts::of(hit, self.sites.get(&hit.site));
         let mut found = Vec::new();
         self.tables.find_hit(&facts, &mut found);
         let page_facts = LazyCell::new(|| PageFacts::of(page));

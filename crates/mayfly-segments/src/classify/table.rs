@@ -139,7 +139,7 @@ impl Tables {
         look(&tables.events, hit.event.name());
         look(&tables.referrer_hosts, &hit.referrer.host);
         look(&tables.referrer_kinds, hit.referrer.kind.label());
-        hit.site.into_iter().for_each(|site| look(&tables.sites, site));
+        hit.site_key().into_iter().for_each(|site| look(&tables.sites, site));
         hit.attributes.iter().for_each(|a| look(&tables.attributes, &a.name));
     }
 }

@@ -126,6 +126,7 @@ fn hit() -> impl Strategy<Value = Hit> {
                 event,
                 engaged_s: 1,
                 referrer: Referrer::of(referrer, "b.example"),
+                context: Default::default(),
                 attributes: value.map(attribute).into_iter().collect(),
                 consent: ConsentKey(0),
                 fired: fired.into_iter().map(CategoryId).collect(),
@@ -155,7 +156,8 @@ fn compiled(rules: &[(String, bool)]) -> Compiled {
 fn by_hand(compiled: &Compiled, hit: &Hit, page: &Page) -> Vec<CategoryId> {
     let definitions = compiled.definitions();
     let facts = PageFacts::of(page);
-    let facts = Facts::new(&facts, HitFacts::of(hit, definitions.site_key(hit.site)));
+    let site = definitions.sites().find(|site| site.id == hit.site).map(SiteFacts::of);
+    let facts = Facts::new(&facts, HitFacts::of(hit, site.as_ref()));
     let mut found = BTreeSet::from([CategoryId::ALL]);
     for category in definitions.categories() {
         let meets = category.rules.iter().any(|text| {

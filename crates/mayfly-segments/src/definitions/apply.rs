@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use mayfly_core::{CategoryId, ConsentPolicy, Retention, SegmentId, Site, SiteId, limits};
+use mayfly_core::{CategoryId, Retention, SegmentId, Site, SiteId, limits};
 
 use super::change::{Change, changes};
 use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem};
@@ -109,12 +109,7 @@ impl Draft {
         if !self.sites.insert(id) {
             return self.twice("site", &item.key);
         }
-        let site = Site {
-            id,
-            key: key.clone(),
-            origins: item.origins.clone(),
-            consent: ConsentPolicy::None,
-        };
+        let site = Site { id, ..item.site.clone() };
         self.new.sites.insert(id, SiteEntry { site, removed: false });
     }
 

@@ -1,7 +1,9 @@
 //! Definitions as a file that applies to the same definitions.
 
-use mayfly_core::{CategoryId, Origin, SiteId};
+use mayfly_core::consent::ConsentRole;
+use mayfly_core::{CategoryId, ConsentRules, DataPlan, Origin, Site, SiteId, limits};
 
+use super::site_table::{audience_word, policy_word};
 use super::{Category, Definitions, OnPage, RuleText};
 
 impl Definitions {
@@ -17,7 +19,7 @@ impl Definitions {
             });
             line(&mut out, "\n[[site]]\nkey", &quoted(&site.key));
             line(&mut out, "origins", &list(origins));
-            line(&mut out, "consent", "\"none\"");
+            export_site(&mut out, site);
         }
         let mut categories: Vec<_> = self.categories().map(|c| (self.path(c.id), c)).collect();
         categories.sort_by(|a, b| a.0.cmp(&b.0));
@@ -71,6 +73,46 @@ impl Definitions {
 
     fn keys(&self, sites: &[SiteId]) -> String {
         list(sites.iter().filter_map(|id| self.site_key(*id)))
+    }
+}
+
+/// What a site says besides its key and origins; defaults are left out.
+fn export_site(out: &mut String, site: &Site) {
+    let ConsentRules { policy, role, scope, audience } = &site.consent;
+    line(out, "consent", &quoted(policy_word(*policy)));
+    match role {
+        Some(ConsentRole::Vendor(id)) => {
+            line(out, "role", "\"vendor\"");
+            line(out, "vendor_id", &id.to_string());
+        }
+        Some(ConsentRole::Publisher) => line(out, "role", "\"publisher\""),
+        None => {}
+    }
+    if site.keeps_bots {
+        line(out, "bots", "\"keep\"");
+    }
+    let DataPlan { query, attributes, events, pages_per_day } = &site.plan;
+    for (key, value, usual) in [
+        ("consent_scope", &**scope, &*site.key),
+        ("audience", audience_word(*audience), "general"),
+        ("time_zone", &site.time_zone, "UTC"),
+    ] {
+        if value != usual {
+            line(out, key, &quoted(value));
+        }
+    }
+    for (key, names) in [
+        ("query", query),
+        ("attributes", attributes),
+        ("events", events),
+        ("redirect_hosts", &site.redirect_hosts),
+    ] {
+        if !names.is_empty() {
+            line(out, key, &list(names.iter().map(|name| &**name)));
+        }
+    }
+    if *pages_per_day != limits::PAGES_PER_DAY {
+        line(out, "pages_per_day", &pages_per_day.to_string());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The definitions file: what a person wrote, every value with its place.
 
-use mayfly_core::{Attribute, Origin, Page, Value, event, limits};
+use mayfly_core::{Attribute, Page, Site, Value, limits};
 use toml::de::{DeTable, DeValue};
 
 use super::table::{PlacedText, Table};
@@ -32,7 +32,8 @@ pub struct DefinitionsFile {
 #[derive(Clone, Debug)]
 pub(crate) struct SiteItem {
     pub(crate) key: PlacedText,
-    pub(crate) origins: Vec<Origin>,
+    /// Its number is not known yet.
+    pub(crate) site: Site,
 }
 
 /// A `[[category]]`.
@@ -127,7 +128,7 @@ impl DefinitionsFile {
         let tests = top.tables("test");
         let file = Self {
             text: text.into(),
-            sites: items(lists.0, &mut faults, site),
+            sites: items(lists.0, &mut faults, super::site_table::site),
             categories: items(lists.1, &mut faults, category),
             segments: items(lists.2, &mut faults, segment),
             fixtures: items(tests, &mut faults, |table, span, faults| {
@@ -139,7 +140,7 @@ impl DefinitionsFile {
     }
 }
 
-type Span = std::ops::Range<usize>;
+pub(super) type Span = std::ops::Range<usize>;
 
 fn items<'t, 'i, T>(
     tables: Vec<(&'t DeTable<'i>, Span)>,
@@ -154,48 +155,6 @@ fn sound(name: &str) -> bool {
     (1..=limits::NAME_BYTES).contains(&name.len())
         && name.trim() == name
         && !name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'))
-}
-
-fn site(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<SiteItem> {
-    let keys = ["key", "origins", "consent", "role", "vendor_id"];
-    let mut table = Table::new("site", table, span, &keys);
-    let key = table.need_text("key");
-    if let Some(key) = &key
-        && !event::is_name(&key.value, limits::NAME_BYTES)
-    {
-        let kind = ProblemKind::BadName { what: "site", name: key.value.clone() };
-        table.fault(kind, key.span.clone());
-    }
-    let texts = table.texts("origins");
-    if texts.is_empty() {
-        let place = table.place("origins");
-        table.fault(ProblemKind::MissingKey { table: "site", key: "origins" }, place);
-    }
-    if texts.len() > limits::ORIGINS_PER_SITE {
-        let kind = ProblemKind::TooMany { what: "origins", limit: limits::ORIGINS_PER_SITE };
-        table.fault(kind, table.place("origins"));
-    }
-    let mut origins = Vec::new();
-    for text in texts {
-        match Origin::parse(&text.value) {
-            Some(origin) => origins.push(origin),
-            None => table.fault(ProblemKind::BadOrigin { origin: text.value }, text.span),
-        }
-    }
-    if let Some(policy) = table.text("consent").filter(|policy| *policy.value != *"none") {
-        table.fault(ProblemKind::ConsentPolicy { policy: policy.value }, policy.span);
-    }
-    for key in ["role", "vendor_id"] {
-        if table.has(key) {
-            let kind = ProblemKind::NotYet {
-                what: "role and vendor_id, which belong to consent = \"tcf\",",
-                instead: None,
-            };
-            table.fault(kind, table.place(key));
-        }
-    }
-    faults.extend(table.faults());
-    Some(SiteItem { key: key?, origins })
 }
 
 fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<CategoryItem> {

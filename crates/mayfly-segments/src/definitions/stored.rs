@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_core::{CategoryId, ConsentPolicy, Origin, SegmentId, Site, SiteId};
+use mayfly_core::consent::{Audience, ConsentRole};
+use mayfly_core::{
+    CategoryId, ConsentPolicy, ConsentRules, DataPlan, Origin, SegmentId, Site, SiteId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Category, Definitions, OnPage, RuleText, Segment, SiteEntry};
 
-/// The format that this program writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites.
+const FORMAT: u32 = 2;
 
 /// A stored document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +63,53 @@ struct SiteRow {
     origins: Vec<Box<str>>,
     consent: ConsentRow,
     removed: bool,
+    #[serde(default)]
+    role: Option<RoleRow>,
+    /// Absent = the key.
+    #[serde(default)]
+    scope: Option<Box<str>>,
+    #[serde(default)]
+    audience: AudienceRow,
+    /// Absent = UTC.
+    #[serde(default)]
+    time_zone: Option<Box<str>>,
+    #[serde(default)]
+    query: Vec<Box<str>>,
+    #[serde(default)]
+    attributes: Vec<Box<str>>,
+    #[serde(default)]
+    events: Vec<Box<str>>,
+    #[serde(default)]
+    pages_per_day: Option<u32>,
+    #[serde(default)]
+    keeps_bots: bool,
+    #[serde(default)]
+    redirect_hosts: Vec<Box<str>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ConsentRow {
     None,
+    Tcf,
+    Gpp,
+    Any,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RoleRow {
+    Vendor(u16),
+    Publisher,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum AudienceRow {
+    #[default]
+    General,
+    Mixed,
+    Children,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -132,7 +176,7 @@ impl Definitions {
     /// [`DefinitionsError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DefinitionsError> {
         let FormatRow { format } = serde_json::from_slice(bytes)?;
-        if format != FORMAT {
+        if format > FORMAT {
             return Err(DefinitionsError::Format { found: format });
         }
         let row: DefinitionsRow = serde_json::from_slice(bytes)?;
@@ -162,15 +206,36 @@ fn site_row(SiteEntry { site, removed }: &SiteEntry) -> SiteRow {
         Origin::Any => "*".into(),
         Origin::Exact(origin) => origin.clone(),
     };
-    let consent = match site.consent {
-        ConsentPolicy::None => ConsentRow::None,
-    };
+    let ConsentRules { policy, role, scope, audience } = &site.consent;
+    let DataPlan { query, attributes, events, pages_per_day } = site.plan.clone();
     SiteRow {
         id: site.id.0,
         key: site.key.clone(),
         origins: site.origins.iter().map(origin).collect(),
-        consent,
+        consent: match policy {
+            ConsentPolicy::None => ConsentRow::None,
+            ConsentPolicy::Tcf => ConsentRow::Tcf,
+            ConsentPolicy::Gpp => ConsentRow::Gpp,
+            ConsentPolicy::Any => ConsentRow::Any,
+        },
         removed: *removed,
+        role: role.map(|role| match role {
+            ConsentRole::Vendor(id) => RoleRow::Vendor(id),
+            ConsentRole::Publisher => RoleRow::Publisher,
+        }),
+        scope: Some(scope.clone()),
+        audience: match audience {
+            Audience::General => AudienceRow::General,
+            Audience::Mixed => AudienceRow::Mixed,
+            Audience::Children => AudienceRow::Children,
+        },
+        time_zone: Some(site.time_zone.clone()),
+        query,
+        attributes,
+        events,
+        pages_per_day: Some(pages_per_day),
+        keeps_bots: site.keeps_bots,
+        redirect_hosts: site.redirect_hosts.clone(),
     }
 }
 
@@ -180,10 +245,34 @@ fn site(row: SiteRow) -> Result<SiteEntry, DefinitionsError> {
         .into_iter()
         .map(|o| Origin::parse(&o).ok_or(DefinitionsError::Origin { origin: o }))
         .collect();
-    let consent = match row.consent {
-        ConsentRow::None => ConsentPolicy::None,
+    let mut site = Site::new(SiteId(row.id), &row.key, origins?);
+    site.consent = ConsentRules {
+        policy: match row.consent {
+            ConsentRow::None => ConsentPolicy::None,
+            ConsentRow::Tcf => ConsentPolicy::Tcf,
+            ConsentRow::Gpp => ConsentPolicy::Gpp,
+            ConsentRow::Any => ConsentPolicy::Any,
+        },
+        role: row.role.map(|role| match role {
+            RoleRow::Vendor(id) => ConsentRole::Vendor(id),
+            RoleRow::Publisher => ConsentRole::Publisher,
+        }),
+        scope: row.scope.unwrap_or(site.consent.scope),
+        audience: match row.audience {
+            AudienceRow::General => Audience::General,
+            AudienceRow::Mixed => Audience::Mixed,
+            AudienceRow::Children => Audience::Children,
+        },
     };
-    let site = Site { id: SiteId(row.id), key: row.key, origins: origins?, consent };
+    site.plan = DataPlan {
+        query: row.query,
+        attributes: row.attributes,
+        events: row.events,
+        pages_per_day: row.pages_per_day.unwrap_or(site.plan.pages_per_day),
+    };
+    site.time_zone = row.time_zone.unwrap_or(site.time_zone);
+    site.keeps_bots = row.keeps_bots;
+    site.redirect_hosts = row.redirect_hosts;
     Ok(SiteEntry { site, removed: row.removed })
 }
 

@@ -152,6 +152,19 @@ impl<'t, 'i> Table<'t, 'i> {
         number.is_some_and(|number| number.radix() == 10 && number.as_str() == n)
     }
 
+    /// A whole number in a range.
+    pub(super) fn whole(&mut self, key: &'static str, least: u32, most: u32) -> Option<u32> {
+        let value = self.get(key)?;
+        let number = value.get_ref().as_integer().filter(|n| n.radix() == 10);
+        let number = number.and_then(|n| n.as_str().replace('_', "").parse::<u32>().ok());
+        let number = number.filter(|n| (least..=most).contains(n));
+        if number.is_none() {
+            let kind = ProblemKind::NumberRange { key, least, most };
+            self.fault(kind, value.span());
+        }
+        number
+    }
+
     /// Where the key's value stands, else the table.
     pub(super) fn place(&self, key: &str) -> Range<usize> {
         self.get(key).map_or(self.span.clone(), Spanned::span)

@@ -162,7 +162,21 @@ fn every_problem_is_told_at_its_place_in_the_file() {
     refused("[[segment]]\nname = 5\nrule = 'x'\n", &[(3, 8, "must be a text")]);
     refused(
         "[[site]]\nkey = 'n'\norigins = ['n.example']\nconsent = 'tcf'\n",
-        &[(4, 12, "is not an origin"), (5, 11, "consent policy \"tcf\" is not supported")],
+        &[(4, 12, "is not an origin"), (5, 11, "reading TC strings needs a role")],
+    );
+    refused(
+        "[[site]]\nkey = 'n'\norigins = ['*']\nconsent = 'all'\nrole = 'vendor'\n\
+         audience = 'kids'\ntime_zone = 'Mars'\nquery = ['']\npages_per_day = 0\n\
+         redirect_hosts = ['a/b']\n",
+        &[
+            (5, 11, "none, tcf, gpp, any"),
+            (6, 8, "needs a role"),
+            (7, 12, "\"kids\" is none of"),
+            (8, 13, "no time zone"),
+            (9, 10, "cannot be the name"),
+            (10, 17, "from 1 to"),
+            (11, 19, "cannot be the name"),
+        ],
     );
     refused("[[category]]\nname = 'A >'\n", &[(3, 8, "cannot be the name")]);
     refused("[[category]]\nname = 'A'\n[[category]]\nname = 'A'\n", &[(5, 8, "defined twice")]);

@@ -216,11 +216,32 @@ pub enum ProblemKind {
         /// The name.
         name: Box<str>,
     },
-    /// A consent policy that is not known, or not yet.
-    #[error("consent policy \"{policy}\" is not supported by this version")]
-    ConsentPolicy {
-        /// The policy.
-        policy: Box<str>,
+    /// A word that is none of those allowed.
+    #[error("\"{word}\" is none of {}", allowed.join(", "))]
+    UnknownWord {
+        /// As written.
+        word: Box<str>,
+        /// What may stand there.
+        allowed: Vec<&'static str>,
+    },
+    /// A site that reads TC strings and does not say as what.
+    #[error("reading TC strings needs a role")]
+    ConsentRole,
+    /// A time zone that is not known.
+    #[error("\"{name}\" is no time zone")]
+    TimeZone {
+        /// As written.
+        name: Box<str>,
+    },
+    /// A number outside its range.
+    #[error("`{key}` must be a whole number from {least} to {most}")]
+    NumberRange {
+        /// The key.
+        key: &'static str,
+        /// The lowest.
+        least: u32,
+        /// The highest.
+        most: u32,
     },
     /// An origin that is none.
     #[error("\"{origin}\" is not an origin")]
@@ -295,7 +316,11 @@ impl ProblemKind {
             Self::WindowEmpty => "the shortest window is `within 1d`: the current UTC day",
             Self::BadQuorum { .. } => "k is 1 or more, and at most the number of branches",
             Self::Format => "write `format = 1` in the first line",
-            Self::ConsentPolicy { .. } => "this version knows consent = \"none\"",
+            Self::ConsentRole => {
+                "write role = \"vendor\" with vendor_id = your number in the Global Vendor List, or \
+                 role = \"publisher\" without one"
+            }
+            Self::TimeZone { .. } => "names are those of the IANA database: \"Europe/Amsterdam\"",
             Self::BadOrigin { .. } => {
                 "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
             }
@@ -322,6 +347,8 @@ impl ProblemKind {
             | Self::Toml { .. }
             | Self::UnknownKey { .. }
             | Self::MissingKey { .. }
+            | Self::UnknownWord { .. }
+            | Self::NumberRange { .. }
             | Self::WrongType { .. }
             | Self::Both { .. }
             | Self::Twice { .. }

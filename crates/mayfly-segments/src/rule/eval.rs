@@ -1,6 +1,6 @@
 //! Whether a rule holds. Three answers: yes, no, and "hangs on facts that are not given".
 
-use mayfly_core::Value;
+use mayfly_core::{Attribute, Campaign, Value};
 
 use super::facts::Facts;
 use super::{Check, Field, How, Literal, Node, Order, Test};
@@ -16,6 +16,14 @@ enum Found<'a> {
 impl<'a> Found<'a> {
     fn text(text: &'a str) -> Self {
         if text.is_empty() { Self::Absent } else { Self::Text(text) }
+    }
+
+    fn some(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Absent, Self::text)
+    }
+
+    fn number(number: Option<i8>) -> Self {
+        number.map_or(Self::Absent, |n| Self::Number(f64::from(n)))
     }
 
     fn texts(texts: &'a [Box<str>]) -> Self {
@@ -65,16 +73,36 @@ impl Test {
             Field::Event => Found::text(facts.hit?.event.name()),
             Field::ReferrerHost => Found::text(&facts.hit?.referrer.host),
             Field::ReferrerKind => Found::Text(facts.hit?.referrer.kind.label()),
-            Field::Site => facts.hit?.site.map_or(Found::Absent, Found::text),
-            Field::Attribute(name) => {
-                let mut named = facts.hit?.attributes.iter().filter(|a| a.name == *name);
-                match named.next().map(|a| &a.value) {
-                    None => Found::Absent,
-                    Some(Value::Text(text)) => Found::Text(text),
-                    Some(Value::Number(n)) => Found::Number(*n),
-                }
+            Field::CampaignSource => campaign(facts, |campaign| &campaign.source)?,
+            Field::CampaignMedium => campaign(facts, |campaign| &campaign.medium)?,
+            Field::CampaignName => campaign(facts, |campaign| &campaign.name)?,
+            Field::Device => Found::Text(facts.hit?.context.client.device.label()),
+            Field::Os => Found::Text(facts.hit?.context.client.os.label()),
+            Field::Browser => Found::Text(facts.hit?.context.client.browser.label()),
+            Field::Language => {
+                Found::some(facts.hit?.context.language.as_ref().map(|l| l.as_str()))
             }
+            Field::Country => Found::some(facts.hit?.context.geo.country()),
+            Field::Region => Found::some(facts.hit?.context.geo.region()),
+            Field::Hour => Found::number(facts.hit?.local().map(|(hour, _)| hour)),
+            Field::Weekday => Found::number(facts.hit?.local().map(|(_, day)| day)),
+            Field::Site => Found::some(facts.hit?.site_key()),
+            Field::Attribute(name) => attribute(facts.hit?.attributes, name),
+            Field::Fleeting(name) => attribute(facts.hit?.fleeting, name),
         })
+    }
+}
+
+/// A text of the campaign that brought the visitor; `None` when the hit is not given.
+fn campaign<'a>(facts: &Facts<'a>, text: fn(&Campaign) -> &str) -> Option<Found<'a>> {
+    Some(facts.hit?.referrer.campaign.as_deref().map_or(Found::Absent, |c| Found::text(text(c))))
+}
+
+fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> Found<'a> {
+    match attributes.iter().find(|a| *a.name == *name).map(|a| &a.value) {
+        None => Found::Absent,
+        Some(Value::Text(text)) => Found::Text(text),
+        Some(Value::Number(n)) => Found::Number(*n),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_core::{Attribute, Event, Hit, Page, Referrer};
+use jiff::tz::TimeZone;
+use mayfly_core::{Admitted, Attribute, Context, Event, Hit, Page, Referrer, Site, Timestamp};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -55,7 +56,19 @@ impl PageFacts {
             Field::Event
             | Field::ReferrerHost
             | Field::ReferrerKind
+            | Field::CampaignSource
+            | Field::CampaignMedium
+            | Field::CampaignName
+            | Field::Device
+            | Field::Os
+            | Field::Browser
+            | Field::Language
+            | Field::Country
+            | Field::Region
+            | Field::Hour
+            | Field::Weekday
             | Field::Attribute(_)
+            | Field::Fleeting(_)
             | Field::Site => &[],
         };
         texts.iter().for_each(|text| each(text));
@@ -67,26 +80,92 @@ pub(crate) fn folded(text: &str) -> Box<str> {
     text.to_lowercase().into()
 }
 
+/// What rules see of a site.
+#[derive(Clone, Debug)]
+pub struct SiteFacts {
+    /// Its key.
+    pub key: Box<str>,
+    /// The zone of its hours and weekdays.
+    pub zone: TimeZone,
+}
+
+impl SiteFacts {
+    /// The facts of a site; a zone that is not known is UTC.
+    #[must_use]
+    pub fn of(site: &Site) -> Self {
+        let zone = TimeZone::get(&site.time_zone).unwrap_or(TimeZone::UTC);
+        Self { key: site.key.clone(), zone }
+    }
+}
+
 /// The fields of a hit besides its page.
 #[derive(Clone, Copy, Debug)]
 pub struct HitFacts<'a> {
     /// What happened; engagement is given as a view of its page ([`HitFacts::of`] sees to it).
     pub event: &'a Event,
+    /// When; `None` when it is not known.
+    pub time: Option<Timestamp>,
     /// Where the visitor came from.
     pub referrer: &'a Referrer,
+    /// What is known of the request.
+    pub context: &'a Context,
     /// Properties.
     pub attributes: &'a [Attribute],
-    /// The site's key; `None` when the site is not known.
-    pub site: Option<&'a str>,
+    /// Properties that are never stored: there while the hit comes, and empty later.
+    pub fleeting: &'a [Attribute],
+    /// The site; `None` when it is not known.
+    pub site: Option<&'a SiteFacts>,
 }
 
 impl<'a> HitFacts<'a> {
-    /// The facts of a hit that came from the site with this key.
+    /// The facts of a hit that came from this site.
     #[must_use]
-    pub fn of(hit: &'a Hit, site: Option<&'a str>) -> Self {
-        let event = if hit.event == Event::Engagement { &Event::PageView } else { &hit.event };
-        Self { event, referrer: &hit.referrer, attributes: &hit.attributes, site }
+    pub fn of(hit: &'a Hit, site: Option<&'a SiteFacts>) -> Self {
+        Self {
+            event: seen_as(&hit.event),
+            time: Some(hit.time),
+            referrer: &hit.referrer,
+            context: &hit.context,
+            attributes: &hit.attributes,
+            fleeting: &[],
+            site,
+        }
     }
+
+    /// The facts of a hit while it comes, with its properties that are never stored.
+    #[must_use]
+    pub fn coming(
+        hit: &'a Admitted,
+        fleeting: &'a [Attribute],
+        site: Option<&'a SiteFacts>,
+    ) -> Self {
+        Self {
+            event: seen_as(hit.event()),
+            time: Some(hit.time()),
+            referrer: hit.referrer(),
+            context: hit.context(),
+            attributes: hit.attributes(),
+            fleeting,
+            site,
+        }
+    }
+
+    /// The site's key.
+    pub(crate) fn site_key(&self) -> Option<&'a str> {
+        self.site.map(|site| &*site.key)
+    }
+
+    /// The hour (0 to 23) and the weekday (1 = Monday) in the site's zone.
+    pub(crate) fn local(&self) -> Option<(i8, i8)> {
+        let at = jiff::Timestamp::from_second(self.time?.secs()).ok()?;
+        let local = at.to_zoned(self.site?.zone.clone());
+        Some((local.hour(), local.weekday().to_monday_one_offset()))
+    }
+}
+
+/// Engagement counts as a view of its page.
+fn seen_as(event: &Event) -> &Event {
+    if *event == Event::Engagement { &Event::PageView } else { event }
 }
 
 /// What a rule is asked about.
@@ -99,6 +178,8 @@ pub struct Facts<'a> {
 
 /// The referrer of a visit that came from nowhere.
 static DIRECT: std::sync::LazyLock<Referrer> = std::sync::LazyLock::new(Referrer::default);
+/// Nothing is known of the request.
+static UNKNOWN: std::sync::LazyLock<Context> = std::sync::LazyLock::new(Context::default);
 
 impl<'a> Facts<'a> {
     /// Facts of a hit on a page.
@@ -110,8 +191,15 @@ impl<'a> Facts<'a> {
     /// A direct view of the page, without attributes and site.
     #[must_use]
     pub fn page_view(page: &'a PageFacts) -> Self {
-        let hit =
-            HitFacts { event: &Event::PageView, referrer: &DIRECT, attributes: &[], site: None };
+        let hit = HitFacts {
+            event: &Event::PageView,
+            time: None,
+            referrer: &DIRECT,
+            context: &UNKNOWN,
+            attributes: &[],
+            fleeting: &[],
+            site: None,
+        };
         Self::new(page, hit)
     }
 

@@ -9,8 +9,13 @@
 //! | `query.NAME` | the values of this query parameter |
 //! | `keywords` `categories` | the page's lists |
 //! | `event` | the event's name; a rule that does not name it means `event == "page_view"` |
-//! | `referrer` = `referrer.host`, `referrer.kind` | host; `direct internal search social link` |
+//! | `referrer` = `referrer.host`, `referrer.kind` | host; one of [`mayfly_core::ReferrerKind`] |
+//! | `campaign.source`, `campaign.medium`, `campaign.name` | `utm_*` of the page's URL |
+//! | `device` `os` `browser` `language` | words; `language` is `nl` or `nl-be` |
+//! | `geo.country` `geo.region` | codes of ISO 3166; absent without a file of networks |
+//! | `hour` `weekday` | of the hit in the site's time zone: 0 to 23, 1 = Monday to 7 |
 //! | `a.NAME` | an attribute, text or number |
+//! | `x.NAME` | an attribute that is never stored: the rule is tried when the hit comes |
 //! | `site` | the site's key |
 //!
 //! | operators | hold when |
@@ -29,8 +34,9 @@
 //! **Absent fields** meet no test, also not `!=`; `not (x == "y")` does hold for an absent `x`.
 //!
 //! **Case** counts in `path`, `url`, `query.NAME` and `a.NAME`, and does not in host, title,
-//! keywords, categories, event, referrer and site. The path is compared percent-decoded, the URL as
-//! it stands. Limits: [`mayfly_core::limits::RULE_BYTES`], [`mayfly_core::limits::RULE_DEPTH`].
+//! keywords, categories, event, referrer, campaign, device, geo, language and site. The path is
+//! compared percent-decoded, the URL as it stands. Limits: [`mayfly_core::limits::RULE_BYTES`],
+//! [`mayfly_core::limits::RULE_DEPTH`].
 
 mod eval;
 pub mod facts;
@@ -39,7 +45,7 @@ mod parse;
 use mayfly_core::Event;
 use regex::Regex;
 
-pub use facts::{Facts, HitFacts, PageFacts};
+pub use facts::{Facts, HitFacts, PageFacts, SiteFacts};
 
 use crate::problem::{Fault, Problem, Source, Subject};
 
@@ -99,6 +105,20 @@ impl Rule {
     /// Whether the facts of a page view's page alone decide the rule.
     pub(crate) fn page_only(&self) -> bool {
         !self.names_event && !self.node.any_test(&mut |test| !test.field.of_page())
+    }
+
+    /// Whether it asks for something that is never stored, so that it must be tried when the hit
+    /// comes.
+    pub(crate) fn asks_fleeting(&self) -> bool {
+        self.node.any_test(&mut |test| matches!(test.field, Field::Fleeting(_)))
+    }
+
+    /// Calls `each` with every field that it reads.
+    pub(crate) fn each_field(&self, each: &mut dyn FnMut(&Field)) {
+        self.node.any_test(&mut |test| {
+            each(&test.field);
+            false
+        });
     }
 
     /// Whether it asks for any fact of the page.
@@ -161,7 +181,19 @@ pub(crate) enum Field {
     Event,
     ReferrerHost,
     ReferrerKind,
+    CampaignSource,
+    CampaignMedium,
+    CampaignName,
+    Device,
+    Os,
+    Browser,
+    Language,
+    Country,
+    Region,
+    Hour,
+    Weekday,
     Attribute(Box<str>),
+    Fleeting(Box<str>),
     Site,
 }
 
@@ -179,14 +211,29 @@ impl Field {
             Self::Event
             | Self::ReferrerHost
             | Self::ReferrerKind
+            | Self::CampaignSource
+            | Self::CampaignMedium
+            | Self::CampaignName
+            | Self::Device
+            | Self::Os
+            | Self::Browser
+            | Self::Language
+            | Self::Country
+            | Self::Region
+            | Self::Hour
+            | Self::Weekday
             | Self::Attribute(_)
+            | Self::Fleeting(_)
             | Self::Site => false,
         }
     }
 
     /// Whether case counts.
     pub(crate) fn exact_case(&self) -> bool {
-        matches!(self, Self::Path | Self::Url | Self::Query(_) | Self::Attribute(_))
+        matches!(
+            self,
+            Self::Path | Self::Url | Self::Query(_) | Self::Attribute(_) | Self::Fleeting(_)
+        )
     }
 
     /// Whether it is a list of the page.
@@ -196,7 +243,10 @@ impl Field {
 
     /// Whether its values may be numbers.
     fn has_numbers(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::Attribute(_))
+        matches!(
+            self,
+            Self::Query(_) | Self::Attribute(_) | Self::Fleeting(_) | Self::Hour | Self::Weekday
+        )
     }
 }
 

@@ -21,7 +21,7 @@ use crate::lex::{Cursor, Sign, Token};
 use crate::problem::{Fault, ProblemKind, nearest};
 
 /// Fields with one fixed name.
-const FIELDS: [(&str, Field); 11] = [
+const FIELDS: [(&str, Field); 22] = [
     ("host", Field::Host),
     ("path", Field::Path),
     ("url", Field::Url),
@@ -32,12 +32,22 @@ const FIELDS: [(&str, Field); 11] = [
     ("referrer", Field::ReferrerHost),
     ("referrer.host", Field::ReferrerHost),
     ("referrer.kind", Field::ReferrerKind),
+    ("campaign.source", Field::CampaignSource),
+    ("campaign.medium", Field::CampaignMedium),
+    ("campaign.name", Field::CampaignName),
+    ("device", Field::Device),
+    ("os", Field::Os),
+    ("browser", Field::Browser),
+    ("language", Field::Language),
+    ("geo.country", Field::Country),
+    ("geo.region", Field::Region),
+    ("hour", Field::Hour),
+    ("weekday", Field::Weekday),
     ("site", Field::Site),
 ];
 
 /// Fields of the language that this version cannot evaluate.
-const LATER: [&str; 10] =
-    ["device", "os", "browser", "geo", "language", "partner", "hour", "weekday", "engaged", "x"];
+const LATER: [&str; 2] = ["partner", "engaged"];
 
 const OPERATORS: &str =
     "an operator (== != < <= > >= in contains startswith endswith matches has exists)";
@@ -132,17 +142,16 @@ fn field(cursor: &mut Cursor) -> Result<Field, Fault> {
         Some(("a", name)) if is_name(name, limits::ATTRIBUTE_NAME_BYTES) => {
             return Ok(Field::Attribute(name.into()));
         }
+        Some(("x", name)) if is_name(name, limits::ATTRIBUTE_NAME_BYTES) => {
+            return Ok(Field::Fleeting(name.into()));
+        }
         Some(_) | None => {}
     }
     let head = word.split('.').next().unwrap_or_default();
     let kind = match LATER.iter().find(|later| **later == head) {
-        Some(_) => ProblemKind::NotYet {
-            what: "rules over device, os, browser, geo, language, partner, hour, weekday, engaged \
-                   and x.NAME",
-            instead: None,
-        },
+        Some(_) => ProblemKind::NotYet { what: "rules over partner and engaged", instead: None },
         None => ProblemKind::UnknownField {
-            nearest: nearest(&word, names.into_iter().chain(["query.NAME", "a.NAME"])),
+            nearest: nearest(&word, names.into_iter().chain(["query.NAME", "a.NAME", "x.NAME"])),
             name: word,
         },
     };
@@ -216,6 +225,7 @@ fn mismatch(field: &Field, operator: &'static str, span: std::ops::Range<usize>)
     let field = match field {
         Field::Query(name) => format!("query.{name}").into(),
         Field::Attribute(name) => format!("a.{name}").into(),
+        Field::Fleeting(name) => format!("x.{name}").into(),
         Field::Host
         | Field::Path
         | Field::Url
@@ -225,6 +235,17 @@ fn mismatch(field: &Field, operator: &'static str, span: std::ops::Range<usize>)
         | Field::Event
         | Field::ReferrerHost
         | Field::ReferrerKind
+        | Field::CampaignSource
+        | Field::CampaignMedium
+        | Field::CampaignName
+        | Field::Device
+        | Field::Os
+        | Field::Browser
+        | Field::Language
+        | Field::Country
+        | Field::Region
+        | Field::Hour
+        | Field::Weekday
         | Field::Site => FIELDS.iter().find(|(_, f)| f == field).map_or("", |(n, _)| n).into(),
     };
     Fault::new(ProblemKind::OperatorMismatch { field, operator }, span)

@@ -1,4 +1,8 @@
-use mayfly_core::{Attribute, Event, Page, Referrer, Value};
+use jiff::tz::TimeZone;
+use mayfly_core::{
+    Attribute, Browser, Campaign, Client, Context, Device, Event, Geo, Language, Os, Page,
+    Referrer, Timestamp, Value,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,16 +18,29 @@ fn page() -> PageFacts {
 }
 
 fn check(rule: &str, expected: bool) {
-    let referrer = Referrer::of("https://www.google.com/search", "news.example");
+    let mut referrer = Referrer::of("https://www.google.com/search", "news.example");
+    let campaign = Campaign { source: "mail".into(), ..Campaign::default() };
+    referrer.campaign = Some(Box::new(campaign));
     let attributes = [
         Attribute { name: "price".into(), value: Value::Number(42.0) },
         Attribute { name: "size".into(), value: Value::Text("XL".into()) },
     ];
+    let fleeting = [Attribute { name: "mood".into(), value: Value::Text("good".into()) }];
+    let context = Context {
+        client: Client { device: Device::Phone, os: Os::Ios, browser: Browser::Safari },
+        language: Language::parse("nl-BE"),
+        geo: Geo::new("BE", ""),
+    };
+    // 2026-11-21T23:30Z, a Saturday: in Amsterdam it is Sunday by then.
+    let site = SiteFacts { key: "news".into(), zone: TimeZone::get("Europe/Amsterdam").unwrap() };
     let hit = HitFacts {
         event: &Event::PageView,
+        time: Some(Timestamp::from_secs(1_795_303_800)),
         referrer: &referrer,
+        context: &context,
         attributes: &attributes,
-        site: Some("news"),
+        fleeting: &fleeting,
+        site: Some(&site),
     };
     let parsed = Rule::parse(rule).unwrap_or_else(|p| panic!("{p}"));
     assert_eq!(parsed.holds(&Facts::new(&page(), hit)), expected, "{rule}");
@@ -94,10 +111,26 @@ fn and_binds_tighter_than_or_and_not_tightest() {
 }
 
 #[test]
+fn what_is_known_of_the_request_is_compared() {
+    check("device == 'phone' and os in ('ios', 'android') and browser != 'chrome'", true);
+    check("language startswith 'nl' and geo.country == 'be'", true);
+    check("geo.region exists or campaign.medium exists or x.other exists", false);
+    check("campaign.source == 'mail'", true);
+    check("hour == 0 and weekday >= 7", true);
+    check("hour < 23 and weekday == 6", false);
+    check("x.mood == 'good'", true);
+    let facts = page();
+    assert!(!Rule::parse("hour >= 0").unwrap().holds(&Facts::page_view(&facts)), "not known");
+}
+
+#[test]
 fn a_rule_without_event_means_page_views_and_engagement_counts_as_one() {
     let holds = |rule: &str, event: Event| {
         let page = page();
         let hit = HitFacts {
+            time: None,
+            context: &Context::default(),
+            fleeting: &[],
             event: if event == Event::Engagement { &Event::PageView } else { &event },
             referrer: &Referrer::default(),
             attributes: &[],
@@ -136,7 +169,8 @@ fn messages_say_where_and_what_would_be_right() {
     refused("title matches '('", "regular expression", 15, "");
     refused("title in 'x'", "expected a list", 10, "");
     refused("event == 'engagement'", "never a hit", 7, "engaged");
-    refused("device == 'phone'", "not supported by this version", 1, "");
+    refused("partner == 'a'", "not supported by this version", 1, "");
+    refused("devise == 'phone'", "no field `devise`", 1, "`device`");
     refused("", "expected a field", 1, "");
     refused(&"(".repeat(100), "nested more than", 65, "");
     refused(&format!("title == '{}'", "x".repeat(70_000)), "bytes", 65_537, "");

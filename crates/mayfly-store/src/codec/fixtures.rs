@@ -1,4 +1,5 @@
-//! Values as version 1 wrote them (`fixtures/v1/`): every later program must read them so.
+//! Values as versions 1 and 2 of their kinds wrote them (`fixtures/v1/`, `fixtures/v2/`): every
+//! later program must read them so. Version 2 is of hits, blocks, batches and consent states.
 //!
 //! The files were written once by `write_fixtures` and are never written again; a new version
 //! adds a folder of its own.
@@ -7,9 +8,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mayfly_core::{
-    Attribute, CategoryId, Cell, CellEntry, CellId, ConsentKey, ConsentState, Day, DayCells, Event,
-    Hit, HitParts, Page, PageKey, Partition, RealmId, Referrer, ReferrerKind, SegmentId, SiteId,
-    StoreId, Timestamp, Value, Visitor,
+    Allowed, Attribute, Browser, Campaign, CategoryId, Cell, CellEntry, CellId, Choice, Client,
+    ConsentKey, ConsentState, Context, Day, DayCells, Device, Event, Geo, Hit, HitParts, Language,
+    Os, Page, PageKey, Partition, RealmId, Referrer, ReferrerKind, SegmentId, SiteId, StoreId,
+    Timestamp, Value, Visitor,
 };
 
 use super::{blocks, cells, hits, records};
@@ -19,12 +21,16 @@ use crate::{Batch, CatalogVersion, DayHeader, EntryId, Identity, LaneId, Members
 const PARTITION: Partition = Partition(3);
 const DAY: Day = Day(20_778);
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/v1")
+fn folder(version: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(version)
 }
 
 fn read(name: &str) -> Vec<u8> {
-    std::fs::read(folder().join(name)).unwrap()
+    std::fs::read(folder("v1").join(name)).unwrap()
+}
+
+fn read_2(name: &str) -> Vec<u8> {
+    std::fs::read(folder("v2").join(name)).unwrap()
 }
 
 fn hit(ordinal: u32) -> Hit {
@@ -40,10 +46,11 @@ fn hit(ordinal: u32) -> Hit {
         event: events[ordinal as usize % 3].clone(),
         engaged_s: (ordinal * 700) as u16,
         referrer: if odd {
-            Referrer { host: "a.example".into(), kind: ReferrerKind::Search }
+            Referrer { host: "a.example".into(), kind: ReferrerKind::Search, campaign: None }
         } else {
             Referrer::default()
         },
+        context: Context::default(),
         attributes: if odd { vec![text, number] } else { Vec::new() },
         consent: ConsentKey(u64::MAX - u64::from(ordinal % 2)),
         fired: if odd { Vec::new() } else { vec![CategoryId(9), CategoryId(70_000)] },
@@ -52,6 +59,46 @@ fn hit(ordinal: u32) -> Hit {
 
 fn all_hits() -> Vec<Hit> {
     [4, 0, 3, 1, 2, 1].map(hit).to_vec()
+}
+
+/// The same hit with what version 2 knows besides.
+fn hit_2(ordinal: u32) -> Hit {
+    let mut parts = HitParts::clone(&hit(ordinal));
+    if ordinal.is_multiple_of(2) {
+        let campaign =
+            Campaign { source: "mail".into(), name: "may".into(), ..Campaign::default() };
+        parts.referrer.kind = ReferrerKind::Campaign;
+        parts.referrer.campaign = Some(Box::new(campaign));
+        parts.context = Context {
+            client: Client {
+                device: Device::Phone,
+                os: Os::Android,
+                browser: Browser::SamsungInternet,
+            },
+            language: Language::parse("nl-be"),
+            geo: Geo::new("BE", "VLG"),
+        };
+    }
+    Hit::restore(parts)
+}
+
+fn all_hits_2() -> Vec<Hit> {
+    [4, 0, 3, 1, 2, 1].map(hit_2).to_vec()
+}
+
+/// Everything that a consent state may say.
+pub(super) fn consent() -> ConsentState {
+    let choice = Choice {
+        gdpr: Some(true),
+        tcf: Some("CPA9dwAPA9dwAKjACBENAPCIAEBAAECAAIAAAAAAAAAA".into()),
+        additional: Some("2~1.35~dv.9".into()),
+        gpp: Some("DBABTA~1YNN".into()),
+        gpp_sid: Some("6".into()),
+        us_privacy: Some("1YNN".into()),
+        gpc: Some(false),
+        coppa: Some(false),
+    };
+    ConsentState { choice, allowed: Allowed { content: true, measure: false, share: true } }
 }
 
 /// One small cell, one of planes.
@@ -76,9 +123,9 @@ fn page() -> Page {
     }
 }
 
-fn batch() -> Batch {
+fn batch(hits: Vec<Hit>) -> Batch {
     let new = |(i, hit)| NewHit { hit, id: (i % 2 == 0).then_some(-7 - i) };
-    let hits: Vec<NewHit> = (0i64..).zip(all_hits()).map(new).collect();
+    let hits: Vec<NewHit> = (0i64..).zip(hits).map(new).collect();
     Batch::encode(LaneId(5), 6, PARTITION, DAY.plus(1), &hits)
 }
 
@@ -110,9 +157,9 @@ fn header() -> DayHeader {
     DayHeader { cursor: EntryId { ms: 1_795_219_200_123, seq: 4 }, complete: 12 }
 }
 
-/// Every fixture as this program writes it.
-fn written() -> BTreeMap<&'static str, Vec<u8>> {
-    let hits = all_hits();
+/// Every fixture as this program writes it, by the version of its kind.
+fn written() -> BTreeMap<&'static str, (&'static str, Vec<u8>)> {
+    let hits = all_hits_2();
     let block = blocks::seal(hits.clone(), &Default::default()).blocks.remove(0).1;
     let changed = all_cells().keys().map(|id| id.category).collect();
     let chunk = cells::encode(&all_cells(), &changed)
@@ -120,17 +167,17 @@ fn written() -> BTreeMap<&'static str, Vec<u8>> {
         .find_map(|(field, bytes)| bytes.filter(|_| field == cells::Field::Chunk(0)))
         .unwrap();
     BTreeMap::from([
-        ("entry.bin", hits::encode(&hits.iter().collect::<Vec<_>>())),
-        ("block.bin", block),
-        ("cells.bin", chunk),
-        ("header.bin", cells::encode_header(&header())),
-        ("page.bin", records::encode_page(&page())),
-        ("consent.bin", records::encode_consent(&ConsentState { gpc: Some(false) })),
-        ("membership.bin", records::encode_membership(&membership())),
-        ("catalog.bin", records::encode_catalog(&catalog_version())),
-        ("identity.bin", records::encode_identity(&identity())),
-        ("erased.bin", records::encode_bitmap(&membership().members)),
-        ("batch.bin", batch().to_bytes()),
+        ("entry.bin", ("v2", hits::encode(&hits.iter().collect::<Vec<_>>()))),
+        ("block.bin", ("v2", block)),
+        ("cells.bin", ("v1", chunk)),
+        ("header.bin", ("v1", cells::encode_header(&header()))),
+        ("page.bin", ("v1", records::encode_page(&page()))),
+        ("consent.bin", ("v2", records::encode_consent(&consent()))),
+        ("membership.bin", ("v1", records::encode_membership(&membership()))),
+        ("catalog.bin", ("v1", records::encode_catalog(&catalog_version()))),
+        ("identity.bin", ("v1", records::encode_identity(&identity()))),
+        ("erased.bin", ("v1", records::encode_bitmap(&membership().members))),
+        ("batch.bin", ("v2", batch(hits).to_bytes())),
     ])
 }
 
@@ -145,30 +192,53 @@ fn version_1_is_read() {
     assert_eq!(stored, all_cells());
     assert_eq!(cells::decode_header(&read("header.bin")).unwrap(), header());
     assert_eq!(records::decode_page(&read("page.bin")).unwrap(), (page(), None));
-    let consent = records::decode_consent(&read("consent.bin")).unwrap();
-    assert_eq!(consent, ConsentState { gpc: Some(false) });
+    let state = records::decode_consent(&read("consent.bin")).unwrap();
+    let choice = Choice { gpc: Some(false), ..Choice::default() };
+    assert_eq!(state, ConsentState { choice, allowed: Allowed::default() });
     let members = records::decode_membership(SegmentId(4), &read("membership.bin")).unwrap();
     assert_eq!(members, membership());
     let version = records::decode_catalog(3, &read("catalog.bin")).unwrap();
     assert_eq!(version, catalog_version());
     assert_eq!(records::decode_identity(&read("identity.bin")).unwrap(), identity());
     assert_eq!(records::decode_bitmap(&read("erased.bin")).unwrap(), membership().members);
-    assert_eq!(Batch::from_bytes(&read("batch.bin")).unwrap(), batch());
+    let old = Batch::from_bytes(&read("batch.bin")).unwrap();
+    let hits_of = |batch: &Batch| {
+        let read = |entry: &crate::batch::DayEntry| {
+            hits::decode(&entry.bytes, PARTITION, entry.day, Corruption::Entry).unwrap()
+        };
+        batch.entries.iter().flat_map(read).collect::<Vec<_>>()
+    };
+    assert_eq!(hits_of(&old), hits_of(&batch(all_hits())));
+    assert_eq!(old.ids, batch(all_hits()).ids);
 }
 
-/// While this is the version that is written, its bytes do not change by accident.
 #[test]
-fn version_1_is_written_to_the_byte() {
-    for (name, bytes) in written() {
-        assert!(bytes == read(name), "{name} is written otherwise than before");
+fn version_2_is_read() {
+    let entry = hits::decode(&read_2("entry.bin"), PARTITION, DAY, Corruption::Entry).unwrap();
+    assert_eq!(entry, all_hits_2());
+    let block = hits::decode(&read_2("block.bin"), PARTITION, DAY, Corruption::Block).unwrap();
+    assert_eq!(block, [0, 1, 1, 2, 3, 4].map(hit_2));
+    assert_eq!(records::decode_consent(&read_2("consent.bin")).unwrap(), consent());
+    assert_eq!(Batch::from_bytes(&read_2("batch.bin")).unwrap(), batch(all_hits_2()));
+}
+
+/// While these are the versions that are written, their bytes do not change by accident.
+#[test]
+fn values_are_written_to_the_byte() {
+    for (name, (version, bytes)) in written() {
+        let known = std::fs::read(folder(version).join(name)).unwrap();
+        assert!(bytes == known, "{name} is written otherwise than before");
     }
 }
 
 #[test]
 #[ignore = "writes the fixtures: only for a new version, into a new folder"]
 fn write_fixtures() {
-    std::fs::create_dir_all(folder()).unwrap();
-    for (name, bytes) in written() {
-        std::fs::write(folder().join(name), bytes).unwrap();
+    for (name, (version, bytes)) in written() {
+        let file = folder(version).join(name);
+        if !file.exists() {
+            std::fs::create_dir_all(folder(version)).unwrap();
+            std::fs::write(file, bytes).unwrap();
+        }
     }
 }

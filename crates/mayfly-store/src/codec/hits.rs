@@ -11,13 +11,14 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use mayfly_core::{
-    Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, PageKey, Partition, Referrer,
-    ReferrerKind, SiteId, Value, Visitor, limits,
+    Attribute, Browser, Campaign, CategoryId, Client, ConsentKey, Context, Day, Device, Event, Geo,
+    Hit, HitParts, Language, Os, PageKey, Partition, Referrer, ReferrerKind, SiteId, Value,
+    Visitor, limits,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{corrupt, row_from_bytes, row_to_bytes, varint};
+use super::{corrupt, take_row, varint, versioned, versioned_row};
 use crate::error::{Corruption, StoreError};
 
 /// The stored row, field by field in this order.
@@ -52,8 +53,12 @@ struct HitsRow {
     extras: Option<Extras>,
 }
 
-/// Attributes and fired categories.
-#[derive(Serialize, Deserialize)]
+/// The version of these rows. Version 1 had the first three extras only, and their columns were
+/// never empty.
+const VERSION: u8 = 2;
+
+/// What few hits have.
+#[derive(Serialize, Deserialize, Default)]
 struct Extras {
     /// Names and values.
     attribute_table: Vec<(Box<str>, ValueRow)>,
@@ -61,7 +66,23 @@ struct Extras {
     attributes: ByteBuf,
     /// For each hit the number of its fired categories, then the number of each.
     fired: ByteBuf,
+    /// What is known of requests.
+    #[serde(default)]
+    context_table: Vec<ContextRow>,
+    /// Index into it, 0 = nothing, 1 = its first.
+    #[serde(default)]
+    contexts: ByteBuf,
+    /// Source, medium, name.
+    #[serde(default)]
+    campaign_table: Vec<(Box<str>, Box<str>, Box<str>)>,
+    /// Index into it, 0 = none, 1 = its first.
+    #[serde(default)]
+    campaigns: ByteBuf,
 }
+
+/// Device, system, browser (each its place in its `ALL`), language, country, region.
+#[derive(Serialize, Deserialize)]
+struct ContextRow(u8, u8, u8, Box<str>, Box<str>, Box<str>);
 
 /// An attribute's value: a MessagePack float or text.
 #[derive(Serialize, Deserialize)]
@@ -111,7 +132,7 @@ pub(crate) fn encode(hits: &[&Hit]) -> Vec<u8> {
     }
     let [sites_of, events_of, engaged, referrers_of, consents_of] =
         columns.map(|column| ByteBuf::from(varint::column(&column)));
-    row_to_bytes(&HitsRow {
+    let row = HitsRow {
         hits: hits.len() as u32,
         ordinals: varint::deltas(hits.iter().map(|h| h.visitor.ordinal)).into(),
         seconds: varint::deltas(hits.iter().map(|h| h.time.second_of_day())).into(),
@@ -127,7 +148,8 @@ pub(crate) fn encode(hits: &[&Hit]) -> Vec<u8> {
         consent_table: consents.keys,
         consents: consents_of,
         extras: extras(hits),
-    })
+    };
+    versioned_row(VERSION, &row)
 }
 
 /// Page table and column.
@@ -141,24 +163,78 @@ fn pages(hits: &[&Hit]) -> (ByteBuf, ByteBuf) {
     (bytes.into(), varint::column(&column).into())
 }
 
-/// Attributes and fired categories; `None` when no hit has any.
+/// What few hits have; `None` when no hit has any of it.
 fn extras(hits: &[&Hit]) -> Option<Extras> {
-    if hits.iter().all(|h| h.attributes.is_empty() && h.fired.is_empty()) {
-        return None;
+    let (attribute_table, attributes) = attributes(hits);
+    let (mut contexts, mut campaigns) = (Table::new(), Table::new());
+    let context_of: Vec<u32> = hits
+        .iter()
+        .map(|h| if h.context == Context::default() { 0 } else { contexts.index_of(h.context) + 1 })
+        .collect();
+    let campaign_of: Vec<u32> = hits
+        .iter()
+        .map(|h| h.referrer.campaign.as_deref().map_or(0, |c| campaigns.index_of(c) + 1))
+        .collect();
+    let extras = Extras {
+        attribute_table,
+        attributes: attributes.into(),
+        fired: fired(hits).into(),
+        context_table: contexts.keys.into_iter().map(context_row).collect(),
+        contexts: varint::column(&context_of).into(),
+        campaign_table: campaigns
+            .keys
+            .into_iter()
+            .map(|c| (c.source.clone(), c.medium.clone(), c.name.clone()))
+            .collect(),
+        campaigns: varint::column(&campaign_of).into(),
+    };
+    let columns = [&extras.attributes, &extras.fired, &extras.contexts, &extras.campaigns];
+    let has_any = columns.into_iter().any(|column| !column.is_empty());
+    has_any.then_some(extras)
+}
+
+/// Names and values, and for each hit the number of its attributes with an index for each; empty
+/// when no hit has any.
+fn attributes(hits: &[&Hit]) -> (Vec<(Box<str>, ValueRow)>, Vec<u8>) {
+    let (mut table, mut bytes) = (Table::new(), Vec::new());
+    if hits.iter().all(|h| h.attributes.is_empty()) {
+        return (Vec::new(), bytes);
     }
-    let mut table = Table::new();
-    let (mut attributes, mut fired) = (Vec::new(), Vec::new());
     for hit in hits {
-        varint::put(&mut attributes, hit.attributes.len() as u64);
+        varint::put(&mut bytes, hit.attributes.len() as u64);
         for attribute in &hit.attributes {
             let index = table.index_of((&*attribute.name, ValueKey::of(&attribute.value)));
-            varint::put(&mut attributes, u64::from(index));
+            varint::put(&mut bytes, u64::from(index));
         }
-        varint::put(&mut fired, hit.fired.len() as u64);
-        hit.fired.iter().for_each(|c| varint::put(&mut fired, u64::from(c.0)));
     }
     let rows = table.keys.into_iter().map(|(name, value)| (name.into(), value.row())).collect();
-    Some(Extras { attribute_table: rows, attributes: attributes.into(), fired: fired.into() })
+    (rows, bytes)
+}
+
+/// For each hit the number of its fired categories, then each; empty when no hit has any.
+fn fired(hits: &[&Hit]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if hits.iter().any(|h| !h.fired.is_empty()) {
+        for hit in hits {
+            varint::put(&mut bytes, hit.fired.len() as u64);
+            hit.fired.iter().for_each(|c| varint::put(&mut bytes, u64::from(c.0)));
+        }
+    }
+    bytes
+}
+
+fn context_row(context: Context) -> ContextRow {
+    let Context { client: Client { device, os, browser }, language, geo } = context;
+    let language = language.map(|l| l.as_str().into()).unwrap_or_default();
+    let text = |text: Option<&str>| text.unwrap_or("").into();
+    ContextRow(
+        device as u8,
+        os as u8,
+        browser as u8,
+        language,
+        text(geo.country()),
+        text(geo.region()),
+    )
 }
 
 /// A value that can be compared: a number by its bits.
@@ -191,8 +267,14 @@ pub(crate) fn decode(
     day: Day,
     what: Corruption,
 ) -> Result<Vec<Hit>, StoreError> {
-    let row: HitsRow = row_from_bytes(bytes, what)?;
+    let row = read_row(bytes, what)?;
     Columns::read(&row).and_then(|c| c.hits(partition, day)).ok_or_else(|| corrupt(what))
+}
+
+fn read_row(bytes: &[u8], what: Corruption) -> Result<HitsRow, StoreError> {
+    let (_, body) = versioned(bytes, VERSION, what)?;
+    let (row, rest) = take_row(body, what)?;
+    if rest.is_empty() { Ok(row) } else { Err(corrupt(what)) }
 }
 
 /// Decodes one visitor's hits; cheap where it has none.
@@ -202,7 +284,7 @@ pub(crate) fn decode_of(
     day: Day,
     what: Corruption,
 ) -> Result<Vec<Hit>, StoreError> {
-    let row: HitsRow = row_from_bytes(bytes, what)?;
+    let row = read_row(bytes, what)?;
     let ordinals = varint::undeltas(&row.ordinals, row.hits as usize);
     if !ordinals.ok_or_else(|| corrupt(what))?.contains(&visitor.ordinal) {
         return Ok(Vec::new());
@@ -228,9 +310,13 @@ struct Columns {
     referrers: Vec<u32>,
     consent_table: Vec<u64>,
     consents: Vec<u32>,
-    /// Of each hit; empty when no hit has any.
+    /// Of each hit; empty when no hit has any, like all that follow.
     attributes: Vec<Vec<Attribute>>,
     fired: Vec<Vec<CategoryId>>,
+    context_table: Vec<Context>,
+    contexts: Vec<u32>,
+    campaign_table: Vec<Campaign>,
+    campaigns: Vec<u32>,
 }
 
 impl Columns {
@@ -238,10 +324,8 @@ impl Columns {
         let n = usize::try_from(row.hits).ok()?;
         let ordinals = varint::undeltas(&row.ordinals, n)?;
         let (keys, rest) = row.page_table.as_chunks::<8>();
-        let (attributes, fired) = match &row.extras {
-            Some(extras) => (read_attributes(extras, n)?, read_fired(&extras.fired, n)?),
-            None => (Vec::new(), Vec::new()),
-        };
+        let none = Extras::default();
+        let extras = row.extras.as_ref().unwrap_or(&none);
         rest.is_empty().then_some(Self {
             ordinals,
             seconds: varint::undeltas(&row.seconds, n)?,
@@ -260,8 +344,12 @@ impl Columns {
             referrers: varint::uncolumn(&row.referrers, n)?,
             consent_table: row.consent_table.clone(),
             consents: varint::uncolumn(&row.consents, n)?,
-            attributes,
-            fired,
+            attributes: read_attributes(extras, n)?,
+            fired: read_fired(&extras.fired, n)?,
+            context_table: extras.context_table.iter().map(read_context).collect::<Option<_>>()?,
+            contexts: varint::uncolumn(&extras.contexts, n)?,
+            campaign_table: extras.campaign_table.iter().map(read_campaign).collect(),
+            campaigns: varint::uncolumn(&extras.campaigns, n)?,
         })
     }
 
@@ -275,6 +363,9 @@ impl Columns {
             return None;
         }
         let page = *self.pages.get(i)? as usize;
+        let mut referrer = at(&self.referrer_table, &self.referrers, i)?.clone();
+        referrer.campaign = behind_none(&self.campaign_table, &self.campaigns, i)?
+            .map(|campaign| Box::new(campaign.clone()));
         Some(Hit::restore(HitParts {
             visitor: Visitor { partition, ordinal: *self.ordinals.get(i)? },
             time: day.at_second(second),
@@ -286,7 +377,10 @@ impl Columns {
             },
             event: at(&self.event_table, &self.events, i)?.clone(),
             engaged_s: u16::try_from(*self.engaged.get(i)?).ok()?,
-            referrer: at(&self.referrer_table, &self.referrers, i)?.clone(),
+            referrer,
+            context: behind_none(&self.context_table, &self.contexts, i)?
+                .copied()
+                .unwrap_or_default(),
             attributes: self.attributes.get_mut(i).map(std::mem::take).unwrap_or_default(),
             consent: ConsentKey(*at(&self.consent_table, &self.consents, i)?),
             fired: self.fired.get_mut(i).map(std::mem::take).unwrap_or_default(),
@@ -299,16 +393,42 @@ fn at<'a, T>(table: &'a [T], column: &[u32], i: usize) -> Option<&'a T> {
     table.get(*column.get(i)? as usize)
 }
 
+/// The same for a column in which 0 is none and 1 the table's first.
+fn behind_none<'a, T>(table: &'a [T], column: &[u32], i: usize) -> Option<Option<&'a T>> {
+    match (*column.get(i)?).checked_sub(1) {
+        None => Some(None),
+        Some(index) => table.get(index as usize).map(Some),
+    }
+}
+
+fn read_context(row: &ContextRow) -> Option<Context> {
+    let ContextRow(device, os, browser, language, country, region) = row;
+    let client = Client {
+        device: *Device::ALL.get(usize::from(*device))?,
+        os: *Os::ALL.get(usize::from(*os))?,
+        browser: *Browser::ALL.get(usize::from(*browser))?,
+    };
+    let language = if language.is_empty() { None } else { Some(Language::parse(language)?) };
+    Some(Context { client, language, geo: Geo::new(country, region) })
+}
+
+fn read_campaign((source, medium, name): &(Box<str>, Box<str>, Box<str>)) -> Campaign {
+    Campaign { source: source.clone(), medium: medium.clone(), name: name.clone() }
+}
+
 fn read_event(name: &str) -> Option<Event> {
     if name.is_empty() { Some(Event::PageView) } else { Event::parse(name) }
 }
 
 fn read_referrer((host, kind): &(Box<str>, u8)) -> Option<Referrer> {
     let kind = *ReferrerKind::ALL.get(usize::from(*kind))?;
-    Some(Referrer { host: host.clone(), kind })
+    Some(Referrer { host: host.clone(), kind, campaign: None })
 }
 
 fn read_attributes(extras: &Extras, hits: usize) -> Option<Vec<Vec<Attribute>>> {
+    if extras.attributes.is_empty() {
+        return Some(Vec::new());
+    }
     let mut bytes: &[u8] = &extras.attributes;
     let mut one = || {
         let count = varint::take(&mut bytes).filter(|&n| n <= limits::ATTRIBUTES as u64)?;
@@ -329,6 +449,9 @@ fn read_attributes(extras: &Extras, hits: usize) -> Option<Vec<Vec<Attribute>>> 
 }
 
 fn read_fired(mut bytes: &[u8], hits: usize) -> Option<Vec<Vec<CategoryId>>> {
+    if bytes.is_empty() {
+        return Some(Vec::new());
+    }
     let mut one = || {
         let count = varint::take(&mut bytes)?;
         (0..count).map(|_| varint::take_u32(&mut bytes).map(CategoryId)).collect()

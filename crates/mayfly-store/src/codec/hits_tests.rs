@@ -25,13 +25,37 @@ fn event() -> impl Strategy<Value = Event> {
         .prop_map(|name| Event::parse(&name).unwrap())
 }
 
+fn campaign() -> impl Strategy<Value = Option<Campaign>> {
+    let texts = ("[a-b]{0,1}", "[a-b]{0,1}", ".{0,3}");
+    option::of(texts.prop_map(|(source, medium, name)| Campaign {
+        source: source.into(),
+        medium: medium.into(),
+        name: name.into(),
+    }))
+}
+
+fn context() -> impl Strategy<Value = Context> {
+    let client = (0usize..2, 0usize..8, 0usize..9);
+    let place = ("|[a-z]{2}", "|NL|BE", "|[A-Z0-9]{1,3}");
+    (client, place).prop_map(|((device, os, browser), (language, country, region))| Context {
+        client: Client {
+            device: Device::ALL[device],
+            os: Os::ALL[os],
+            browser: Browser::ALL[browser],
+        },
+        language: Language::parse(&language),
+        geo: Geo::new(&country, &region),
+    })
+}
+
 /// Any hit of the partition and day; its values few enough to be shared.
 pub(crate) fn hit() -> impl Strategy<Value = Hit> {
     let who = (prop_oneof![0u32..300, any::<u32>()], 0u32..86_400);
     let place = (0u32..3, option::of(prop_oneof![0u64..20, any::<u64>()]), event(), 0u16..4000);
-    let from = ("[a-z]{0,3}", 0usize..5, 0u64..3);
+    let from = ("[a-z]{0,3}", 0usize..6, 0u64..3, campaign());
     let extra = (vec(attribute(), 0..3), vec(any::<u32>().prop_map(CategoryId), 0..3));
-    (who, place, from, extra).prop_map(|(who, place, from, (attributes, fired))| {
+    let all = (who, place, from, context(), extra);
+    all.prop_map(|(who, place, from, context, (attributes, fired))| {
         Hit::restore(HitParts {
             visitor: Visitor { partition: PARTITION, ordinal: who.0 },
             time: DAY.at_second(who.1),
@@ -39,7 +63,12 @@ pub(crate) fn hit() -> impl Strategy<Value = Hit> {
             page: place.1.map(PageKey),
             event: place.2,
             engaged_s: place.3,
-            referrer: Referrer { host: from.0.into(), kind: ReferrerKind::ALL[from.1] },
+            referrer: Referrer {
+                host: from.0.into(),
+                kind: ReferrerKind::ALL[from.1],
+                campaign: from.3.map(Box::new),
+            },
+            context,
             attributes,
             consent: ConsentKey(from.2),
             fired,
@@ -85,13 +114,15 @@ proptest! {
         drop(decoded(&bytes));
         bytes.insert(0, super::super::VERSION);
         drop(decoded(&bytes));
+        bytes[0] = VERSION;
+        drop(decoded(&bytes));
     }
 }
 
 #[test]
 fn a_newer_version_is_named_as_such() {
     let mut bytes = encoded(&[]);
-    bytes[0] = super::super::VERSION + 1;
+    bytes[0] = VERSION + 1;
     assert!(matches!(decoded(&bytes), Err(StoreError::Corrupt { what: Corruption::Version })));
     assert!(matches!(decoded(&[]), Err(StoreError::Corrupt { what: Corruption::Entry })));
 }
@@ -110,6 +141,7 @@ fn typical(n: u32) -> Vec<Hit> {
             event: Event::PageView,
             engaged_s: 0,
             referrer: Referrer::default(),
+            context: Default::default(),
             attributes: Vec::new(),
             consent: ConsentKey(77),
             fired: Vec::new(),

@@ -1,13 +1,17 @@
 //! The other values: pages, consent states, memberships, versions of the catalog, bitmaps.
 
 use mayfly_core::{
-    ConsentState, Page, Partition, RealmId, SegmentId, StoreId, Timestamp, Visitor, limits,
+    Allowed, Choice, ConsentState, Page, Partition, RealmId, SegmentId, StoreId, Timestamp,
+    Visitor, limits,
 };
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{VERSION, body, corrupt, row_and_rest, row_from_bytes, row_to_bytes};
+use super::{
+    VERSION, body, corrupt, row_and_rest, row_from_bytes, row_to_bytes, take_row, versioned,
+    versioned_row,
+};
 use crate::catalog::{CatalogVersion, Identity};
 use crate::error::{Corruption, StoreError};
 use crate::{Membership, Reader};
@@ -40,19 +44,53 @@ pub(crate) fn decode_page(bytes: &[u8]) -> Result<(Page, Reader), StoreError> {
     Ok((Page { url, title, keywords, categories }, reader))
 }
 
-/// Global Privacy Control.
+/// The version of consent states.
+const CONSENT_VERSION: u8 = 2;
+
+/// A consent state of version 1: Global Privacy Control.
 #[derive(Serialize, Deserialize)]
-struct ConsentRow((Option<bool>,));
+struct ConsentRow1((Option<bool>,));
+
+/// A consent state: what was allowed as bits, gdpr, coppa, Global Privacy Control, then the texts.
+#[derive(Serialize, Deserialize)]
+struct ConsentRow {
+    allowed: u8,
+    gdpr: Option<bool>,
+    coppa: Option<bool>,
+    gpc: Option<bool>,
+    tcf: Option<Box<str>>,
+    additional: Option<Box<str>>,
+    gpp: Option<Box<str>>,
+    gpp_sid: Option<Box<str>>,
+    us_privacy: Option<Box<str>>,
+}
 
 /// A consent state's bytes; equal states have equal bytes.
 pub(crate) fn encode_consent(state: &ConsentState) -> Vec<u8> {
-    row_to_bytes(&ConsentRow((state.gpc,)))
+    let Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, gpc, coppa } =
+        state.choice.clone();
+    let allowed = state.allowed.bits();
+    let row = ConsentRow { allowed, gdpr, coppa, gpc, tcf, additional, gpp, gpp_sid, us_privacy };
+    versioned_row(CONSENT_VERSION, &row)
 }
 
 /// Reads a consent state.
 pub(crate) fn decode_consent(bytes: &[u8]) -> Result<ConsentState, StoreError> {
-    let ConsentRow((gpc,)) = row_from_bytes(bytes, Corruption::Consent)?;
-    Ok(ConsentState { gpc })
+    let what = Corruption::Consent;
+    let (version, body) = versioned(bytes, CONSENT_VERSION, what)?;
+    let (state, rest) = if version == CONSENT_VERSION {
+        let (row, rest) = take_row::<ConsentRow>(body, what)?;
+        let ConsentRow { allowed, gdpr, coppa, gpc, tcf, additional, gpp, gpp_sid, us_privacy } =
+            row;
+        let choice = Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, gpc, coppa };
+        let allowed = Allowed::from_bits(allowed).ok_or_else(|| corrupt(what))?;
+        (ConsentState { choice, allowed }, rest)
+    } else {
+        let (ConsentRow1((gpc,)), rest) = take_row(body, what)?;
+        let choice = Choice { gpc, ..Choice::default() };
+        (ConsentState { choice, allowed: Allowed::default() }, rest)
+    };
+    if rest.is_empty() { Ok(state) } else { Err(corrupt(what)) }
 }
 
 /// Version, as_of in milliseconds, members as a portable roaring bitmap.

@@ -44,7 +44,9 @@ proptest! {
 
     #[test]
     fn any_bytes_never_panic(mut bytes in vec(any::<u8>(), 0..80)) {
-        bytes.insert(0, VERSION);
+        bytes.insert(0, 2);
+        drop(decode_consent(&bytes));
+        bytes[0] = VERSION;
         drop((decode_page(&bytes), decode_consent(&bytes), decode_bitmap(&bytes)));
         drop((decode_membership(SegmentId(1), &bytes), decode_catalog(1, &bytes)));
         drop((decode_identity(&bytes), decode_visitor(&bytes)));
@@ -53,9 +55,12 @@ proptest! {
 
 #[test]
 fn the_rest_comes_back() {
-    for gpc in [None, Some(false), Some(true)] {
-        let state = ConsentState { gpc };
-        assert_eq!(decode_consent(&encode_consent(&state)).unwrap(), state);
+    for state in [ConsentState::default(), super::super::fixtures::consent()] {
+        let bytes = encode_consent(&state);
+        assert_eq!(decode_consent(&bytes).unwrap(), state);
+        for end in 0..bytes.len() {
+            assert!(decode_consent(&bytes[..end]).is_err());
+        }
     }
     let visitor = Visitor { partition: Partition(1023), ordinal: u32::MAX };
     assert_eq!(decode_visitor(&encode_visitor(visitor)).unwrap(), visitor);

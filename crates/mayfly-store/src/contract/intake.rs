@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_core::{ConsentState, Hit, Ordinal, Page, Partition, Visitor};
+use mayfly_core::{Choice, ConsentState, Hit, Ordinal, Page, Partition, Visitor};
 
 use super::{Opener, PARTITION, append, batch, hit, sorted, whole_day};
 use crate::{Appended, Batch, Claim, EntryId, ForeignId, LaneId, NewHit, ToIntern};
@@ -138,7 +138,9 @@ pub async fn equal_values_have_one_key(opener: &Opener) {
         categories: vec!["IAB1".into(), "IAB2".into()],
     };
     let (a, b) = (page("a"), page("b"));
-    let (yes, silent) = (ConsentState { gpc: Some(false) }, ConsentState::default());
+    let choice = Choice { tcf: Some("CX".into()), gpp_sid: Some("2".into()), ..Choice::default() };
+    let (yes, silent) =
+        (ConsentState { choice, ..ConsentState::default() }, ConsentState::default());
     let (today, later) = (opener.today, opener.today.plus(1));
     let values = ToIntern {
         pages: vec![(&a, today, None), (&b, today.minus(3), None), (&a, later, None)],

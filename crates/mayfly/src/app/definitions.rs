@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_core::{
-    Candidate, CellId, Day, DayCells, Gate, Hit, Partition, Referrer, Retention, Site, SiteId,
-    Timestamp, Visitor,
+    Candidate, CellId, ConsentRules, Day, DayCells, Gate, Hit, Partition, Referrer, Retention,
+    Site, SiteId, Timestamp, Visitor,
 };
 use mayfly_segments::{
     Applied, Compiled, Definitions, DefinitionsFile, Fixture, Index, PageMemo, Problem,
@@ -240,12 +240,7 @@ fn run_fixture(fixture: &Fixture, compiled: &Compiled) -> Tested {
 /// A fixture as an admitted hit of its site, or of any site that takes every origin.
 fn hit_of(fixture: &Fixture, definitions: &Definitions) -> Option<Hit> {
     let now = Timestamp::from_secs(0);
-    let anywhere = Site {
-        id: SiteId(0),
-        key: "fixture".into(),
-        origins: vec![mayfly_core::Origin::Any],
-        consent: mayfly_core::ConsentPolicy::None,
-    };
+    let anywhere = Site::new(SiteId(0), "fixture", vec![mayfly_core::Origin::Any]);
     let named = fixture.site.as_deref().and_then(|key| definitions.site(key));
     let url = url::Url::parse(&fixture.page.url).ok()?;
     let candidate = Candidate {
@@ -255,8 +250,9 @@ fn hit_of(fixture: &Fixture, definitions: &Definitions) -> Option<Hit> {
         referrer: Referrer::of(&fixture.referrer, url.host_str().unwrap_or_default()),
         ..Candidate::default()
     };
-    let site = named.unwrap_or(&anywhere);
-    let gate = Gate { site, now, retention: Retention::default() };
+    // What a page is about does not hang on who may be shown it.
+    let site = Site { consent: ConsentRules::default(), ..named.unwrap_or(&anywhere).clone() };
+    let gate = Gate { site: &site, now, retention: Retention::default() };
     let admitted = Hit::admit(candidate, &gate).ok()?;
     let (page, consent) = (fixture.page.key(0), admitted.consent().key(0));
     Some(admitted.into_hit(Visitor { partition: Partition(0), ordinal: 1 }, page, consent))

@@ -146,8 +146,9 @@ impl App {
 
     /// Puts the sites in force into the collector.
     fn set_sites(&self) {
-        let sites: SiteTable = self.active().definitions().sites().cloned().collect();
-        self.collector.set_sites(sites);
+        let active = self.active();
+        let sites: SiteTable = active.definitions().sites().cloned().collect();
+        self.collector.set_sites(sites.with_arrival(Arc::clone(active.arrival())));
     }
 
     /// Once a second: how the store is, what other processes changed, what is too old.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mayfly_core::{ConsentState, Day, Hit, Page, Timestamp, Visitor};
+use mayfly_core::{Allowed, ConsentState, Day, Hit, Page, Timestamp, Visitor};
 use mayfly_store::{CatalogName, Finding, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -59,8 +59,35 @@ fn shown(
         "engaged_s": hit.engaged_s,
         "referrer": hit.referrer.host,
         "attributes": attributes,
-        "consent": consent.map(|state| json!({"gpc": state.gpc})),
+        "device": hit.context.client.device.label(),
+        "os": hit.context.client.os.label(),
+        "browser": hit.context.client.browser.label(),
+        "language": hit.context.language.map(|l| l.to_string()),
+        "country": hit.context.geo.country(),
+        "region": hit.context.geo.region(),
+        "campaign": hit.referrer.campaign.as_deref().map(
+            |c| json!({"source": c.source, "medium": c.medium, "name": c.name}),
+        ),
+        "consent": consent.map(shown_consent),
     })
+}
+
+/// What was said about consent, as far as it was, and what it allowed.
+fn shown_consent(ConsentState { choice, allowed }: &ConsentState) -> Value {
+    let Allowed { content, measure, share } = *allowed;
+    let all = json!({
+        "gdpr": choice.gdpr,
+        "tcf": choice.tcf,
+        "addtl_consent": choice.additional,
+        "gpp": choice.gpp,
+        "gpp_sid": choice.gpp_sid,
+        "us_privacy": choice.us_privacy,
+        "gpc": choice.gpc,
+        "coppa": choice.coppa,
+        "allowed": {"content": content, "measure": measure, "share": share},
+    });
+    let said = all.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    Value::Object(said.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 impl App {

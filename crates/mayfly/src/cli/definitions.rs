@@ -29,11 +29,11 @@ pub(crate) fn init(origin: &str, file: &Path) -> anyhow::Result<()> {
     fs::write(file, starter).with_context(|| format!("{} cannot be written", file.display()))?;
     let shown = file.display();
     line(&format!("wrote {shown}: site {key:?}, a starter tree of categories, one segment\n"));
-    line("Put this on every page (SERVER = where `mayfly serve` listens):\n");
-    line(&format!(
-        "  <img src=\"SERVER/p.gif?s={key}\" width=\"1\" height=\"1\" alt=\"\" \
-         referrerpolicy=\"no-referrer-when-downgrade\">\n"
-    ));
+    line("Put this on every page (SERVER = where browsers reach `mayfly serve`):\n");
+    for text in crate::http::snippet("SERVER", "", &key).lines() {
+        line(&format!("  {text}"));
+    }
+    line("");
     line("Next:\n");
     line(&format!("  mayfly apply {shown}"));
     line(&format!("  mayfly replay access.log --site {key} --format combined --shift-to-now"));

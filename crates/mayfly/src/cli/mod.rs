@@ -5,6 +5,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong use.
 
 mod client;
+mod consent;
 mod definitions;
 mod doctor;
 mod output;
@@ -105,6 +106,12 @@ enum Command {
     /// Definitions as code
     #[command(subcommand)]
     Definitions(DefinitionsCommand),
+    /// Sites
+    #[command(subcommand)]
+    Site(SiteCommand),
+    /// Consent strings
+    #[command(subcommand)]
+    Consent(ConsentCommand),
     /// Bring a real log in, through the same admission as the pixel
     Replay(replay::Replay),
     /// Segments: list, count, members
@@ -140,6 +147,33 @@ enum Command {
 enum DefinitionsCommand {
     /// Print the definitions in force as a file that `apply` takes
     Export,
+}
+
+#[derive(Debug, Subcommand)]
+enum SiteCommand {
+    /// Print what a page embeds: the script tag, and a pixel for browsers without scripts
+    Snippet {
+        /// The site's key
+        key: String,
+        /// Where browsers reach this server, such as https://px.news.example
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConsentCommand {
+    /// Say what a consent string holds, and whether a hit under it would be kept
+    Explain {
+        /// A TC, GPP, US Privacy or additional consent string
+        string: String,
+        /// Decide for this site
+        #[arg(long, value_name = "KEY")]
+        site: Option<String>,
+        /// Also say whether this vendor of the Global Vendor List may receive the hit
+        #[arg(long, value_name = "VENDOR_ID")]
+        receiver: Option<u16>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -270,6 +304,12 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Apply { file, prune } => definitions::apply(&asks, &file, prune),
         Command::Test { file } => definitions::test(&asks, &file),
         Command::Definitions(DefinitionsCommand::Export) => definitions::export(&asks),
+        Command::Site(SiteCommand::Snippet { key, server }) => {
+            consent::snippet(&asks, &key, server.as_deref())
+        }
+        Command::Consent(ConsentCommand::Explain { string, site, receiver }) => {
+            consent::explain(&asks, &string, site.as_deref(), receiver)
+        }
         Command::Replay(replay) => replay::run(&asks, &replay),
         Command::Segment(SegmentCommand::List) => segments::list(&asks),
         Command::Segment(SegmentCommand::Count { name, rule }) => {

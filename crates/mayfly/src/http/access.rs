@@ -51,3 +51,14 @@ pub(crate) fn cors(request: &HttpRequest, state: &State, answer: &mut HttpRespon
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
     }
 }
+
+/// The same for every page: for what anyone may ask, and nothing is told by the answer.
+pub(crate) fn cors_any(request: &HttpRequest, state: &State, answer: &mut HttpResponse) {
+    cors(request, state, answer);
+    if let Some(origin) = request.headers().get(header::ORIGIN) {
+        let headers = answer.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let yes = HeaderValue::from_static("true");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+    }
+}

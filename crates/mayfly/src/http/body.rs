@@ -36,12 +36,17 @@ impl<const LIMIT: usize> FromRequest for Body<LIMIT> {
         Box::pin(async move {
             caller?;
             let payload = payload.await.map_err(|_| ApiError::BodyCut)?;
-            match tokio::time::timeout(PATIENCE, payload.to_bytes_limited(LIMIT)).await {
-                Ok(Ok(Ok(bytes))) => Ok(Self(bytes)),
-                Ok(Ok(Err(_))) | Err(_) => Err(ApiError::BodyCut),
-                Ok(Err(_)) => Err(ApiError::TooLarge { limit: LIMIT }),
-            }
+            within(payload, LIMIT).await.map(Self)
         })
+    }
+}
+
+/// A body of at most `limit` bytes, whole.
+pub(super) async fn within(payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(PATIENCE, payload.to_bytes_limited(limit)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(_))) | Err(_) => Err(ApiError::BodyCut),
+        Ok(Err(_)) => Err(ApiError::TooLarge { limit }),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use mayfly_core::consent::{Audience, ConsentRole};
+use mayfly_core::{ConsentPolicy, ConsentRules};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access::require;
 use super::body::Body;
@@ -84,7 +86,40 @@ pub(crate) async fn site(request: HttpRequest, state: State, key: Path<String>) 
         })
         .collect();
     let now_ms = clock::now().millis();
-    Ok(HttpResponse::Ok().json(json!({"key": site.key, "origins": origins, "now_ms": now_ms})))
+    Ok(HttpResponse::Ok().json(json!({
+        "key": site.key,
+        "origins": origins,
+        "consent": consent(&site.consent),
+        "time_zone": site.time_zone,
+        "now_ms": now_ms,
+    })))
+}
+
+/// What a site asks for before a hit is kept.
+fn consent(rules: &ConsentRules) -> Value {
+    let policy = match rules.policy {
+        ConsentPolicy::None => "none",
+        ConsentPolicy::Tcf => "tcf",
+        ConsentPolicy::Gpp => "gpp",
+        ConsentPolicy::Any => "any",
+    };
+    let (role, vendor_id) = match rules.role {
+        Some(ConsentRole::Vendor(id)) => (Some("vendor"), Some(id)),
+        Some(ConsentRole::Publisher) => (Some("publisher"), None),
+        None => (None, None),
+    };
+    let audience = match rules.audience {
+        Audience::General => "general",
+        Audience::Mixed => "mixed",
+        Audience::Children => "children",
+    };
+    json!({
+        "policy": policy,
+        "role": role,
+        "vendor_id": vendor_id,
+        "scope": rules.scope,
+        "audience": audience,
+    })
 }
 
 /// A file that is, or was, replayed.

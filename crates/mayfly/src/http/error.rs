@@ -1,6 +1,6 @@
 //! The one table from failure to HTTP: code, status, text. `docs/errors.md` equals it.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use mayfly_segments::Problem;
 use mayfly_store::StoreError;
@@ -39,6 +39,15 @@ pub enum ApiError {
     /// There is no such token.
     #[error("there is no token of that name")]
     NoToken,
+    /// A form of the visitor's pages that another site sent.
+    #[error("this form can only be sent from its own page")]
+    Foreign,
+    /// More than a token's share.
+    #[error("more hits than the token's share; try again in {seconds} s")]
+    Limited {
+        /// When to try again.
+        seconds: u64,
+    },
     /// The body cannot be read.
     #[error("the body cannot be read: {source}")]
     Body {
@@ -99,6 +108,8 @@ impl ApiError {
             Self::NoSite { .. } => ("site_not_found", StatusCode::NOT_FOUND),
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::NoToken => ("token_not_found", StatusCode::NOT_FOUND),
+            Self::Foreign => ("foreign_form", StatusCode::FORBIDDEN),
+            Self::Limited { .. } => ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
             Self::Body { .. } => ("bad_body", StatusCode::BAD_REQUEST),
             Self::BodyCut => ("body_cut", StatusCode::BAD_REQUEST),
             Self::Query { .. } => ("bad_query", StatusCode::BAD_REQUEST),
@@ -126,7 +137,10 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let (code, status) = self.row();
         let docs = format!("docs/errors.md#{code}");
-        HttpResponse::build(status)
-            .json(json!({"error": {"code": code, "message": self.to_string(), "docs": docs}}))
+        let mut answer = HttpResponse::build(status);
+        if let Self::Limited { seconds } = self {
+            answer.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        answer.json(json!({"error": {"code": code, "message": self.to_string(), "docs": docs}}))
     }
 }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/hits` (server to server) and `POST /api/v1/hits/try` (one hit, explained).
 
 use actix_web::{HttpRequest, HttpResponse};
-use mayfly_collector::{BodyFormat, Reason};
+use mayfly_collector::{BodyFormat, BodyItems, Reason};
 use mayfly_core::{Outcome, limits};
 use serde_json::{Map, Value, json};
 
@@ -20,14 +20,18 @@ pub(crate) async fn hits(
     state: State,
     body: Result<HitsBody, ApiError>,
 ) -> Answer {
-    require(&request, &state, Right::SendHits)?;
+    let caller = require(&request, &state, Right::SendHits)?;
     if let Err(ApiError::TooLarge { .. }) = body {
         state.collector().refuse_body(Reason::BodyTooLong);
     }
     let body = body?;
     let kind = super::header(&request, "content-type").unwrap_or_default();
     let format = BodyFormat::of_content_type(kind);
-    let answer = state.collector().hits(&body, format, clock::now()).await;
+    let items = BodyItems::read(&body, format);
+    if let Err(wait) = state.shares().take_hits(&caller.name, items.len()) {
+        return Err(ApiError::Limited { seconds: wait.as_secs() + 1 });
+    }
+    let answer = state.collector().hits(items, clock::now()).await;
     let outcomes: Map<String, Value> = Outcome::ALL
         .into_iter()
         .zip(answer.counts)

@@ -1,24 +1,49 @@
 //! What is held about this browser: `GET|DELETE /api/v1/me`, `GET /api/v1/me/segments`. The visitor
 //! is whom the request's own cookie names; no token, no other id.
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
-use mayfly_collector::Collector;
 use mayfly_core::Visitor;
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use url::Url;
 
 use super::access::cors;
+use super::asker::asker;
 use super::{Answer, ApiError, State};
 use crate::clock;
 
 /// Visitors read at a time: each reads the whole day of a partition.
 static READERS: Semaphore = Semaphore::const_new(2);
 
-fn visitor(request: &HttpRequest, state: &State) -> Option<Visitor> {
-    let cookies = super::cookies(request)?;
-    state.collector().visitor(&cookies, clock::now())
+/// What a page may say of its visitor, and what a person may wish.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Wish {
+    /// The site whose tag keeps `fp`.
+    #[serde(default)]
+    s: String,
+    /// The id that the script tag keeps.
+    #[serde(default)]
+    fp: String,
+    /// Any value: as a file.
+    download: Option<String>,
+}
+
+fn visitor(request: &HttpRequest, state: &State, wish: &Wish) -> Option<Visitor> {
+    let (cookies, now) = (super::cookies(request).unwrap_or_default(), clock::now());
+    let by_cookie = state.collector().visitor(&cookies, now);
+    by_cookie.or_else(|| state.collector().visitor_of_tag(&wish.s, &wish.fp, now))
+}
+
+/// Everything that is held about a visitor.
+///
+/// # Errors
+/// [`ApiError::Busy`] while others are being read.
+pub(crate) async fn held(state: &State, visitor: Visitor) -> Result<serde_json::Value, ApiError> {
+    let _turn = READERS.try_acquire().map_err(|_| ApiError::Busy)?;
+    state.app()?.visitor(visitor).await
 }
 
 fn answer(body: &serde_json::Value) -> HttpResponse {
@@ -26,32 +51,42 @@ fn answer(body: &serde_json::Value) -> HttpResponse {
 }
 
 /// Everything held about this browser.
-pub(crate) async fn show(request: HttpRequest, state: State) -> Answer {
-    let body = match visitor(&request, &state) {
-        Some(visitor) => {
-            let _turn = READERS.try_acquire().map_err(|_| ApiError::Busy)?;
-            state.app()?.visitor(visitor).await?
-        }
+pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    let body = match visitor(&request, &state, &wish) {
+        Some(visitor) => held(&state, visitor).await?,
         None => json!({"visitor": null, "segments": [], "hits": []}),
     };
-    Ok(answer(&body))
+    let mut answer = answer(&body);
+    if wish.download.is_some() {
+        let file =
+            HeaderValue::from_static("attachment; filename=\"held-about-this-browser.json\"");
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, file);
+    }
+    Ok(answer)
 }
 
 /// Erases it.
-pub(crate) async fn erase(request: HttpRequest, state: State) -> Answer {
-    let Some(visitor) = visitor(&request, &state) else {
+pub(crate) async fn erase(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    let Some(visitor) = visitor(&request, &state, &wish) else {
         return Ok(answer(&json!({"erased": null})));
     };
     state.app()?.erase(visitor).await?;
-    Ok(answer(&json!({"erased": visitor.to_string()})))
+    let mut answer = answer(&json!({"erased": visitor.to_string()}));
+    let https = asker(&request, &state).https;
+    for cookie in state.collector().set_forgotten(https) {
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+    Ok(answer)
 }
 
 /// The segments that a page may see: those marked `on_page` for its site. Nobody's for a browser
 /// that opted out.
-pub(crate) async fn segments(request: HttpRequest, state: State) -> Answer {
+pub(crate) async fn segments(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     let (app, gpc) = (state.app()?, super::header(&request, "sec-gpc"));
-    let opted_out = super::cookies(&request).is_some_and(|c| Collector::is_opted_out(&c));
-    let names = match visitor(&request, &state) {
+    let opted_out = super::cookies(&request).is_some_and(|c| state.collector().is_opted_out(&c));
+    let names = match visitor(&request, &state, &wish) {
         Some(visitor) if !opted_out && gpc != Some("1") => {
             app.segments_of(visitor, Some(&origin(&request)))
         }

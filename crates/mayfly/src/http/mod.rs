@@ -5,16 +5,21 @@
 //! metrics. They share one listener unless `http.private` is set.
 
 pub(crate) mod access;
+mod asker;
 mod body;
 mod definitions;
 mod demo;
+mod door;
 pub mod error;
 mod health;
 mod hits;
+pub(crate) mod limiter;
 mod me;
 mod people;
 mod pixel;
 mod segments;
+mod tag;
+mod visitor_pages;
 
 use std::borrow::Cow;
 
@@ -24,6 +29,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 pub use demo::DEFINITIONS as DEMO_DEFINITIONS;
 pub use error::ApiError;
+pub use tag::snippet;
 
 use crate::serve::Shared;
 
@@ -32,16 +38,47 @@ pub(crate) type State = web::Data<Shared>;
 /// What every handler of the API answers.
 pub(crate) type Answer = Result<HttpResponse, ApiError>;
 
-/// Routes for browsers and trackers.
-pub fn browsers(config: &mut ServiceConfig) {
+/// Routes for browsers and trackers, under the operator's prefix; what others look for at the root
+/// of a host stands there, too.
+pub fn browsers(config: &mut ServiceConfig, prefix: &str) {
+    config.configure(body::forms);
+    if prefix.is_empty() {
+        config.configure(own);
+    } else {
+        config.service(web::scope(prefix).configure(own));
+    }
     config
-        .configure(body::forms)
-        .route("/p.gif", web::get().to(pixel::pixel))
+        .route("/robots.txt", web::get().to(robots))
+        .route("/.well-known/gpc.json", web::get().to(visitor_pages::gpc))
+        .route("/health", web::get().to(health::health))
+        .route("/ready", web::get().to(health::ready))
+        .configure(demo::routes)
+        .default_service(web::to(no_route));
+}
+
+fn own(config: &mut ServiceConfig) {
+    let options = || web::method(actix_web::http::Method::OPTIONS).to(me::preflight);
+    config
         .service(
-            web::resource("/api/v1/hits")
-                .route(web::post().to(hits::hits))
-                .route(web::method(actix_web::http::Method::OPTIONS).to(me::preflight)),
+            web::resource("/p.gif")
+                .route(web::get().to(pixel::pixel))
+                .route(web::post().to(pixel::tag)),
         )
+        .route("/tag.js", web::get().to(tag::latest))
+        .route("/tag.{hash}.js", web::get().to(tag::of_version))
+        .service(
+            web::resource("/privacy")
+                .route(web::get().to(visitor_pages::privacy))
+                .route(web::post().to(visitor_pages::act)),
+        )
+        .service(
+            web::resource("/optout")
+                .route(web::get().to(visitor_pages::optout))
+                .route(web::post().to(visitor_pages::set_optout)),
+        )
+        .route("/privacy.css", web::get().to(visitor_pages::style))
+        .route("/device-storage.json", web::get().to(visitor_pages::device_storage))
+        .service(web::resource("/api/v1/hits").route(web::post().to(hits::hits)).route(options()))
         .service(
             web::resource("/api/v1/me")
                 .route(web::get().to(me::show))
@@ -50,13 +87,8 @@ pub fn browsers(config: &mut ServiceConfig) {
         .service(
             web::resource("/api/v1/me/segments")
                 .route(web::get().to(me::segments))
-                .route(web::method(actix_web::http::Method::OPTIONS).to(me::preflight)),
-        )
-        .route("/robots.txt", web::get().to(robots))
-        .route("/health", web::get().to(health::health))
-        .route("/ready", web::get().to(health::ready))
-        .configure(demo::routes)
-        .default_service(web::to(no_route));
+                .route(options()),
+        );
 }
 
 /// Routes for people and programs with a token; and metrics.

@@ -1,10 +1,16 @@
-//! `GET /p.gif`: always the GIF; what was wrong is in `X-Mayfly-Outcome` and counted.
+//! `GET|POST /p.gif`: a GET always gets the GIF, the script tag's POST always JSON; what was wrong
+//! is in `X-Mayfly-Outcome` and counted.
 
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
-use mayfly_collector::{PixelAnswer, PixelRequest, Verdict};
+use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use mayfly_collector::{Hints, PixelAnswer, PixelRequest, Reason, Verdict};
+use mayfly_core::limits;
+use serde_json::{Map, Value, json};
 
 use super::State;
+use super::asker::asker;
+use super::body::within;
 use crate::clock;
 
 /// The smallest transparent GIF.
@@ -13,28 +19,111 @@ const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\
 
 /// The pixel. Never cached; readable by any page, as an image is.
 pub(crate) async fn pixel(request: HttpRequest, state: State) -> HttpResponse {
-    let header = |name| super::header(&request, name);
-    let cookies = super::cookies(&request);
-    let asked = PixelRequest {
-        query: request.query_string(),
-        cookie: cookies.as_deref(),
-        referer: header("referer"),
-        origin: header("origin"),
-        user_agent: header("user-agent"),
-        gpc: header("sec-gpc"),
-        https: request.app_config().secure(),
-        now: clock::now(),
-    };
-    match state.collector().pixel(&asked).await {
-        PixelAnswer::Gif { verdict, set_cookie } => gif(verdict, set_cookie.as_deref()),
-        PixelAnswer::Probe { location, set_cookie } => probe(&location, &set_cookie),
+    take(&request, &state, request.query_string(), false).await
+}
+
+/// The script tag's pixel: the parameters stand in the body.
+pub(crate) async fn tag(request: HttpRequest, state: State, payload: Payload) -> HttpResponse {
+    let body: Result<Bytes, _> = within(payload, limits::QUERY_BYTES).await;
+    match body.as_deref().map(std::str::from_utf8) {
+        Ok(Ok(query)) => take(&request, &state, query, true).await,
+        Ok(Err(_)) => refused(&request, &state, Reason::NotUtf8),
+        Err(_) => refused(&request, &state, Reason::QueryTooLong),
     }
 }
 
-fn gif(verdict: Option<Verdict>, set_cookie: Option<&str>) -> HttpResponse {
+async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) -> HttpResponse {
+    let asker = asker(request, state);
+    if let Some(address) = asker.address.filter(|_| !asker.is_trusted)
+        && !state.shares().has_request(address)
+    {
+        let verdict = state.collector().refuse(Reason::TooManyRequests);
+        return if is_post { json_of(request, &PixelTag::refused(verdict)) } else { gif(verdict) };
+    }
+    let header = |name| super::header(request, name);
+    let cookies = super::cookies(request);
+    let asked = PixelRequest {
+        query,
+        is_post,
+        cookie: cookies.as_deref(),
+        referer: header("referer"),
+        origin: header("origin"),
+        hints: Hints {
+            user_agent: header("user-agent"),
+            ua: header("sec-ch-ua"),
+            mobile: header("sec-ch-ua-mobile"),
+            platform: header("sec-ch-ua-platform"),
+        },
+        language: header("accept-language"),
+        address: asker.address,
+        gpc: header("sec-gpc"),
+        https: asker.https,
+        now: clock::now(),
+    };
+    match state.collector().pixel(&asked).await {
+        PixelAnswer::Gif { verdict, set_cookie } => image(verdict, set_cookie.as_deref()),
+        PixelAnswer::Probe { location, set_cookie } => probe(&location, &set_cookie),
+        PixelAnswer::Tag { verdict, probe, id, set_cookie, is_readable } => {
+            json_of(request, &PixelTag { verdict, probe, id, set_cookie, is_readable })
+        }
+    }
+}
+
+/// A request that was refused before it could be read.
+fn refused(request: &HttpRequest, state: &State, reason: Reason) -> HttpResponse {
+    json_of(request, &PixelTag::refused(state.collector().refuse(reason)))
+}
+
+/// What the tag is told.
+struct PixelTag {
+    verdict: Option<Verdict>,
+    probe: Option<String>,
+    id: Option<String>,
+    set_cookie: Option<String>,
+    is_readable: bool,
+}
+
+impl PixelTag {
+    fn refused(verdict: Verdict) -> Self {
+        let verdict = Some(verdict);
+        Self { verdict, probe: None, id: None, set_cookie: None, is_readable: false }
+    }
+}
+
+fn json_of(request: &HttpRequest, tag: &PixelTag) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    common(&mut answer, tag.verdict, tag.set_cookie.as_deref());
+    answer.insert_header((header::VARY, HeaderValue::from_static("origin")));
+    if let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| tag.is_readable) {
+        answer.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
+        answer.insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
+    }
+    let mut body = Map::new();
+    let reason = tag.verdict.and_then(|v| v.reason);
+    body.insert("outcome".into(), json!(tag.verdict.map(|v| v.outcome.label())));
+    body.insert("reason".into(), json!(reason.map(Reason::label)));
+    for (name, value) in [("probe", &tag.probe), ("id", &tag.id)] {
+        if let Some(value) = value {
+            body.insert(name.into(), json!(value));
+        }
+    }
+    answer.json(Value::Object(body))
+}
+
+fn gif(verdict: Verdict) -> HttpResponse {
+    image(Some(verdict), None)
+}
+
+fn image(verdict: Option<Verdict>, set_cookie: Option<&str>) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("image/gif")));
-    no_store(&mut answer);
+    common(&mut answer, verdict, set_cookie);
+    answer.body(GIF)
+}
+
+/// What every answer says: the outcome, the cookie, that it is not to be kept.
+fn common(answer: &mut HttpResponseBuilder, verdict: Option<Verdict>, set_cookie: Option<&str>) {
+    no_store(answer);
     let outcome = match verdict {
         None => HeaderValue::from_static("queued"),
         Some(Verdict { outcome, reason: None }) => HeaderValue::from_static(outcome.label()),
@@ -47,7 +136,6 @@ fn gif(verdict: Option<Verdict>, set_cookie: Option<&str>) -> HttpResponse {
     if let Some(cookie) = set_cookie {
         answer.append_header((header::SET_COOKIE, cookie));
     }
-    answer.body(GIF)
 }
 
 /// A first request is asked to come back with the cookie it was just given.
@@ -59,7 +147,7 @@ fn probe(location: &str, set_cookie: &str) -> HttpResponse {
     answer.finish()
 }
 
-fn no_store(answer: &mut actix_web::HttpResponseBuilder) {
+fn no_store(answer: &mut HttpResponseBuilder) {
     answer.insert_header((
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store, no-cache, must-revalidate, private"),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use mayfly_collector::{Collector, CollectorConfig, CollectorMetrics, KeyRing};
+use mayfly_collector::{Collector, CollectorConfig, CollectorMetrics, KeyRing, SiteTable};
+use mayfly_segments::Compiled;
 use mayfly_store::{Store, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -54,6 +55,9 @@ pub(super) fn collector(settings: &Settings, metrics: CollectorMetrics) -> Colle
     config.retention = settings.store.retention;
     config.placement = settings.placement;
     config.ack = settings.ack;
+    config.cookies = settings.cookies.clone();
+    config.is_secure = settings.cookie_secure;
+    config.hits_per_minute_max = settings.hits_per_minute_max;
     config.store_deadline = match settings.store.url {
         // On the same disk a spill is no faster than the store: waiting is better.
         StoreUrl::File(_) => settings.store.deadline.max(EMBEDDED_DEADLINE),
@@ -161,7 +165,12 @@ async fn wait_for_store(
 async fn resume(settings: &Settings, shared: &Shared) -> anyhow::Result<Option<JoinHandle<()>>> {
     let Some(known) = cache::read(settings) else { return Ok(None) };
     let Some(store) = Store::resume(&settings.store, known.identity) else { return Ok(None) };
-    shared.collector.set_sites(known.definitions.sites().cloned().collect());
+    let sites: SiteTable = known.definitions.sites().cloned().collect();
+    let compiled = Compiled::new(&known.definitions, settings.store.retention);
+    shared.collector.set_sites(match compiled {
+        Ok(compiled) => sites.with_arrival(Arc::clone(compiled.arrival())),
+        Err(_) => sites,
+    });
     tracing::warn!("hits are taken meanwhile and wait in the spill");
     attach(shared, store, known.keys).await.map(Some)
 }
@@ -195,6 +204,7 @@ async fn tick(
 }
 
 async fn beat(app: &App, shared: &Shared) {
+    shared.shares.tidy();
     match app.tick(clock::now()).await {
         Ok(()) => shared.set_fault(None),
         Err(error) => {

@@ -11,7 +11,7 @@ use anyhow::Context;
 
 use super::Shared;
 use crate::config::Settings;
-use crate::http::browsers;
+use crate::http::{browsers, operators};
 
 /// How long a client may take for the head of its request.
 const HEAD: Duration = Duration::from_secs(5);
@@ -34,11 +34,7 @@ pub(super) struct Servers(Vec<ServerHandle>);
 ///
 /// # Errors
 /// An address that is taken or not ours.
-pub(super) fn bind(
-    settings: &Settings,
-    shared: &Arc<Shared>,
-    operators: fn(&mut ServiceConfig),
-) -> anyhow::Result<Listeners> {
+pub(super) fn bind(settings: &Settings, shared: &Arc<Shared>) -> anyhow::Result<Listeners> {
     let open = |address: &str| -> anyhow::Result<(TcpListener, SocketAddr)> {
         let cannot = || format!("cannot listen on {address}; choose another with --bind");
         let listener = TcpListener::bind(address).with_context(cannot)?;
@@ -47,14 +43,12 @@ pub(super) fn bind(
     };
     let (listener, public) = open(&settings.public)?;
     let Some(private) = &settings.private else {
-        let server = server(settings, shared, listener, vec![browsers, operators])?;
+        let server = server(settings, shared, listener, true)?;
         return Ok(Listeners { public, private: None, servers: vec![server] });
     };
     let (second, private) = open(private)?;
-    let servers = vec![
-        server(settings, shared, listener, vec![browsers])?,
-        server(settings, shared, second, vec![browsers, operators])?,
-    ];
+    let servers =
+        vec![server(settings, shared, listener, false)?, server(settings, shared, second, true)?];
     Ok(Listeners { public, private: Some(private), servers })
 }
 
@@ -62,12 +56,18 @@ fn server(
     settings: &Settings,
     shared: &Arc<Shared>,
     listener: TcpListener,
-    routes: Vec<fn(&mut ServiceConfig)>,
+    has_operators: bool,
 ) -> anyhow::Result<actix_web::dev::Server> {
     let state = web::Data::from(Arc::clone(shared));
+    let prefix = settings.prefix.clone();
     let server = HttpServer::new(move || {
-        let app = App::new().app_data(state.clone());
-        routes.iter().fold(app, |app, routes| app.configure(routes))
+        let routes = |config: &mut ServiceConfig| {
+            browsers(config, &prefix);
+            if has_operators {
+                operators(config);
+            }
+        };
+        App::new().app_data(state.clone()).configure(routes)
     })
     .workers(settings.workers)
     .max_connections(settings.connections_max)

@@ -42,6 +42,7 @@ impl Raw {
             event: self.event.clone(),
             engaged_s: self.engaged_s,
             referrer: Referrer::default(),
+            context: Default::default(),
             attributes: v.into_iter().collect(),
             consent: ConsentKey(0),
             fired: Vec::<CategoryId>::new(),

@@ -55,6 +55,7 @@ fn hit_of(event: Event, ordinal: Ordinal, day: Day) -> Hit {
         event,
         engaged_s: 0,
         referrer: Referrer::default(),
+        context: Default::default(),
         attributes: Vec::new(),
         consent: ConsentKey(5),
         fired: Vec::new(),

@@ -1,0 +1,78 @@
+//! What every hit passes before it is queued, wherever it came from: automata, hygiene, the gate,
+//! behaviour.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+
+use mayfly_core::{Admitted, Attribute, Candidate, Context, Denial, Gate, Hit, Outcome, Site};
+use mayfly_core::{Timestamp, Visitor};
+
+use crate::behaviour::Noted;
+use crate::client::Hints;
+use crate::collector::Collector;
+use crate::enrichment::{self, Geography};
+use crate::hygiene;
+use crate::refusal::{Reason, Verdict};
+
+impl Collector {
+    /// Refuses an automaton, by what it says of itself.
+    pub(crate) fn judge(&self, site: &Site, hints: &Hints<'_>) -> Result<(), Reason> {
+        if site.keeps_bots {
+            return Ok(());
+        }
+        self.bots().and_then(|bots| bots.judge(hints)).map_or(Ok(()), |kind| Err(Reason::Bot(kind)))
+    }
+
+    /// What is known of a request.
+    pub(crate) fn context(
+        &self,
+        hints: &Hints<'_>,
+        language: Option<&str>,
+        address: Option<IpAddr>,
+    ) -> Context {
+        enrichment::context(hints, language, address, self.geography().as_deref())
+    }
+
+    /// Takes out of a hit what may not be stored, and lets it through the gate.
+    pub(crate) fn admit(
+        &self,
+        mut candidate: Candidate,
+        fleeting: &[Attribute],
+        site: &Site,
+        now: Timestamp,
+    ) -> Result<Admitted, Denial> {
+        let sites = self.sites();
+        let stripped = hygiene::tidy(&mut candidate, site, sites.arrival());
+        let gate = Gate { site, now, retention: self.config().retention };
+        let mut hit = Hit::admit(candidate, &gate)?;
+        let fired = sites.arrival().fired(&hit, site.id, fleeting);
+        hit.set_fired(fired);
+        self.metrics().count_stripped(&stripped);
+        Ok(hit)
+    }
+
+    /// Refuses what a browser sent twice, and who is faster than a person.
+    pub(crate) fn behaves(
+        &self,
+        hit: &Admitted,
+        visitor: Visitor,
+        site: &Site,
+        now: Timestamp,
+    ) -> Result<Noted, Verdict> {
+        let behaviour = self.behaviour();
+        if !site.keeps_bots && behaviour.is_too_fast(visitor, now) {
+            return Err(Reason::TooFast.into());
+        }
+        behaviour.note(hit, visitor, now).ok_or_else(|| Outcome::Duplicate.into())
+    }
+
+    /// The operator's file of networks, as it is now; `None` = countries are unknown.
+    pub fn set_geography(&self, file: Option<Geography>) {
+        let own = self.geography_cell();
+        *own.write().unwrap_or_else(PoisonError::into_inner) = file.map(Arc::new);
+    }
+
+    fn geography(&self) -> Option<Arc<Geography>> {
+        self.geography_cell().read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,74 @@
+//! What definitions have to say of a hit while it comes: rules over values that are never stored,
+//! and which values of a hit some rule reads.
+
+use std::collections::{HashMap, HashSet};
+
+use mayfly_core::{Admitted, Attribute, CategoryId, Event, SiteId};
+
+use crate::classify::ClassRule;
+use crate::rule::{Facts, Field, HitFacts, PageFacts, SiteFacts};
+
+/// The part of compiled definitions that the collector needs.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    fleeting: Vec<ClassRule>,
+    sites: HashMap<SiteId, SiteFacts>,
+    attributes: HashSet<Box<str>>,
+    query: HashSet<Box<str>>,
+}
+
+impl Arrival {
+    /// `fleeting` are the rules that read `x.NAME`, `rules` all others.
+    pub(crate) fn new(
+        fleeting: Vec<ClassRule>,
+        rules: &[ClassRule],
+        sites: HashMap<SiteId, SiteFacts>,
+    ) -> Self {
+        let (mut attributes, mut query) = (HashSet::new(), HashSet::new());
+        for rule in rules.iter().chain(&fleeting) {
+            rule.rule.each_field(&mut |field| {
+                if let Field::Attribute(name) = field {
+                    attributes.insert(name.clone());
+                }
+                if let Field::Query(name) = field {
+                    query.insert(name.clone());
+                }
+            });
+        }
+        Self { fleeting, sites, attributes, query }
+    }
+
+    /// Whether some rule reads the attribute of this name.
+    #[must_use]
+    pub fn reads_attribute(&self, name: &str) -> bool {
+        self.attributes.contains(name)
+    }
+
+    /// Whether some rule reads the query parameter of this name.
+    #[must_use]
+    pub fn reads_query(&self, name: &str) -> bool {
+        self.query.contains(name)
+    }
+
+    /// The categories that a hit falls in by rules over its values that are never stored, ascending
+    /// and without their ancestors.
+    #[must_use]
+    pub fn fired(&self, hit: &Admitted, site: SiteId, fleeting: &[Attribute]) -> Vec<CategoryId> {
+        if fleeting.is_empty() || self.fleeting.is_empty() {
+            return Vec::new();
+        }
+        let page = PageFacts::of(hit.page());
+        let facts = HitFacts::coming(hit, fleeting, self.sites.get(&site));
+        let holds = |rule: &&ClassRule| {
+            let is_view = *facts.event == Event::PageView;
+            (rule.sites.is_empty() || rule.sites.contains(&site))
+                && (rule.rule.names_event || is_view)
+                && rule.rule.holds(&Facts::new(&page, facts))
+        };
+        let fired = self.fleeting.iter().filter(holds);
+        let mut fired: Vec<_> = fired.filter_map(|rule| rule.gives.first().copied()).collect();
+        fired.sort_unstable();
+        fired.dedup();
+        fired
+    }
+}

@@ -1,0 +1,270 @@
+//! What a visitor can see and say without a token: `/privacy`, `/optout`, and what programs read of
+//! the same. The pages themselves are in [`super::door`].
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{Bytes, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use mayfly_core::Visitor;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::asker::asker;
+use super::body::within;
+use super::door::{self, Done, HitRow, Known, Language};
+use super::{Answer, ApiError, State, me};
+use crate::clock;
+
+/// Hits shown on the page; the download has all.
+const HITS_SHOWN: usize = 100;
+/// The form of a page, bytes.
+const FORM_BYTES: usize = 1024;
+/// Purposes of our cookie in the vendor list of the TCF: storage, profiles, audience insight.
+const PURPOSES: [u8; 3] = [1, 3, 9];
+/// The day since which Global Privacy Control is honoured.
+const GPC_SINCE: &str = "2026-11-22";
+
+/// `?lang=nl`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wish {
+    lang: Option<String>,
+}
+
+/// What a form of the pages says.
+#[derive(Debug, Default)]
+struct Form {
+    action: String,
+    lang: Option<String>,
+    /// The script tag asks, and reads JSON.
+    is_json: bool,
+}
+
+/// The browser that asks, as far as the pages show it.
+struct Browser {
+    visitor: Option<Visitor>,
+    opted_out: bool,
+    gpc: bool,
+    https: bool,
+}
+
+impl Browser {
+    fn of(request: &HttpRequest, state: &State) -> Self {
+        let cookies = super::cookies(request).unwrap_or_default();
+        Self {
+            visitor: state.collector().visitor(&cookies, clock::now()),
+            opted_out: state.collector().is_opted_out(&cookies),
+            gpc: super::header(request, "sec-gpc").is_some_and(|value| value.trim() == "1"),
+            https: asker(request, state).https,
+        }
+    }
+}
+
+/// The page about what is held.
+pub(crate) async fn privacy(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    let browser = Browser::of(&request, &state);
+    let language = language(&request, wish.lang.as_deref());
+    privacy_page(&state, &browser, None, language).await
+}
+
+/// The page's forms: erase.
+pub(crate) async fn act(request: HttpRequest, state: State, payload: Payload) -> Answer {
+    let form = form(&request, payload).await?;
+    let language = language(&request, form.lang.as_deref());
+    let mut browser = Browser::of(&request, &state);
+    if form.action != "erase" {
+        return privacy_page(&state, &browser, None, language).await;
+    }
+    let done = match browser.visitor.take() {
+        Some(visitor) => {
+            state.app()?.erase(visitor).await?;
+            Done::Erased
+        }
+        None => Done::NothingHeld,
+    };
+    let mut answer = privacy_page(&state, &browser, Some(done), language).await?;
+    set_cookies(&mut answer, state.collector().set_forgotten(browser.https));
+    Ok(answer)
+}
+
+/// The page about saying no.
+pub(crate) async fn optout(request: HttpRequest, state: State, wish: Query<Wish>) -> HttpResponse {
+    let browser = Browser::of(&request, &state);
+    let language = language(&request, wish.lang.as_deref());
+    optout_page(&state, &browser, None, language)
+}
+
+/// Opts out, or back in; from the page's form, or from the script tag.
+pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payload) -> Answer {
+    let form = form(&request, payload).await?;
+    let mut browser = Browser::of(&request, &state);
+    let is_out = form.is_json || form.action != "in";
+    browser.opted_out = is_out;
+    let cookies = state.collector().set_opt_out(is_out, browser.https);
+    let mut answer = if form.is_json {
+        let mut answer = no_store(&mut HttpResponse::Ok()).json(json!({"opted_out": is_out}));
+        super::access::cors_any(&request, &state, &mut answer);
+        answer
+    } else {
+        if is_out {
+            browser.visitor = None;
+        }
+        let language = language(&request, form.lang.as_deref());
+        let done = if is_out { Done::OptedOut } else { Done::OptedIn };
+        optout_page(&state, &browser, Some(done), language)
+    };
+    set_cookies(&mut answer, cookies);
+    Ok(answer)
+}
+
+/// The pages' style.
+pub(crate) async fn style() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
+        .body(door::STYLE)
+}
+
+/// `/.well-known/gpc.json`.
+pub(crate) async fn gpc() -> HttpResponse {
+    public_json(&door::gpc_json(GPC_SINCE))
+}
+
+/// `/device-storage.json`.
+pub(crate) async fn device_storage(request: HttpRequest, state: State) -> HttpResponse {
+    let host = request.connection_info().host().to_owned();
+    let name = host.rsplit_once(':').map_or(&*host, |(name, _)| name);
+    let names = state.collector().cookie_names();
+    let cookies = cookie_names(names);
+    let days = state.settings().store.retention.days();
+    let domains = [door::Domain { domain: name, usage: "collection of hits, opt-out" }];
+    public_json(&door::device_storage_json(&cookies, days, &PURPOSES, &domains))
+}
+
+fn public_json(value: &Value) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .json(value)
+}
+
+fn cookie_names(names: &mayfly_collector::CookieNames) -> door::CookieNames<'_> {
+    door::CookieNames { id: &names.visitor, probe: &names.probe, optout: &names.optout }
+}
+
+fn language(request: &HttpRequest, wish: Option<&str>) -> Language {
+    let said = || Language::preferred(super::header(request, "accept-language"));
+    wish.and_then(Language::from_code).unwrap_or_else(said)
+}
+
+/// Reads a form that this site's own page sent; the script tag's comes from elsewhere and says so.
+async fn form(request: &HttpRequest, payload: Payload) -> Result<Form, ApiError> {
+    let body: Bytes = within(payload, FORM_BYTES).await?;
+    let mut form = Form::default();
+    for (name, value) in form_urlencoded::parse(&body) {
+        match &*name {
+            "action" => form.action = value.into_owned(),
+            "lang" => form.lang = Some(value.into_owned()),
+            "json" => form.is_json = value == "1",
+            _ => {}
+        }
+    }
+    // Opting out from a foreign page harms nobody; erasing and opting in might.
+    if form.is_json || is_own(request) { Ok(form) } else { Err(ApiError::Foreign) }
+}
+
+/// Whether the request comes from a page of this very host.
+fn is_own(request: &HttpRequest) -> bool {
+    match super::header(request, "sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => {
+            let host = request.connection_info().host().to_owned();
+            let origin = super::header(request, "origin").and_then(|o| o.split_once("://"));
+            origin.is_some_and(|(_, own)| own == host)
+        }
+    }
+}
+
+async fn privacy_page(
+    state: &State,
+    browser: &Browser,
+    done: Option<Done>,
+    language: Language,
+) -> Answer {
+    let known = match browser.visitor {
+        Some(visitor) => Some(known(&me::held(state, visitor).await?)),
+        None => None,
+    };
+    let html = page(state, browser, known, done, |shown| door::privacy_page(shown, language));
+    Ok(html)
+}
+
+fn optout_page(
+    state: &State,
+    browser: &Browser,
+    done: Option<Done>,
+    language: Language,
+) -> HttpResponse {
+    page(state, browser, None, done, |shown| door::optout_page(shown, language))
+}
+
+fn page(
+    state: &State,
+    browser: &Browser,
+    known: Option<Known>,
+    done: Option<Done>,
+    render: impl FnOnce(&door::State<'_>) -> String,
+) -> HttpResponse {
+    let settings = state.settings();
+    let style = format!("{}/privacy.css", settings.prefix);
+    let html = render(&door::State {
+        controller: &settings.controller,
+        contact: settings.contact.as_deref(),
+        retention_days: settings.store.retention.days(),
+        opted_out: browser.opted_out,
+        gpc: browser.gpc,
+        known,
+        done,
+        base: &settings.prefix,
+        style: &style,
+        cookies: cookie_names(state.collector().cookie_names()),
+    });
+    no_store(&mut HttpResponse::Ok())
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, door::POLICY))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
+        .insert_header((header::VARY, "accept-language, cookie, sec-gpc"))
+        .body(html)
+}
+
+fn no_store(answer: &mut actix_web::HttpResponseBuilder) -> &mut actix_web::HttpResponseBuilder {
+    answer.insert_header((header::CACHE_CONTROL, "no-store, private"))
+}
+
+fn set_cookies(answer: &mut HttpResponse, cookies: Vec<String>) {
+    for cookie in cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// What is held, as the page shows it: the newest first.
+fn known(held: &Value) -> Known {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect();
+    let hits = held["hits"].as_array().map_or(&[][..], Vec::as_slice);
+    let row = |hit: &Value| HitRow {
+        time: text(&hit["time"]).replace('T', " ").replace('Z', " UTC"),
+        site: text(&hit["site"]),
+        event: text(&hit["event"]),
+        page: hit["url"].as_str().map(str::to_owned),
+        title: text(&hit["title"]),
+        categories: texts(&hit["falls_in"]),
+        seconds: hit["engaged_s"].as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(0),
+    };
+    Known {
+        id: text(&held["visitor"]),
+        segments: texts(&held["segments"]),
+        hits: hits.iter().rev().take(HITS_SHOWN).map(row).collect(),
+        more_hits: hits.len().saturating_sub(HITS_SHOWN),
+    }
+}

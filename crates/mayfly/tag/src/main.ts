@@ -1,0 +1,46 @@
+// The script tag of Mayfly. It reads its options from its own element and starts once per site.
+
+import { isRunning, join, type Tag } from "./commands";
+import { watchConsent } from "./consent";
+import { isOptedOut } from "./cookies";
+import { guard } from "./guard";
+import { WAIT_MS } from "./limits";
+import { openOutbox } from "./outbox";
+import type { Page } from "./page";
+import type { Pair } from "./parameters";
+import { onConsentChange, sendEvent, sendPage, watchViews } from "./views";
+import { askSegments, optOut } from "./visitor";
+
+/** Runs the calls of one site. What is no command is ignored: a later tag may know it. */
+function commandsOf(base: string, site: string): Tag {
+  return ([command, first, second]: any) => {
+    if (command === "event") sendEvent(first, second);
+    else if (command === "page") sendPage(first as Page);
+    else if (command === "segments") void askSegments(base, site, first);
+    else if (command === "optOut") void optOut(base, first);
+  };
+}
+
+function watch(base: string, site: string, options: DOMStringMap): void {
+  const common: Pair[] = [["s", site], ["coppa", options.coppa === "1" ? 1 : ""]];
+  const wait = Number(options.wait || NaN);
+  openOutbox(base);
+  watchConsent(wait >= 0 ? wait : WAIT_MS, guard(onConsentChange));
+  watchViews(common, options.auto !== "off");
+}
+
+function start(script: HTMLScriptElement): void {
+  const { site } = script.dataset;
+  if (!site) throw new Error("data-site is missing");
+  const base = new URL(".", script.src).href;
+  const run = () => {
+    if (isRunning(site)) return;
+    if (!isOptedOut()) guard(watch)(base, site, script.dataset);
+    join(site, commandsOf(base, site));
+  };
+  // A page that is rendered ahead has no visitor yet, and perhaps never will.
+  if (!(document as { prerendering?: boolean }).prerendering) return run();
+  document.addEventListener("prerenderingchange", guard(run), { once: true });
+}
+
+guard(start)(document.currentScript as HTMLScriptElement);
