@@ -11,6 +11,8 @@ promtool       prometheus    checks of /metrics and of the alert rules
 nginx          nginx-light   a check of deploy/nginx.conf, and the side-by-side bench
 sqlite3        sqlite3       the independent count that every segment is compared with
 zstd           zstd          unpacking real data sets
+openssl        openssl       a certificate for the TLS listener
+curl           curl          HTTP/2 over TLS
 '
 
 missing=()

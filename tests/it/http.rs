@@ -155,7 +155,7 @@ impl Browser {
     }
 
     /// Keeps a cookie, or lets it go (`Max-Age=0`).
-    fn keep(&mut self, set_cookie: &str) {
+    pub(crate) fn keep(&mut self, set_cookie: &str) {
         let (pair, attributes) = set_cookie.split_once(';').unwrap_or((set_cookie, ""));
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if attributes.to_ascii_lowercase().contains("max-age=0") {

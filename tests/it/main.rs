@@ -13,10 +13,12 @@
 mod access;
 mod bad_input;
 mod bad_input_api;
+mod consent;
 mod crash;
 mod definitions;
 mod definitions_refused;
 mod demo;
+mod edge;
 mod exactness;
 mod exactness_oulad;
 mod exactness_segments;
@@ -34,4 +36,5 @@ mod raised;
 mod retention;
 mod retention_erasure;
 mod stores;
+mod visitor_door;
 mod watched;

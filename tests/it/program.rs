@@ -103,6 +103,11 @@ impl Setup {
         path
     }
 
+    /// The port on which its servers listen.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match &self.mounts {
             None => Command::new(binary()),
@@ -157,6 +162,20 @@ impl Setup {
 
     /// Starts a server with more arguments; waits for no more than its socket.
     pub(crate) fn spawn(self, arguments: &[&str]) -> Program {
+        let program = self.spawn_with(arguments);
+        program.until("open its socket", |program| {
+            program.check_alive();
+            (program.http.get("/health").status == 200).then_some(())
+        });
+        program
+    }
+
+    /// Starts a server that does not speak HTTP in clear: nothing is waited for.
+    pub(crate) fn spawn_without_waiting(self) -> Program {
+        self.spawn_with(&[])
+    }
+
+    fn spawn_with(self, arguments: &[&str]) -> Program {
         let address = format!("127.0.0.1:{}", self.port);
         let log = self.folder.path().join("server.log");
         let log = File::options().create(true).append(true).open(log).unwrap();
@@ -167,12 +186,7 @@ impl Setup {
             .spawn()
             .unwrap();
         let http = Http::new(&format!("http://{address}"));
-        let program = Program { setup: Some(self), child, http };
-        program.until("open its socket", |program| {
-            program.check_alive();
-            (program.http.get("/health").status == 200).then_some(())
-        });
-        program
+        Program { setup: Some(self), child, http }
     }
 }
 

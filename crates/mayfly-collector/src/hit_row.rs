@@ -15,6 +15,7 @@ use crate::percent::cut;
 use crate::query::engaged_seconds;
 use crate::refusal::Reason;
 use crate::submission::{Submission, SubmittedClient, VisitorRef};
+use crate::visitors::{MOVED_SPACE, PROBE_SPACE};
 
 /// One hit on the wire; every field may be absent, so that each absence has its own reason.
 #[derive(Deserialize, Debug, Default)]
@@ -157,8 +158,9 @@ impl VisitorRow {
             (Some(space), Some(id), None) => {
                 let named = is_name(&space, limits::SPACE_NAME_BYTES);
                 let fits = (1..=limits::FOREIGN_ID_BYTES).contains(&id.len());
-                // The probe's space is ours: nobody may claim a nonce from outside.
-                if named && fits && *space != *crate::visitors::PROBE_SPACE {
+                // Some spaces are ours: nobody may claim a nonce from outside.
+                let is_ours = [PROBE_SPACE, MOVED_SPACE].contains(&&*space);
+                if named && fits && !is_ours {
                     Ok(VisitorRef::Foreign { space, id })
                 } else {
                     Err(Reason::BadVisitor)

@@ -35,6 +35,11 @@ impl Due {
         Self { metrics: Some(metrics.clone()), reply: None }
     }
 
+    /// A hit that was counted when it first came.
+    pub(crate) fn counted() -> Self {
+        Self { metrics: None, reply: None }
+    }
+
     /// Asks to be told the verdict.
     pub(crate) fn reply(&mut self) -> oneshot::Receiver<Verdict> {
         let (tell, told) = oneshot::channel();

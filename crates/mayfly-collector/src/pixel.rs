@@ -218,6 +218,11 @@ impl Collector {
         {
             return Some(Who::Known(cookie, By::Cookie));
         }
+        for value in cookies.visitors() {
+            if let Some(cookie) = visitors.moved(value, now).await {
+                return Some(Who::Known(cookie, By::Cookie));
+            }
+        }
         if let Some(own) = first_party.and_then(|v| visitors.first_party(v, asked.site.id, now))
             && visitors.is_issued(own.visitor).await
         {

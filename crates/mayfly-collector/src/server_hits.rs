@@ -14,6 +14,7 @@ use crate::intake::Due;
 use crate::no::WhoseNo;
 use crate::refusal::{Reason, Verdict};
 use crate::submission::{Submission, VisitorRef};
+use crate::visitors::MOVED_SPACE;
 
 /// An item that was not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +83,37 @@ impl Collector {
     /// Cancel safety: when the future is dropped, every hit still gets its one outcome.
     pub async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Vec<Verdict> {
         self.take_items(submissions.into_iter().map(Ok).collect(), now).await
+    }
+
+    /// Has hits of `from` go on under another visitor, who stands for him from then on. Doing it
+    /// again after a failure doubles nothing: it is the same visitor, and each hit has an id.
+    ///
+    /// # Errors
+    /// Why not all of them are kept: try again.
+    pub async fn move_hits(
+        &self,
+        from: Visitor,
+        hits: Vec<Admitted>,
+        now: Timestamp,
+    ) -> Result<Visitor, Reason> {
+        let ready = self.ready().ok_or(Reason::NotOpen)?;
+        let hash = ready.visitors.foreign_hash(MOVED_SPACE, &from.to_string());
+        let today = now.day().unwrap_or_default();
+        let claimed = ready.visitors.of_foreign(vec![(MOVED_SPACE.into(), hash, today)], now).await;
+        let to = claimed.get(&hash).copied().unwrap_or(Err(Reason::NoOrdinal))?;
+        let realm = ready.visitors.identity.realm;
+        for (nth, hit) in hits.into_iter().enumerate() {
+            let name = format!("{from} {nth}");
+            let id = ready.visitors.keys().hit_hash(realm, u32::MAX, name.as_bytes());
+            let mut due = Due::counted();
+            let told = due.reply();
+            ready.enqueue(hit, to, Some(id), now, due).map_err(|_| Reason::Busy)?;
+            let verdict = told.await.unwrap_or(Outcome::StoreFailed.into());
+            if !verdict.outcome.is_kept() && verdict.outcome != Outcome::Duplicate {
+                return Err(Reason::StoreAway);
+            }
+        }
+        Ok(to)
     }
 
     async fn take_items(

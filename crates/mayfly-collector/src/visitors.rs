@@ -23,6 +23,8 @@ use crate::refusal::Reason;
 
 /// The id space of probe nonces: ours alone.
 pub(crate) const PROBE_SPACE: &str = "probe";
+/// The id space of visitors whose hits went on under another visitor: ours alone.
+pub(crate) const MOVED_SPACE: &str = "moved";
 
 /// The erased ordinals, by partition.
 #[derive(Debug, Default)]
@@ -77,6 +79,22 @@ impl Visitors {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let cookie = VisitorCookie::decode(value, &keys, here, now.day()?).ok()?;
         (!self.erased.contains(cookie.visitor)).then_some(cookie)
+    }
+
+    /// Who goes on for an erased visitor whose cookie this is: one who withdrew his consent for
+    /// some sites and kept it for others.
+    pub(crate) async fn moved(&self, value: &str, now: Timestamp) -> Option<VisitorCookie> {
+        let here = (self.identity.store, self.identity.realm);
+        let cookie = VisitorCookie::decode(value, &self.keys(), here, now.day()?).ok()?;
+        if !self.erased.contains(cookie.visitor) || self.away.load(Ordering::Relaxed) {
+            return None;
+        }
+        let hash = self.foreign_hash(MOVED_SPACE, &cookie.visitor.to_string());
+        let id = ForeignId { space: MOVED_SPACE.into(), hash };
+        let found = within(self.deadline, self.store.lookup_ids(&[id])).await.ok()?;
+        let visitor = found.first().copied().flatten()?;
+        // Of no day: the cookie is renewed with the new number at once.
+        Some(VisitorCookie { visitor, issued: Day::default(), ..cookie })
     }
 
     /// Reads an id that the script tag kept for this site, of a visitor who is not erased.

@@ -94,6 +94,27 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// A hit that was admitted before and goes on under another visitor.
+    #[must_use]
+    pub fn again(hit: &Hit, page: Page, consent: ConsentState) -> Self {
+        let HitParts { time, site, event, engaged_s, referrer, context, attributes, fired, .. } =
+            hit.0.clone();
+        let day = hit.day();
+        Self {
+            site,
+            time,
+            day,
+            page,
+            event,
+            engaged_s,
+            referrer,
+            context,
+            attributes,
+            consent,
+            fired,
+        }
+    }
+
     /// The page to intern; `None` for a hit without one.
     #[must_use]
     pub fn page(&self) -> &Page {

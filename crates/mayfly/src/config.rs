@@ -84,6 +84,7 @@ struct SaidCollector {
 struct SaidPrivacy {
     controller: String,
     contact: String,
+    withdrawal_grace_s: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -153,6 +154,8 @@ pub struct Settings {
     pub controller: String,
     /// Where visitors can ask.
     pub contact: Option<String>,
+    /// From a withdrawn consent to its erasure.
+    pub withdrawal_grace: Duration,
     /// The spill's limit, bytes.
     pub spill_bytes_max: u64,
     /// Time between checkpoints.
@@ -376,6 +379,7 @@ fn resolve(
         geo_file: filled(&said.collector.geo_file).map(PathBuf::from),
         controller: said.privacy.controller.clone(),
         contact: filled(&said.privacy.contact),
+        withdrawal_grace: Duration::from_secs(said.privacy.withdrawal_grace_s),
         spill_bytes_max: (*spill_bytes_max).min(limits::SPILL_BYTES),
         checkpoint: Duration::from_secs(said.worker.checkpoint_s),
         poll: Duration::from_millis(said.worker.poll_ms),

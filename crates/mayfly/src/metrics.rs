@@ -34,6 +34,10 @@ pub struct Metrics {
     pub owned: IntGauge,
     /// Hits whose page is missing and that wait for it.
     pub waiting: IntGauge,
+    /// Visitors who took their consent back.
+    pub withdrawals: IntCounter,
+    /// Of these, who are held because there were too many.
+    pub withdrawals_held: IntGauge,
     /// Failures of the store by kind, as the worker sees them.
     pub errors: IntCounterVec,
 }
@@ -69,6 +73,14 @@ impl Metrics {
             generation: whole("mayfly_store_generation", "Server restarts and failovers seen")?,
             owned: whole("mayfly_partitions_owned", "Partitions that this process owns")?,
             waiting: whole("mayfly_waiting_hits", "Hits that wait for their page")?,
+            withdrawals: IntCounter::new(
+                "mayfly_withdrawals_total",
+                "Visitors who took their consent back",
+            )?,
+            withdrawals_held: whole(
+                "mayfly_withdrawals_held",
+                "Withdrawals held for a day because there were too many at once",
+            )?,
             errors: IntCounterVec::new(
                 Opts::new("mayfly_worker_errors_total", "Store failures seen by the worker"),
                 &["kind"],
@@ -87,7 +99,7 @@ impl Metrics {
         for label in ["unreachable", "deadline", "corrupt", "lease_lost", "cursor_moved"] {
             self.errors.with_label_values(&[label]).inc_by(0);
         }
-        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 17] = [
             Box::new(self.fold_lag.clone()),
             Box::new(self.hit_to_segment.clone()),
             Box::new(self.folded.clone()),
@@ -100,6 +112,8 @@ impl Metrics {
             Box::new(self.generation.clone()),
             Box::new(self.owned.clone()),
             Box::new(self.waiting.clone()),
+            Box::new(self.withdrawals.clone()),
+            Box::new(self.withdrawals_held.clone()),
             Box::new(self.errors.clone()),
             Box::new(build),
             Box::new(prometheus::process_collector::ProcessCollector::for_self()),

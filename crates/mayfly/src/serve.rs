@@ -7,7 +7,9 @@
 
 mod boot;
 mod cache;
+mod geography;
 mod listen;
+mod tls;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -276,10 +278,15 @@ async fn serve(
         fault: RwLock::new(None),
         gone: OnceLock::new(),
     });
-    let listeners = listen::bind(&settings, &shared)?;
+    let certificate = match settings.tls.clone().filter(|_| !options.private) {
+        Some(files) => Some(tls::Certificate::open(files)?),
+        None => None,
+    };
+    let listeners = listen::bind(&settings, &shared, certificate.as_ref())?;
     let address = listeners.public;
     let private = listeners.private;
     let servers = listeners.spawn();
+    let files = tokio::spawn(follow_files(settings.clone(), Arc::clone(&shared), certificate));
     let opened = tokio::select! {
         opened = boot::open(&settings, &options, &shared) => Some(opened),
         _ = stopping.wait_for(|stop| *stop) => None,
@@ -315,9 +322,29 @@ async fn serve(
         std::fs::remove_file(settings.address_file()).ok();
     }
     shared.collector.shutdown().await;
+    files.abort();
     match running {
         Some(running) => running.stop().await,
         None => Ok(()),
+    }
+}
+
+/// Takes changed certificates and files of networks while it runs.
+async fn follow_files(
+    settings: Settings,
+    shared: Arc<Shared>,
+    certificate: Option<Arc<tls::Certificate>>,
+) {
+    let mut geography = geography::GeoFile::default();
+    let mut every = tokio::time::interval(FILES_EVERY);
+    loop {
+        every.tick().await;
+        if let Some(path) = &settings.geo_file {
+            geography.refresh(path, &shared.collector);
+        }
+        if let Some(certificate) = &certificate {
+            certificate.refresh();
+        }
     }
 }
 
@@ -347,5 +374,7 @@ fn logs(settings: &Settings) {
     }
 }
 
+/// Between looks at files that may change.
+const FILES_EVERY: Duration = Duration::from_secs(2);
 /// Between tries to reach a store.
 const RETRY: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ pub mod definitions;
 mod people;
 mod segments;
 mod status;
+mod withdrawals;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, RwLock};
@@ -14,6 +15,7 @@ use mayfly_core::{Partition, Timestamp, Visitor};
 use mayfly_segments::{Compiled, Definitions};
 use mayfly_store::{CatalogName, Corruption, Health, Store, StoreError};
 use tokio::sync::watch;
+use withdrawals::Withdrawals;
 
 use crate::clock;
 use crate::config::Settings;
@@ -35,6 +37,7 @@ pub struct App {
     health: RwLock<Health>,
     /// Erased a moment ago, by this process.
     erased_lately: Mutex<VecDeque<(Timestamp, Visitor)>>,
+    withdrawals: Withdrawals,
 }
 
 impl App {
@@ -52,7 +55,9 @@ impl App {
         let keys = load_keys(&store).await?;
         let tokens = load_tokens(&store).await?;
         let active = load_definitions(&store, &settings).await?;
+        let withdrawals = Withdrawals::open(settings.data.join("withdrawals.json"));
         let app = Self {
+            withdrawals,
             settings,
             store,
             collector,
@@ -180,6 +185,9 @@ impl App {
                 slot.set_erased(&erased);
             }
             self.collector.set_erased(partition, erased);
+        }
+        if let Err(error) = self.follow_withdrawals(now).await {
+            tracing::warn!(%error, "withdrawals are tried again");
         }
         Ok(())
     }

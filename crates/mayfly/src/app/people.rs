@@ -116,7 +116,10 @@ impl App {
     pub async fn visitor(&self, visitor: Visitor) -> Result<Value, ApiError> {
         let today = Self::now().day().unwrap_or_default();
         let days = self.settings.store.retention.oldest(today)..today.plus(1);
-        let hits = self.store.read_visitor(visitor, days).await?;
+        let mut hits = self.store.read_visitor(visitor, days).await?;
+        if self.hidden(visitor.partition).contains(visitor.ordinal) {
+            hits.clear();
+        }
         let keys: Vec<_> = hits.iter().filter_map(|h| h.page).collect();
         let mut pages = self.store.pages(&keys).await?.into_iter();
         let mut consents: Vec<_> = hits.iter().map(|h| h.consent).collect();

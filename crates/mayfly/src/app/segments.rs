@@ -103,8 +103,8 @@ impl App {
     fn size(&self, id: SegmentId, now: Timestamp) -> Size {
         self.slots().iter().fold(Size::default(), |sum, slot| {
             let own = slot.read(|index| {
-                let members = index.members(id);
-                members.map(|m| Size { held: m.len(), seen: index.seen(m, now) })
+                let members = index.members(id)? - &self.hidden(slot.partition());
+                Some(Size { held: members.len(), seen: index.seen(&members, now) })
             });
             sum.plus(own.flatten().unwrap_or_default())
         })
@@ -119,7 +119,7 @@ impl App {
         let id = self.segment_id(name)?;
         let members = self.slots().into_iter().filter_map(|slot| {
             let own: RoaringBitmap = slot.read(|index| index.members(id).cloned()).flatten()?;
-            Some((u32::from(slot.partition().0), own))
+            Some((u32::from(slot.partition().0), own - self.hidden(slot.partition())))
         });
         let all = RoaringTreemap::from_bitmaps(members);
         let mut bytes = Vec::with_capacity(all.serialized_size());
@@ -141,6 +141,7 @@ impl App {
         let mut sum = Size::default();
         for slot in self.slots() {
             let members = evaluate::members(&self.store, &slot, &expression, today).await?;
+            let members = members - self.hidden(slot.partition());
             let seen = slot.read(|index| index.seen(&members, now)).unwrap_or_default();
             sum = sum.plus(Size { held: members.len(), seen });
         }
@@ -156,6 +157,9 @@ impl App {
         let Some(slot) = slots.iter().find(|s| s.partition() == visitor.partition) else {
             return Vec::new();
         };
+        if self.hidden(visitor.partition).contains(visitor.ordinal) {
+            return Vec::new();
+        }
         let active = self.active();
         let is_member = |id: SegmentId| {
             slot.read(|i| i.members(id).is_some_and(|m| m.contains(visitor.ordinal)))

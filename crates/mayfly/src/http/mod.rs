@@ -94,6 +94,8 @@ fn own(config: &mut ServiceConfig) {
 /// Routes for people and programs with a token; and metrics.
 pub fn operators(config: &mut ServiceConfig) {
     let api = web::scope("/api/v1")
+        // Also under the prefix; commands of this machine know none.
+        .route("/hits", web::post().to(hits::hits))
         .route("/hits/try", web::post().to(hits::try_one))
         .route("/status", web::get().to(health::status))
         .route("/partitions", web::post().to(health::partitions))

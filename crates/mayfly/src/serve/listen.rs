@@ -10,6 +10,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 
 use super::Shared;
+use super::tls::Certificate;
 use crate::config::Settings;
 use crate::http::{browsers, operators};
 
@@ -34,7 +35,11 @@ pub(super) struct Servers(Vec<ServerHandle>);
 ///
 /// # Errors
 /// An address that is taken or not ours.
-pub(super) fn bind(settings: &Settings, shared: &Arc<Shared>) -> anyhow::Result<Listeners> {
+pub(super) fn bind(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    certificate: Option<&Arc<Certificate>>,
+) -> anyhow::Result<Listeners> {
     let open = |address: &str| -> anyhow::Result<(TcpListener, SocketAddr)> {
         let cannot = || format!("cannot listen on {address}; choose another with --bind");
         let listener = TcpListener::bind(address).with_context(cannot)?;
@@ -42,13 +47,17 @@ pub(super) fn bind(settings: &Settings, shared: &Arc<Shared>) -> anyhow::Result<
         Ok((listener, own))
     };
     let (listener, public) = open(&settings.public)?;
-    let Some(private) = &settings.private else {
-        let server = server(settings, shared, listener, true)?;
+    // Commands of this machine need no certificate: they get a listener of their own.
+    let own = certificate.map(|_| "127.0.0.1:0".to_owned());
+    let Some(private) = settings.private.as_ref().or(own.as_ref()) else {
+        let server = server(settings, shared, listener, true, None)?;
         return Ok(Listeners { public, private: None, servers: vec![server] });
     };
     let (second, private) = open(private)?;
-    let servers =
-        vec![server(settings, shared, listener, false)?, server(settings, shared, second, true)?];
+    let servers = vec![
+        server(settings, shared, listener, settings.private.is_none(), certificate)?,
+        server(settings, shared, second, true, None)?,
+    ];
     Ok(Listeners { public, private: Some(private), servers })
 }
 
@@ -57,6 +66,7 @@ fn server(
     shared: &Arc<Shared>,
     listener: TcpListener,
     has_operators: bool,
+    certificate: Option<&Arc<Certificate>>,
 ) -> anyhow::Result<actix_web::dev::Server> {
     let state = web::Data::from(Arc::clone(shared));
     let prefix = settings.prefix.clone();
@@ -74,10 +84,12 @@ fn server(
     .client_request_timeout(HEAD)
     .keep_alive(IDLE)
     .shutdown_timeout(settings.shutdown.as_secs())
-    .disable_signals()
-    .listen(listener)
-    .context("cannot listen")?;
-    Ok(server.run())
+    .disable_signals();
+    let server = match certificate {
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.config()?),
+        None => server.listen(listener),
+    };
+    Ok(server.context("cannot listen")?.run())
 }
 
 impl Listeners {

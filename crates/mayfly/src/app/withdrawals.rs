@@ -1,0 +1,299 @@
+//! Consent that is taken back: a no of a known visitor that is newer than his yes erases what came
+//! under that consent scope.
+//!
+//! Hidden at once, erased some minutes later (`privacy.withdrawal_grace_s`): by then it shows
+//! whether a consent platform broke and says no for everyone. With more than ten times the usual
+//! number in an hour all that wait are held for a day, and the operator is told. What waits is
+//! kept in `withdrawals.json` in the data folder, so that a restart forgets nobody's wish.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mayfly_collector::{No, WhoseNo};
+use mayfly_core::{Admitted, Hit, Partition, SiteId, Timestamp, Visitor, consent};
+use mayfly_store::StoreError;
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use crate::http::ApiError;
+
+/// From the no to the erasure when there are too many.
+const HELD_MS: i64 = 24 * HOUR_MS;
+/// An hour.
+const HOUR_MS: i64 = 3_600_000;
+/// So many times the usual number in an hour are too many.
+const TOO_MANY: u64 = 10;
+/// Hours that what is usual is learned from.
+const HOURS: usize = 7 * 24;
+/// Noes that are looked at in one tick: each reads a visitor's hits.
+const PER_TICK: usize = 32;
+
+/// A visitor who waits to be erased in a scope.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Waiting {
+    partition: u16,
+    ordinal: u32,
+    scope: Box<str>,
+    since_ms: i64,
+    due_ms: i64,
+}
+
+impl Waiting {
+    fn visitor(&self) -> Visitor {
+        Visitor { partition: Partition(self.partition), ordinal: self.ordinal }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    noes: VecDeque<No>,
+    waiting: Vec<Waiting>,
+    /// Withdrawals by hour, the newest last.
+    hours: VecDeque<(i64, u64)>,
+    is_tripped: bool,
+}
+
+impl State {
+    fn count(&mut self, now: Timestamp) {
+        let hour = now.millis().div_euclid(HOUR_MS);
+        match self.hours.back_mut() {
+            Some((own, count)) if *own == hour => *count += 1,
+            Some(_) | None => self.hours.push_back((hour, 1)),
+        }
+        while self.hours.len() > HOURS {
+            self.hours.pop_front();
+        }
+    }
+
+    /// Whether more came in this hour and the one before than ten times what is usual.
+    fn is_flood(&self, now: Timestamp) -> bool {
+        let hour = now.millis().div_euclid(HOUR_MS);
+        let of = |is_recent: bool| {
+            let own = self.hours.iter().filter(|(at, _)| (hour - at <= 1) == is_recent);
+            own.map(|(_, count)| count).sum::<u64>()
+        };
+        let known = self.hours.front().map_or(0, |(first, _)| (hour - first - 1).max(0));
+        let usual = of(false).checked_div(known.unsigned_abs()).unwrap_or(0).max(1);
+        of(true) > TOO_MANY * usual
+    }
+}
+
+/// Who waits to be erased.
+#[derive(Debug, Default)]
+pub(super) struct Withdrawals {
+    state: Mutex<State>,
+    file: PathBuf,
+}
+
+impl Withdrawals {
+    /// Those that waited when the program ended.
+    pub(super) fn open(file: PathBuf) -> Self {
+        let read = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let state = State { waiting: read.unwrap_or_default(), ..State::default() };
+        Self { state: Mutex::new(state), file }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn save(&self) -> std::io::Result<()> {
+        let bytes = serde_json::to_vec(&self.state().waiting).unwrap_or_default();
+        let aside = self.file.with_extension("part");
+        std::fs::write(&aside, bytes)?;
+        std::fs::File::open(&aside)?.sync_all()?;
+        std::fs::rename(aside, &self.file)
+    }
+
+    /// Whom nobody may see any more.
+    fn hidden(&self, partition: Partition) -> RoaringBitmap {
+        let state = self.state();
+        let own = state.waiting.iter().filter(|w| w.partition == partition.0);
+        own.map(|waiting| waiting.ordinal).collect()
+    }
+}
+
+impl App {
+    /// Ordinals of a partition that are hidden: their visitors took their consent back.
+    pub(super) fn hidden(&self, partition: Partition) -> RoaringBitmap {
+        self.withdrawals.hidden(partition)
+    }
+
+    /// Looks at the noes that came, and erases whose time has come.
+    ///
+    /// # Errors
+    /// The store's; what was not done is tried again.
+    pub(super) async fn follow_withdrawals(&self, now: Timestamp) -> Result<(), ApiError> {
+        self.withdrawals.state().noes.extend(self.collector.take_noes());
+        for _ in 0..PER_TICK {
+            let Some(no) = self.withdrawals.state().noes.pop_front() else { break };
+            self.look_at(&no).await?;
+        }
+        self.trip(now);
+        let due: Vec<Waiting> = {
+            let state = self.withdrawals.state();
+            state.waiting.iter().filter(|w| w.due_ms <= now.millis()).cloned().collect()
+        };
+        for waiting in due {
+            self.erase_scope(&waiting, now).await?;
+            self.withdrawals.state().waiting.retain(|own| *own != waiting);
+            self.keep_withdrawals();
+        }
+        let state = self.withdrawals.state();
+        let grace_ms = self.grace_ms();
+        let held = state.waiting.iter().filter(|w| w.due_ms - w.since_ms > grace_ms).count();
+        self.metrics.withdrawals_held.set(i64::try_from(held).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Holds everyone who waits when there are too many.
+    fn trip(&self, now: Timestamp) {
+        let mut state = self.withdrawals.state();
+        let is_flood = state.is_flood(now);
+        if is_flood {
+            for waiting in &mut state.waiting {
+                waiting.due_ms = waiting.since_ms + HELD_MS;
+            }
+        }
+        let is_news = is_flood && !state.is_tripped;
+        state.is_tripped = is_flood;
+        let held = state.waiting.len();
+        drop(state);
+        if is_news {
+            tracing::error!(
+                held,
+                "ten times the usual number of visitors took their consent back: a consent \
+                 platform may be broken; they are hidden now and erased in 24 hours"
+            );
+            self.keep_withdrawals();
+        }
+    }
+
+    fn keep_withdrawals(&self) {
+        if let Err(error) = self.withdrawals.save() {
+            tracing::warn!(%error, "withdrawals.json cannot be written");
+        }
+    }
+
+    /// Whether a no takes back an earlier yes; then its visitor waits to be erased.
+    async fn look_at(&self, no: &No) -> Result<(), ApiError> {
+        let visitor = match &no.who {
+            WhoseNo::Visitor(visitor) => Some(*visitor),
+            WhoseNo::Foreign(id) => {
+                self.store.lookup_ids(std::slice::from_ref(id)).await?.pop().flatten()
+            }
+        };
+        let active = self.active();
+        let site = active.definitions().sites().find(|site| site.id == no.site);
+        let (Some(visitor), Some(site)) = (visitor, site) else { return Ok(()) };
+        let scope = &site.consent.scope;
+        let is_known = self
+            .withdrawals
+            .state()
+            .waiting
+            .iter()
+            .any(|waiting| waiting.visitor() == visitor && waiting.scope == *scope);
+        if is_known {
+            return Ok(());
+        }
+        let sites = self.sites_of(scope);
+        let hits = self.hits_of(visitor, no.at).await?;
+        let mut keys: Vec<_> =
+            hits.iter().filter(|hit| sites.contains(&hit.site)).map(|hit| hit.consent).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let states = self.store.consents(&keys).await?;
+        let withdraws = |state| consent::withdraws(&site.consent, &no.choice, &state);
+        if !states.into_iter().flatten().any(withdraws) {
+            return Ok(());
+        }
+        let waiting = Waiting {
+            partition: visitor.partition.0,
+            ordinal: visitor.ordinal,
+            scope: scope.clone(),
+            since_ms: no.at.millis(),
+            due_ms: no.at.millis() + self.grace_ms(),
+        };
+        let mut state = self.withdrawals.state();
+        state.waiting.push(waiting);
+        state.count(no.at);
+        drop(state);
+        self.metrics.withdrawals.inc();
+        self.keep_withdrawals();
+        Ok(())
+    }
+
+    fn grace_ms(&self) -> i64 {
+        i64::try_from(self.settings.withdrawal_grace.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn sites_of(&self, scope: &str) -> Vec<SiteId> {
+        let active = self.active();
+        let own = active.definitions().sites().filter(|site| *site.consent.scope == *scope);
+        own.map(|site| site.id).collect()
+    }
+
+    async fn hits_of(&self, visitor: Visitor, now: Timestamp) -> Result<Vec<Hit>, StoreError> {
+        let today = now.day().unwrap_or_default();
+        let days = self.settings.store.retention.oldest(today)..today.plus(1);
+        self.store.read_visitor(visitor, days).await
+    }
+
+    /// Erases what a visitor did in a scope before his no; the rest goes on under another number.
+    async fn erase_scope(&self, waiting: &Waiting, now: Timestamp) -> Result<(), ApiError> {
+        let visitor = waiting.visitor();
+        let sites = self.sites_of(&waiting.scope);
+        let no_s = waiting.since_ms.div_euclid(1000);
+        let mut rest = self.hits_of(visitor, now).await?;
+        rest.retain(|hit| !sites.contains(&hit.site) || hit.time.secs() > no_s);
+        if !rest.is_empty() {
+            let admitted = self.admitted_again(&rest).await?;
+            self.collector.move_hits(visitor, admitted, now).await.map_err(|_| ApiError::Busy)?;
+        }
+        self.erase(visitor).await
+    }
+
+    async fn admitted_again(&self, hits: &[Hit]) -> Result<Vec<Admitted>, StoreError> {
+        let mut admitted = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let page = match hit.page {
+                Some(key) => self.store.pages(&[key]).await?.pop().flatten().unwrap_or_default(),
+                None => mayfly_core::Page::default(),
+            };
+            let state = self.store.consents(&[hit.consent]).await?.pop().flatten();
+            admitted.push(Admitted::again(hit, page, state.unwrap_or_default()));
+        }
+        Ok(admitted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_millis(hour * HOUR_MS)
+    }
+
+    #[test]
+    fn a_flood_is_ten_times_what_is_usual() {
+        let mut state = State::default();
+        (0..10).for_each(|_| state.count(at(1)));
+        assert!(!state.is_flood(at(1)), "nothing is known yet: ten an hour pass");
+        state.count(at(1));
+        assert!(state.is_flood(at(1)) && state.is_flood(at(2)));
+        assert!(!state.is_flood(at(3)));
+        let mut state = State::default();
+        for hour in 0..100 {
+            (0..5).for_each(|_| state.count(at(hour)));
+        }
+        (0..40).for_each(|_| state.count(at(100)));
+        assert!(!state.is_flood(at(100)), "45 in two hours, 5 an hour are usual");
+        (0..10).for_each(|_| state.count(at(100)));
+        assert!(state.is_flood(at(100)));
+        (0..1000).for_each(|hour| state.count(at(200 + hour)));
+        assert!(state.hours.len() <= HOURS);
+    }
+}
