@@ -21,6 +21,8 @@ test: ## Install what the tests drive, then format, lints, every test: the one g
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo build --package mayfly --profile ci
 	cargo test --workspace
+	crates/mayfly/tag/test.sh
+	tests/browser/run.sh
 
 check: ## The quick part of the gate: format, lints, rules of the tree
 	cargo fmt --all --check

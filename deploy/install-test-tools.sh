@@ -13,6 +13,9 @@ sqlite3        sqlite3       the independent count that every segment is compare
 zstd           zstd          unpacking real data sets
 openssl        openssl       a certificate for the TLS listener
 curl           curl          HTTP/2 over TLS
+chromium       chromium      the script tag and the cookies in a real browser
+node           nodejs        what drives that browser
+npm            npm           the same
 '
 
 missing=()

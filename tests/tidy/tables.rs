@@ -212,6 +212,7 @@ fn status(name: &str) -> &'static str {
         "METHOD_NOT_ALLOWED" => "405",
         "CONFLICT" => "409",
         "PAYLOAD_TOO_LARGE" => "413",
+        "UNSUPPORTED_MEDIA_TYPE" => "415",
         "UNPROCESSABLE_ENTITY" => "422",
         "TOO_MANY_REQUESTS" => "429",
         "INTERNAL_SERVER_ERROR" => "500",

@@ -155,7 +155,7 @@ impl Batcher {
     async fn intern(
         &mut self,
         group: &[Received],
-    ) -> (Option<Vec<(PageKey, ConsentKey)>>, Option<SpilledValues>) {
+    ) -> (Option<Vec<(Option<PageKey>, ConsentKey)>>, Option<SpilledValues>) {
         let plan = self.interner.plan(group);
         if plan.is_complete() {
             return (plan.keys(&mayfly_store::Interned::default()), None);
@@ -181,7 +181,7 @@ impl Batcher {
     /// One batch a partition; a second wave where one would grow past its limit.
     fn batches(
         &mut self,
-        hits: impl Iterator<Item = (Received, (PageKey, ConsentKey))>,
+        hits: impl Iterator<Item = (Received, (Option<PageKey>, ConsentKey))>,
     ) -> Vec<Vec<Open>> {
         let mut waves: Vec<BTreeMap<Partition, Gathering>> = vec![BTreeMap::new()];
         for (received, (page, consent)) in hits {

@@ -37,7 +37,8 @@ impl Behaviour {
         }
     }
 
-    /// Notes a hit; `None` when the same one came within the last second. Engagement is never the
+    /// Notes a hit; `None` when the same one (visitor, event, page, attributes) came within the
+    /// last second. Engagement is never the
     /// same: each adds its own seconds.
     pub(crate) fn note(&self, hit: &Admitted, visitor: Visitor, now: Timestamp) -> Option<Noted> {
         if *hit.event() == Event::Engagement {
@@ -49,6 +50,9 @@ impl Behaviour {
         for text in [hit.event().name(), &hit.page().url, &hit.page().title] {
             hash.update(&(text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
+        }
+        for attribute in hit.attributes() {
+            hash.update(format!("{}={:?}", attribute.name, attribute.value).as_bytes());
         }
         let key = hash.digest();
         let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use mayfly_core::{Admitted, Partition, Retention, Timestamp, Visitor, limits};
+use mayfly_core::{Admitted, Partition, Retention, SiteId, Timestamp, Visitor, limits};
 use mayfly_store::{ForeignId, Store, StoreError};
 use roaring::RoaringBitmap;
 use tokio::sync::{mpsc, watch};
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::batcher::{Batcher, Command};
 use crate::behaviour::Behaviour;
 use crate::bots::Bots;
-use crate::cookie_header::{CookieNames, OwnCookies, Placement, set_cookie};
+use crate::cookie_header::{CookieNames, OwnCookies, Placement, probe_names, set_cookie};
 use crate::enrichment::Geography;
 use crate::intake::{Due, Received};
 use crate::intern::Interner;
@@ -25,9 +25,11 @@ use crate::no::No;
 use crate::ordinals::Ordinals;
 use crate::recent::Recent;
 use crate::refusal::{Reason, Verdict};
+use crate::signals::{Signal, Signals};
 use crate::sites::SiteTable;
 use crate::spill::SpillError;
 use crate::spill_gate::SpillGate;
+use crate::tail::Tail;
 use crate::visitors::{Erased, Visitors};
 
 /// When a pixel is answered.
@@ -125,6 +127,8 @@ struct Inner {
     geography: RwLock<Option<Arc<Geography>>>,
     behaviour: Behaviour,
     noes: Mutex<VecDeque<No>>,
+    signals: Signals,
+    tail: Tail,
     ready: OnceLock<Ready>,
 }
 
@@ -176,6 +180,8 @@ impl Collector {
             bots: Bots::new().ok(),
             geography: RwLock::default(),
             noes: Mutex::default(),
+            signals: Signals::default(),
+            tail: Tail::default(),
             ready: OnceLock::new(),
         }))
     }
@@ -293,10 +299,10 @@ impl Collector {
         self.ready()?.visitors.first_party(value, site, now).map(|own| own.visitor)
     }
 
-    /// Whether this `Cookie` header says no to everything.
+    /// Whether this `Cookie` header says no to everything, or is too long to be sure.
     #[must_use]
     pub fn is_opted_out(&self, cookie_header: &str) -> bool {
-        self.own_cookies(cookie_header).is_ok_and(|cookies| cookies.opted_out)
+        self.own_cookies(cookie_header).map_or(true, |cookies| cookies.opted_out)
     }
 
     /// Our cookies in a header.
@@ -311,25 +317,25 @@ impl Collector {
     }
 
     /// `Set-Cookie` values by which a browser opts out (or back in) for as long as browsers keep a
-    /// cookie; the visitor's id goes with opting out.
+    /// cookie; the visitor's id and the probes that it sent go with opting out.
     #[must_use]
-    pub fn set_opt_out(&self, is_out: bool, https: bool) -> Vec<String> {
-        let CookieNames { visitor, probe, optout } = self.cookie_names();
+    pub fn set_opt_out(&self, is_out: bool, cookie_header: &str, https: bool) -> Vec<String> {
+        let optout = &self.cookie_names().optout;
         if !is_out {
             return vec![self.set_cookie(optout, "", 0, https)];
         }
-        vec![
-            self.set_cookie(optout, "1", limits::OPTOUT_SECONDS, https),
-            self.set_cookie(visitor, "", 0, https),
-            self.set_cookie(probe, "", 0, https),
-        ]
+        let mut set = self.set_forgotten(cookie_header, https);
+        set.push(self.set_cookie(optout, "1", limits::OPTOUT_SECONDS, https));
+        set
     }
 
     /// `Set-Cookie` values by which a browser forgets who it was.
     #[must_use]
-    pub fn set_forgotten(&self, https: bool) -> Vec<String> {
-        let CookieNames { visitor, probe, .. } = self.cookie_names();
-        [visitor, probe].map(|name| self.set_cookie(name, "", 0, https)).into()
+    pub fn set_forgotten(&self, cookie_header: &str, https: bool) -> Vec<String> {
+        let names = self.cookie_names();
+        let probes = probe_names(cookie_header, names);
+        let all = std::iter::once(&*names.visitor).chain(probes.iter().map(String::as_str));
+        all.map(|name| self.set_cookie(name, "", 0, https)).collect()
     }
 
     /// Whose cookie value this is.
@@ -391,6 +397,20 @@ impl Collector {
 
     pub(crate) fn geography_cell(&self) -> &RwLock<Option<Arc<Geography>>> {
         &self.0.geography
+    }
+
+    pub(crate) fn signals_cell(&self) -> &Signals {
+        &self.0.signals
+    }
+
+    pub(crate) fn tail_cell(&self) -> &Tail {
+        &self.0.tail
+    }
+
+    /// What a site sent since the start, by name: the most frequent first.
+    #[must_use]
+    pub fn signals(&self, site: SiteId) -> Vec<Signal> {
+        self.0.signals.of(site)
     }
 
     pub(crate) fn noes(&self) -> &Mutex<VecDeque<No>> {

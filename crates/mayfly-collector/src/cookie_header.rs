@@ -35,7 +35,7 @@ impl Default for CookieNames {
 }
 
 /// Cookies of one name that are looked at: a neighbour on the same domain may have planted some.
-const SAME_NAME: usize = 4;
+const SAME_NAME: usize = 8;
 
 /// Our cookies of one request, borrowed from its header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -62,7 +62,7 @@ impl<'h> OwnCookies<'h> {
             let (name, value) = (name.trim(), value.trim());
             if name == &*names.visitor {
                 keep(&mut own.visitors, value);
-            } else if name == &*names.probe {
+            } else if name.strip_prefix(&*names.probe).is_some_and(is_probe_suffix) {
                 keep(&mut own.probes, value);
             } else if name == &*names.optout {
                 own.opted_out = true;
@@ -89,6 +89,20 @@ impl<'h> OwnCookies<'h> {
         }
         (admission::gpc(gpc) == Some(true)).then_some(Refusal::Gpc)
     }
+}
+
+/// The names of the probes in a header: what takes them back must name them.
+pub(crate) fn probe_names(header: &str, names: &CookieNames) -> Vec<String> {
+    let all =
+        header.split(';').filter_map(|pair| pair.split_once('=')).map(|(name, _)| name.trim());
+    let is_probe = |name: &&str| name.strip_prefix(&*names.probe).is_some_and(is_probe_suffix);
+    all.filter(is_probe).map(str::to_owned).take(SAME_NAME).collect()
+}
+
+/// Each probe has a cookie of its own, so that parallel first requests do not overwrite one
+/// another's: browsers send the oldest first, and the first one counts.
+fn is_probe_suffix(suffix: &str) -> bool {
+    suffix.is_empty() || suffix.len() == 3 && suffix.starts_with('_')
 }
 
 /// Puts a value into the first place that is free.
@@ -150,6 +164,10 @@ mod tests {
         let own = find("a=1; mf_id = x ;b; mf_probe=y; mf_id=z; xmf_optout=1").unwrap();
         assert_eq!(own.visitors().collect::<Vec<_>>(), ["x", "z"]);
         assert_eq!((own.probes().collect::<Vec<_>>(), own.opted_out), (vec!["y"], false));
+        let parallel = "mf_probe_0a=2; mf_probe_ff=3; mf_probes=4; mf_probe_abc=5";
+        assert_eq!(find(parallel).unwrap().probes().collect::<Vec<_>>(), ["2", "3"]);
+        let names = probe_names(parallel, &CookieNames::default());
+        assert_eq!(names, ["mf_probe_0a", "mf_probe_ff"]);
         assert!(find("mf_optout=").unwrap().opted_out);
         assert_eq!(find(&"mf_id=1; ".repeat(100)).unwrap().visitors().count(), SAME_NAME);
         let many = "c=1; ".repeat(10_000);

@@ -82,7 +82,7 @@ pub(crate) fn tidy(candidate: &mut Candidate, site: &Site, arrival: &Arrival) ->
         stripped.event = !site.plan.events.is_empty() && !site.plan.events.contains(name);
     }
     let keeps = |name: &str| {
-        PAGE_PARAMS.binary_search(&name).is_ok()
+        is_page_param(name)
             || arrival.reads_query(name)
             || site.plan.query.iter().any(|own| **own == *name)
     };
@@ -92,8 +92,17 @@ pub(crate) fn tidy(candidate: &mut Candidate, site: &Site, arrival: &Arrival) ->
     stripped
 }
 
+/// Whether a query parameter says which page it is.
+pub(crate) fn is_page_param(name: &str) -> bool {
+    PAGE_PARAMS.binary_search(&name).is_ok()
+}
+
 /// The canonical URL without what it should not say; `None` when there is nothing to take out.
-fn clean_url(url: &str, keeps: impl Fn(&str) -> bool, stripped: &mut Stripped) -> Option<String> {
+pub(crate) fn clean_url(
+    url: &str,
+    keeps: impl Fn(&str) -> bool,
+    stripped: &mut Stripped,
+) -> Option<String> {
     let (path, query) = url.split_once('?').map_or((url, None), |(path, q)| (path, Some(q)));
     let at = path.find("://").map_or(0, |at| at + 3);
     let at = path[at..].find('/').map_or(path.len(), |slash| at + slash);
@@ -171,8 +180,7 @@ mod tests {
     use super::*;
 
     fn clean(url: &str) -> String {
-        let keeps = |name: &str| PAGE_PARAMS.binary_search(&name).is_ok();
-        clean_url(url, keeps, &mut Stripped::default()).unwrap_or_else(|| url.to_owned())
+        clean_url(url, is_page_param, &mut Stripped::default()).unwrap_or_else(|| url.to_owned())
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use mayfly_core::{ConsentKey, ConsentState, Day, Page, PageKey, Timestamp, Visitor, limits};
+use mayfly_core::{ConsentKey, ConsentState, Day, Page, PageKey, SiteId, Timestamp, limits};
 use mayfly_store::{Interned, Reader, ToIntern};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -21,6 +21,8 @@ pub(crate) struct Interner {
     pages: Recent<u64, KnownPage>,
     consents: HashMap<ConsentState, (ConsentKey, Day)>,
     versions: Recent<u64, Versions>,
+    /// New pages of each site on its youngest day.
+    new_pages: HashMap<SiteId, (Day, u32)>,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,8 @@ enum Slot<K> {
 #[derive(Debug)]
 pub(crate) struct Plan<'g> {
     pub(crate) missing: ToIntern<'g>,
-    slots: Vec<(Slot<PageKey>, Slot<ConsentKey>)>,
+    /// No page where the site brought too many new ones.
+    slots: Vec<(Option<Slot<PageKey>>, Slot<ConsentKey>)>,
     hashes: Vec<u64>,
 }
 
@@ -79,6 +82,7 @@ impl Interner {
             pages: Recent::new(limits::INTERNED_PAGES),
             consents: HashMap::new(),
             versions: Recent::new(limits::INTERNED_PAGES),
+            new_pages: HashMap::new(),
         }
     }
 
@@ -89,8 +93,7 @@ impl Interner {
         let (mut asked, mut states) = (HashMap::new(), HashMap::new());
         for received in group {
             let day = received.hit.day();
-            let of = (day, received.visitor);
-            let page = self.plan_page(received.hit.page(), of, &mut plan, &mut asked);
+            let page = self.plan_page(received, &mut plan, &mut asked);
             let consent = self.plan_consent(received.hit.consent(), day, &mut plan, &mut states);
             plan.slots.push((page, consent));
         }
@@ -99,19 +102,19 @@ impl Interner {
 
     fn plan_page<'g>(
         &mut self,
-        page: &'g Page,
-        (day, visitor): (Day, Visitor),
+        received: &'g Received,
         plan: &mut Plan<'g>,
         asked: &mut HashMap<u64, usize>,
-    ) -> Slot<PageKey> {
+    ) -> Option<Slot<PageKey>> {
+        let (page, day, visitor) = (received.hit.page(), received.hit.day(), received.visitor);
         let hash = page.key(self.seed).0;
         let mut reader = Some(visitor);
-        let mut is_of_today = false;
+        let (mut is_of_today, mut is_new) = (false, true);
         if let Some(known) = self.pages.get(hash).filter(|known| known.page == *page) {
-            is_of_today = known.day >= day;
+            (is_of_today, is_new) = (known.day >= day, false);
             reader = reader.filter(|_| known.reader == reader);
             if is_of_today && known.reader == reader {
-                return Slot::Known(known.key);
+                return Some(Slot::Known(known.key));
             }
         }
         if let Some(&at) = asked.get(&hash)
@@ -120,7 +123,7 @@ impl Interner {
         {
             *until = day.max(*until);
             *by = by.filter(|_| *by == reader);
-            return Slot::Missing(at);
+            return Some(Slot::Missing(at));
         }
         match if is_of_today { Version::Counted } else { self.version(page, hash, day) } {
             Version::Counted => {}
@@ -128,18 +131,33 @@ impl Interner {
             Version::Last => reader = None,
             Version::TooMany { last } => {
                 if let Some(&at) = asked.get(&last) {
-                    return Slot::Missing(at);
+                    return Some(Slot::Missing(at));
                 }
                 if let Some(known) = self.pages.get(last) {
-                    return Slot::Known(known.key);
+                    return Some(Slot::Known(known.key));
                 }
             }
+        }
+        if is_new && self.has_too_many(received) {
+            return None;
         }
         let at = plan.missing.pages.len();
         plan.missing.pages.push((page, day, reader));
         plan.hashes.push(hash);
         asked.insert(hash, at);
-        Slot::Missing(at)
+        Some(Slot::Missing(at))
+    }
+
+    /// Counts a new page of a site; whether it brought too many on its day. The count is this
+    /// collector's own, and pages that it has forgotten are new again.
+    fn has_too_many(&mut self, received: &Received) -> bool {
+        let day = received.hit.day();
+        let (of, count) = self.new_pages.entry(received.hit.site()).or_insert((day, 0));
+        if *of < day {
+            (*of, *count) = (day, 0);
+        }
+        *count = count.saturating_add(1);
+        *count > received.hit.pages_per_day()
     }
 
     /// Counts a new version of a URL.
@@ -240,9 +258,13 @@ impl Plan<'_> {
     }
 
     /// Each hit's keys, in the order of the group; `None` when the store answered too few.
-    pub(crate) fn keys(&self, keys: &Interned) -> Option<Vec<(PageKey, ConsentKey)>> {
-        let key = |&(page, consent): &(Slot<PageKey>, Slot<ConsentKey>)| {
-            Some((find(page, &keys.pages)?, find(consent, &keys.consents)?))
+    pub(crate) fn keys(&self, keys: &Interned) -> Option<Vec<(Option<PageKey>, ConsentKey)>> {
+        let key = |&(page, consent): &(Option<Slot<PageKey>>, Slot<ConsentKey>)| {
+            let page = match page {
+                Some(page) => Some(find(page, &keys.pages)?),
+                None => None,
+            };
+            Some((page, find(consent, &keys.consents)?))
         };
         self.slots.iter().map(key).collect()
     }

@@ -82,6 +82,17 @@ pub enum PixelAnswer {
     },
 }
 
+impl PixelAnswer {
+    /// What became of the hit, as far as it is known.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Self::Gif { verdict, .. } | Self::Tag { verdict, .. } => *verdict,
+            Self::Probe { .. } => None,
+        }
+    }
+}
+
 /// Whose request it is.
 enum Who {
     /// A cookie or id of ours says so; to be renewed when it is not of today.
@@ -128,6 +139,12 @@ impl Collector {
     ///
     /// Cancel safety: when the future is dropped, the hit still gets its one outcome.
     pub async fn pixel(&self, request: &PixelRequest<'_>) -> PixelAnswer {
+        let answer = self.answer_pixel(request).await;
+        self.note_passed(request.query, answer.verdict(), request.now);
+        answer
+    }
+
+    async fn answer_pixel(&self, request: &PixelRequest<'_>) -> PixelAnswer {
         let is_readable = |site: &Site| request.origin.is_some_and(|origin| site.allows(origin));
         match self.pixel_or_verdict(request).await {
             Ok(answer) => answer,
@@ -324,8 +341,8 @@ impl Collector {
         // Without randomness visitors cannot be told apart.
         getrandom::fill(&mut nonce).map_err(|_| Reason::NoOrdinal)?;
         let value = ProbeCookie { issued: request.now, nonce }.encode(&ready.visitors.keys());
-        let name = &self.cookie_names().probe;
-        let set_cookie = self.set_cookie(name, &value, limits::PROBE_SECONDS, request.https);
+        let name = format!("{}_{:02x}", self.cookie_names().probe, nonce[0]);
+        let set_cookie = self.set_cookie(&name, &value, limits::PROBE_SECONDS, request.https);
         self.metrics().count_probe();
         if !request.is_post {
             return Ok(PixelAnswer::Probe { location: location(request.query), set_cookie });

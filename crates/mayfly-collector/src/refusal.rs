@@ -23,6 +23,8 @@ pub enum Reason {
     BodyTooLong,
     /// A consent string is longer than [`mayfly_core::limits::CONSENT_BYTES`].
     ConsentTooLong,
+    /// The body of a pixel did not come whole.
+    BodyCut,
     /// A `%` that two hexadecimal digits do not follow.
     BadEscape,
     /// Bytes that are not UTF-8.
@@ -83,7 +85,8 @@ impl Reason {
             | Self::ConsentTooLong
             | Self::TooManyRequests
             | Self::BodyTooLong => Outcome::OverLimit,
-            Self::BadEscape
+            Self::BodyCut
+            | Self::BadEscape
             | Self::NotUtf8
             | Self::NoUrl
             | Self::BadUrl
@@ -116,6 +119,7 @@ impl Reason {
             Self::TooManyHits => "too_many_hits",
             Self::BodyTooLong => "body_too_long",
             Self::ConsentTooLong => "consent_too_long",
+            Self::BodyCut => "body_cut",
             Self::BadEscape => "bad_escape",
             Self::NotUtf8 => "not_utf8",
             Self::NoUrl => "no_url",

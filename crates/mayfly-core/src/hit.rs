@@ -91,6 +91,7 @@ pub struct Admitted {
     attributes: Vec<Attribute>,
     consent: ConsentState,
     fired: Vec<CategoryId>,
+    pages_per_day: u32,
 }
 
 impl Admitted {
@@ -99,7 +100,7 @@ impl Admitted {
     pub fn again(hit: &Hit, page: Page, consent: ConsentState) -> Self {
         let HitParts { time, site, event, engaged_s, referrer, context, attributes, fired, .. } =
             hit.0.clone();
-        let day = hit.day();
+        let (day, pages_per_day) = (hit.day(), u32::MAX);
         Self {
             site,
             time,
@@ -112,6 +113,7 @@ impl Admitted {
             attributes,
             consent,
             fired,
+            pages_per_day,
         }
     }
 
@@ -168,14 +170,32 @@ impl Admitted {
         self.fired = fired;
     }
 
-    /// Finishes the hit: its visitor, and the keys that the store interned page and consent under.
+    /// The site.
     #[must_use]
-    pub fn into_hit(self, visitor: Visitor, page: PageKey, consent: ConsentKey) -> Hit {
+    pub fn site(&self) -> SiteId {
+        self.site
+    }
+
+    /// New pages that its site may bring on one day.
+    #[must_use]
+    pub fn pages_per_day(&self) -> u32 {
+        self.pages_per_day
+    }
+
+    /// Finishes the hit: its visitor, and the keys that the store interned page and consent under;
+    /// no page where the site brought too many.
+    #[must_use]
+    pub fn into_hit(
+        self,
+        visitor: Visitor,
+        page: impl Into<Option<PageKey>>,
+        consent: ConsentKey,
+    ) -> Hit {
         Hit(HitParts {
             visitor,
             time: self.time,
             site: self.site,
-            page: Some(page),
+            page: page.into(),
             event: self.event,
             engaged_s: self.engaged_s,
             referrer: self.referrer,
@@ -254,6 +274,7 @@ impl Hit {
             attributes: candidate.attributes,
             consent: ConsentState { choice: candidate.signals.choice, allowed },
             fired: Vec::new(),
+            pages_per_day: gate.site.plan.pages_per_day,
         })
     }
 

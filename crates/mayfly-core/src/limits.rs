@@ -105,6 +105,10 @@ pub const INTERNED_CONSENTS: usize = 4096;
 pub const RECENT_HITS: usize = 128 * 1024;
 /// Refusals of known visitors that wait for a look at what was granted before.
 pub const NOES: usize = 1024;
+/// Names of signals that are counted for a site.
+pub const SIGNALS_PER_SITE: usize = 1000;
+/// Pixels that are kept for who looks on.
+pub const TAIL_PIXELS: usize = 1000;
 /// Foreign ids whose visitors a collector remembers.
 pub const FOREIGN_IDS: usize = 256 * 1024;
 /// Acknowledged batches that a collector keeps for a resend, bytes.

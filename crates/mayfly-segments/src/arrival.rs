@@ -15,6 +15,7 @@ pub struct Arrival {
     sites: HashMap<SiteId, SiteFacts>,
     attributes: HashSet<Box<str>>,
     query: HashSet<Box<str>>,
+    events: HashSet<Box<str>>,
 }
 
 impl Arrival {
@@ -25,6 +26,7 @@ impl Arrival {
         sites: HashMap<SiteId, SiteFacts>,
     ) -> Self {
         let (mut attributes, mut query) = (HashSet::new(), HashSet::new());
+        let mut events = HashSet::new();
         for rule in rules.iter().chain(&fleeting) {
             rule.rule.each_field(&mut |field| {
                 if let Field::Attribute(name) = field {
@@ -35,7 +37,10 @@ impl Arrival {
                 }
             });
         }
-        Self { fleeting, sites, attributes, query }
+        for rule in rules.iter().chain(&fleeting) {
+            events.extend(rule.rule.events());
+        }
+        Self { fleeting, sites, attributes, query, events }
     }
 
     /// Whether some rule reads the attribute of this name.
@@ -48,6 +53,12 @@ impl Arrival {
     #[must_use]
     pub fn reads_query(&self, name: &str) -> bool {
         self.query.contains(name)
+    }
+
+    /// Whether some rule names this event.
+    #[must_use]
+    pub fn reads_event(&self, name: &str) -> bool {
+        self.events.contains(name)
     }
 
     /// The categories that a hit falls in by rules over its values that are never stored, ascending

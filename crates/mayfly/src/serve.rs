@@ -359,7 +359,7 @@ async fn signal() -> anyhow::Result<()> {
 
 /// Log lines go to standard error; a second call changes nothing.
 fn logs(settings: &Settings) {
-    let level = format!("actix_server=warn,{}", settings.log_level);
+    let level = format!("actix_server=warn,actix_http=off,{}", settings.log_level);
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

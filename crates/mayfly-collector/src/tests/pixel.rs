@@ -166,6 +166,23 @@ async fn a_url_has_at_most_its_versions_a_day() {
 }
 
 #[tokio::test]
+async fn a_site_brings_so_many_new_pages_a_day_and_no_more() {
+    let world = World::new().await;
+    let mut few = site();
+    few.plan.pages_per_day = 3;
+    world.collector.set_sites([few].into_iter().collect());
+    let own = world.browser().await;
+    for n in 0..9 {
+        let query = format!("s=news&u=https://n.example/{}", n % 6);
+        assert_eq!(outcome(&world.pixel(&query, &own).await), Outcome::Stored, "{n}");
+    }
+    let hits = world.stored().await;
+    let pages: BTreeSet<_> = hits.iter().filter_map(|hit| hit.page).collect();
+    assert_eq!((hits.len(), pages.len()), (10, 3), "the others are kept without their page");
+    assert_eq!(hits.iter().filter(|hit| hit.page.is_none()).count(), 5);
+}
+
+#[tokio::test]
 async fn the_same_hit_within_a_second_is_one_and_a_refused_one_is_none() {
     let world = World::new().await;
     let own = world.browser().await;

@@ -35,8 +35,8 @@ impl Choice {
     pub fn take(&mut self, name: &str, value: &str) -> bool {
         let text = Some(value).filter(|v| !v.is_empty());
         let flag = match value {
-            "1" => Some(true),
-            "0" => Some(false),
+            "1" | "true" | "yes" => Some(true),
+            "0" | "false" | "no" => Some(false),
             _ => None,
         };
         let additional = |t: &&str| AdditionalConsent::decode(t).is_ok();
@@ -112,7 +112,7 @@ mod tests {
             ("gdpr_consent", "CX"),
             ("gpp", ""),
             ("gpc", "0"),
-            ("coppa", "yes"),
+            ("coppa", "maybe"),
             ("addtl_consent", "none"),
             ("us_privacy", "1YNN"),
         ] {

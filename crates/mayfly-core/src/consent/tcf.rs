@@ -246,17 +246,22 @@ impl<'t> Vendors<'t> {
     #[must_use]
     pub fn members(&self) -> Vec<u16> {
         let mut bits = self.bits;
-        let mut members = std::collections::BTreeSet::new();
         match self.form {
-            Form::Field => {
-                members.extend((1..=self.max).filter(|_| bits.flag() == Ok(true)));
-            }
+            Form::Field => (1..=self.max).filter(|_| bits.flag() == Ok(true)).collect(),
             Form::Ranges { entries } => {
                 let ranges = (0..entries).map_while(|_| range(&mut bits).ok());
-                ranges.for_each(|(first, last)| members.extend(first..=last));
+                let mut ranges: Vec<(u16, u16)> = ranges.collect();
+                ranges.sort_unstable();
+                // Each vendor once, however often the ranges say him.
+                let (mut members, mut next) = (Vec::new(), 0u32);
+                for (first, last) in ranges {
+                    members.extend(first.max(u16::try_from(next).unwrap_or(u16::MAX))..=last);
+                    next = next.max(u32::from(last) + 1);
+                }
+                members.dedup();
+                members
             }
         }
-        members.into_iter().collect()
     }
 
     /// Whether a vendor is in it. Takes as long as there are ranges, at most 4,095.

@@ -249,7 +249,8 @@ impl UsSection {
             Behind::Sensitive => self.read(F::SensitiveDataProcessing, 8, bits),
             Behind::Gpc => {
                 if bits.number::<u8>(2)? == GPC_TYPE {
-                    self.gpc = Some(bits.flag()?);
+                    // Said twice, a no wins.
+                    self.gpc = Some(bits.flag()? || self.gpc == Some(true));
                 }
                 Ok(())
             }

@@ -130,6 +130,16 @@ impl Classifier {
         }
     }
 
+    /// The categories that a hit would fall in if one more test of a rule held; at most `limit`.
+    #[must_use]
+    pub fn nearly(&self, hit: &Hit, page: &Page, limit: usize) -> Vec<CategoryId> {
+        let facts = PageFacts::of(page);
+        let facts = Facts::new(&facts, HitFacts::of(hit, self.sites.get(&hit.site)));
+        let near =
+            self.rules.iter().filter(|rule| rule.takes(hit) && rule.rule.nearly_holds(&facts));
+        near.filter_map(|rule| rule.gives.first().copied()).take(limit).collect()
+    }
+
     fn gives(&self, category: CategoryId) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&category))
     }

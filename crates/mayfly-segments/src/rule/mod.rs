@@ -102,6 +102,12 @@ impl Rule {
         self.node.decide(facts)
     }
 
+    /// Whether the rule does not hold, and would if one of the tests that it joins by `and` did.
+    #[must_use]
+    pub fn nearly_holds(&self, facts: &Facts<'_>) -> bool {
+        !self.holds(facts) && self.node.nearly(facts)
+    }
+
     /// Whether the facts of a page view's page alone decide the rule.
     pub(crate) fn page_only(&self) -> bool {
         !self.names_event && !self.node.any_test(&mut |test| !test.field.of_page())
@@ -128,16 +134,25 @@ impl Rule {
 
     /// The keys of sites that the rule compares `site` with.
     pub(crate) fn sites(&self) -> Vec<Box<str>> {
-        let mut sites = Vec::new();
+        self.compared_with(&Field::Site)
+    }
+
+    /// The names that the rule compares `event` with.
+    pub(crate) fn events(&self) -> Vec<Box<str>> {
+        self.compared_with(&Field::Event)
+    }
+
+    fn compared_with(&self, field: &Field) -> Vec<Box<str>> {
+        let mut texts = Vec::new();
         self.node.any_test(&mut |test| {
-            if let (Field::Site, Check::Text { how: How::Is, values, .. }) =
-                (&test.field, &test.check)
+            if let Check::Text { how: How::Is, values, .. } = &test.check
+                && test.field == *field
             {
-                sites.extend(values.iter().map(|value| value.text.clone()));
+                texts.extend(values.iter().map(|value| value.text.clone()));
             }
             false
         });
-        sites
+        texts
     }
 }
 
@@ -151,6 +166,17 @@ pub(crate) enum Node {
 }
 
 impl Node {
+    /// Whether all but one of the parts joined by `and` hold.
+    fn nearly(&self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::And(nodes) => {
+                nodes.iter().filter(|node| node.decide(facts) != Some(true)).count() == 1
+            }
+            Self::Or(nodes) => nodes.iter().any(|node| node.nearly(facts)),
+            Self::Not(_) | Self::Test(_) => false,
+        }
+    }
+
     /// Whether `holds` for one of the tests.
     fn any_test(&self, holds: &mut impl FnMut(&Test) -> bool) -> bool {
         match self {

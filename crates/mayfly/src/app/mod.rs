@@ -1,7 +1,9 @@
 //! What can be asked of the data: one struct, one method a question. HTTP and command line come
 //! here; time comes from [`crate::clock`] once per question.
 
+mod debug;
 pub mod definitions;
+mod journal;
 mod people;
 mod segments;
 mod status;
@@ -15,6 +17,8 @@ use mayfly_core::{Partition, Timestamp, Visitor};
 use mayfly_segments::{Compiled, Definitions};
 use mayfly_store::{CatalogName, Corruption, Health, Store, StoreError};
 use tokio::sync::watch;
+
+use journal::Journal;
 use withdrawals::Withdrawals;
 
 use crate::clock;
@@ -38,6 +42,7 @@ pub struct App {
     /// Erased a moment ago, by this process.
     erased_lately: Mutex<VecDeque<(Timestamp, Visitor)>>,
     withdrawals: Withdrawals,
+    journal: Journal,
 }
 
 impl App {
@@ -56,8 +61,23 @@ impl App {
         let tokens = load_tokens(&store).await?;
         let active = load_definitions(&store, &settings).await?;
         let withdrawals = Withdrawals::open(settings.data.join("withdrawals.json"));
+        let journal = Journal::new(settings.data.join("erasures.journal"), store.identity().store);
+        let now = clock::now();
+        // A store that was restored from a backup brings the erased back.
+        let mut back = journal.read(settings.store.retention, now);
+        if !back.is_empty() {
+            for partition in (0..store.identity().partitions).map(Partition) {
+                let erased = store.erased(partition).await?;
+                back.retain(|v| v.partition != partition || !erased.contains(v.ordinal));
+            }
+        }
+        if !back.is_empty() {
+            tracing::info!(visitors = back.len(), "erased again by the journal of erasures");
+            store.erase(&back, now).await?;
+        }
         let app = Self {
             withdrawals,
+            journal,
             settings,
             store,
             collector,

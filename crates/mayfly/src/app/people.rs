@@ -149,6 +149,9 @@ impl App {
     /// The store's.
     pub async fn erase(&self, visitor: Visitor) -> Result<(), ApiError> {
         let now = Self::now();
+        self.journal
+            .note(visitor, now)
+            .map_err(|source| ApiError::Store(StoreError::Files { source }))?;
         self.store.erase(&[visitor], now).await?;
         if let Ok(mut lately) = self.erased_lately.lock() {
             lately.push_back((now, visitor));

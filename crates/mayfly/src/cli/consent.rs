@@ -1,5 +1,4 @@
-//! `consent explain`: what a string says, and what we make of it. `site snippet`: what a page
-//! embeds.
+//! `consent explain`: what a string says, and what we make of it.
 
 use mayfly_core::consent::{self, Audience, ConsentRole};
 use mayfly_core::{ConsentPolicy, ConsentRules, ConsentState, Signals};
@@ -149,18 +148,4 @@ fn fields(value: &Value, depth: usize) {
             Value::Bool(_) | Value::Number(_) => line(&format!("{indent}{name}  {value}")),
         }
     }
-}
-
-/// What a page embeds.
-pub(crate) fn snippet(asks: &Asks, key: &str, server: Option<&str>) -> anyhow::Result<()> {
-    let path = format!("/api/v1/sites/{}", part(key));
-    let site = ask(asks, Create::Never, |c| c.get(&path))?;
-    let server = server.unwrap_or("https://YOUR-MAYFLY-HOST").trim_end_matches('/');
-    let text = crate::http::snippet(server, &asks.settings.prefix, &text(&site, "/key"));
-    if asks.json {
-        output::json(&json!({"snippet": text}));
-    } else {
-        line(&text);
-    }
-    Ok(())
 }

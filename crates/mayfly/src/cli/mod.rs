@@ -12,6 +12,7 @@ mod output;
 mod people;
 mod replay;
 mod segments;
+mod sites;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -109,6 +110,15 @@ enum Command {
     /// Sites
     #[command(subcommand)]
     Site(SiteCommand),
+    /// Follow the pixels of a site as they come
+    Tail {
+        /// The site's key
+        #[arg(long, value_name = "KEY")]
+        site: String,
+        /// End after so many seconds; 0 = never
+        #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+        seconds: u64,
+    },
     /// Consent strings
     #[command(subcommand)]
     Consent(ConsentCommand),
@@ -158,6 +168,11 @@ enum SiteCommand {
         /// Where browsers reach this server, such as https://px.news.example
         #[arg(long, value_name = "URL")]
         server: Option<String>,
+    },
+    /// Show what the site sends that no rule uses, with counts
+    Unmapped {
+        /// The site's key
+        key: String,
     },
 }
 
@@ -305,8 +320,10 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Test { file } => definitions::test(&asks, &file),
         Command::Definitions(DefinitionsCommand::Export) => definitions::export(&asks),
         Command::Site(SiteCommand::Snippet { key, server }) => {
-            consent::snippet(&asks, &key, server.as_deref())
+            sites::snippet(&asks, &key, server.as_deref())
         }
+        Command::Site(SiteCommand::Unmapped { key }) => sites::unmapped(&asks, &key),
+        Command::Tail { site, seconds } => sites::tail(&asks, &site, seconds),
         Command::Consent(ConsentCommand::Explain { string, site, receiver }) => {
             consent::explain(&asks, &string, site.as_deref(), receiver)
         }

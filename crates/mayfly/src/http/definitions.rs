@@ -95,6 +95,33 @@ pub(crate) async fn site(request: HttpRequest, state: State, key: Path<String>) 
     })))
 }
 
+/// What a site sends that no rule uses.
+pub(crate) async fn unmapped(request: HttpRequest, state: State, key: Path<String>) -> Answer {
+    require(&request, &state, Right::Read)?;
+    Ok(HttpResponse::Ok().json(state.app()?.unmapped(&key)?))
+}
+
+/// `?after=7`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+/// The pixels of a site that pass right now.
+pub(crate) async fn tail(
+    request: HttpRequest,
+    state: State,
+    key: Path<String>,
+    after: Query<After>,
+) -> Answer {
+    require(&request, &state, Right::SendHits)?;
+    if state.collector().sites().get(&key).is_none() {
+        return Err(ApiError::NoSite { key: key.clone() });
+    }
+    Ok(HttpResponse::Ok().json(state.app()?.tail(&key, after.after)))
+}
+
 /// What a site asks for before a hit is kept.
 fn consent(rules: &ConsentRules) -> Value {
     let policy = match rules.policy {

@@ -42,6 +42,9 @@ pub enum ApiError {
     /// A form of the visitor's pages that another site sent.
     #[error("this form can only be sent from its own page")]
     Foreign,
+    /// An encoding of the body that is not read.
+    #[error("the body's encoding is not read: send it as it is, or as gzip")]
+    Encoding,
     /// More than a token's share.
     #[error("more hits than the token's share; try again in {seconds} s")]
     Limited {
@@ -109,6 +112,7 @@ impl ApiError {
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::NoToken => ("token_not_found", StatusCode::NOT_FOUND),
             Self::Foreign => ("foreign_form", StatusCode::FORBIDDEN),
+            Self::Encoding => ("bad_encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::Limited { .. } => ("rate_limited", StatusCode::TOO_MANY_REQUESTS),
             Self::Body { .. } => ("bad_body", StatusCode::BAD_REQUEST),
             Self::BodyCut => ("body_cut", StatusCode::BAD_REQUEST),

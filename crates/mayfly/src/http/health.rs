@@ -1,12 +1,12 @@
 //! `/health`, `/ready`, `/metrics`, and the status for people.
 
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use prometheus::TextEncoder;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::access::require;
+use super::body::Body;
 use super::{Answer, ApiError, State};
 use crate::tokens::Right;
 
@@ -44,7 +44,7 @@ struct Partitions {
 }
 
 /// Raises the number of partitions.
-pub(crate) async fn partitions(request: HttpRequest, state: State, body: Bytes) -> Answer {
+pub(crate) async fn partitions(request: HttpRequest, state: State, body: Body<1024>) -> Answer {
     require(&request, &state, Right::Operate)?;
     let app = state.app()?;
     let wanted: Partitions =

@@ -1,6 +1,10 @@
 //! `POST /api/v1/hits` (server to server) and `POST /api/v1/hits/try` (one hit, explained).
 
+use std::borrow::Cow;
+use std::io::Read;
+
 use actix_web::{HttpRequest, HttpResponse};
+use flate2::read::MultiGzDecoder;
 use mayfly_collector::{BodyFormat, BodyItems, Reason};
 use mayfly_core::{Outcome, limits};
 use serde_json::{Map, Value, json};
@@ -27,6 +31,8 @@ pub(crate) async fn hits(
     let body = body?;
     let kind = super::header(&request, "content-type").unwrap_or_default();
     let format = BodyFormat::of_content_type(kind);
+    let encoding = super::header(&request, "content-encoding").unwrap_or_default();
+    let body = decoded(&body, encoding)?;
     let items = BodyItems::read(&body, format);
     if let Err(wait) = state.shares().take_hits(&caller.name, items.len()) {
         return Err(ApiError::Limited { seconds: wait.as_secs() + 1 });
@@ -52,6 +58,20 @@ pub(crate) async fn hits(
     let mut answer = HttpResponse::Ok().json(json!({"outcomes": outcomes, "refused": refused}));
     cors(&request, &state, &mut answer);
     Ok(answer)
+}
+
+/// The body without its encoding: none, or gzip; bounded like one that came in clear.
+fn decoded<'b>(body: &'b [u8], encoding: &str) -> Result<Cow<'b, [u8]>, ApiError> {
+    match encoding.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => return Ok(body.into()),
+        "gzip" | "x-gzip" => {}
+        _ => return Err(ApiError::Encoding),
+    }
+    let mut clear = Vec::new();
+    let limit = limits::HITS_BODY_BYTES;
+    let reader = MultiGzDecoder::new(body).take(limit as u64 + 1);
+    let read = { reader }.read_to_end(&mut clear).map_err(|_| ApiError::BodyCut)?;
+    if read > limit { Err(ApiError::TooLarge { limit }) } else { Ok(clear.into()) }
 }
 
 /// One hit through the real admission, with the categories and segments it leads to.

@@ -1,6 +1,8 @@
 //! What is held about this browser: `GET|DELETE /api/v1/me`, `GET /api/v1/me/segments`. The visitor
 //! is whom the request's own cookie names; no token, no other id.
 
+use std::time::Duration;
+
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
@@ -11,7 +13,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::access::cors;
-use super::asker::asker;
+use super::asker::{asker, fair};
 use super::{Answer, ApiError, State};
 use crate::clock;
 
@@ -31,6 +33,9 @@ pub(crate) struct Wish {
     download: Option<String>,
 }
 
+/// How long a question waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 fn visitor(request: &HttpRequest, state: &State, wish: &Wish) -> Option<Visitor> {
     let (cookies, now) = (super::cookies(request).unwrap_or_default(), clock::now());
     let by_cookie = state.collector().visitor(&cookies, now);
@@ -42,7 +47,8 @@ fn visitor(request: &HttpRequest, state: &State, wish: &Wish) -> Option<Visitor>
 /// # Errors
 /// [`ApiError::Busy`] while others are being read.
 pub(crate) async fn held(state: &State, visitor: Visitor) -> Result<serde_json::Value, ApiError> {
-    let _turn = READERS.try_acquire().map_err(|_| ApiError::Busy)?;
+    let turn = tokio::time::timeout(PATIENCE, READERS.acquire()).await;
+    let _turn = turn.ok().and_then(Result::ok).ok_or(ApiError::Busy)?;
     state.app()?.visitor(visitor).await
 }
 
@@ -52,6 +58,7 @@ fn answer(body: &serde_json::Value) -> HttpResponse {
 
 /// Everything held about this browser.
 pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    fair(&request, &state)?;
     let body = match visitor(&request, &state, &wish) {
         Some(visitor) => held(&state, visitor).await?,
         None => json!({"visitor": null, "segments": [], "hits": []}),
@@ -67,13 +74,15 @@ pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) 
 
 /// Erases it.
 pub(crate) async fn erase(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    fair(&request, &state)?;
     let Some(visitor) = visitor(&request, &state, &wish) else {
         return Ok(answer(&json!({"erased": null})));
     };
     state.app()?.erase(visitor).await?;
     let mut answer = answer(&json!({"erased": visitor.to_string()}));
     let https = asker(&request, &state).https;
-    for cookie in state.collector().set_forgotten(https) {
+    let sent = super::cookies(&request).unwrap_or_default();
+    for cookie in state.collector().set_forgotten(&sent, https) {
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
@@ -84,6 +93,7 @@ pub(crate) async fn erase(request: HttpRequest, state: State, wish: Query<Wish>)
 /// The segments that a page may see: those marked `on_page` for its site. Nobody's for a browser
 /// that opted out.
 pub(crate) async fn segments(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    fair(&request, &state)?;
     let (app, gpc) = (state.app()?, super::header(&request, "sec-gpc"));
     let opted_out = super::cookies(&request).is_some_and(|c| state.collector().is_opted_out(&c));
     let names = match visitor(&request, &state, &wish) {

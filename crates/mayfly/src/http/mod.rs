@@ -49,6 +49,7 @@ pub fn browsers(config: &mut ServiceConfig, prefix: &str) {
     }
     config
         .route("/robots.txt", web::get().to(robots))
+        .route("/favicon.ico", web::get().to(visitor_pages::icon))
         .route("/.well-known/gpc.json", web::get().to(visitor_pages::gpc))
         .route("/health", web::get().to(health::health))
         .route("/ready", web::get().to(health::ready))
@@ -62,19 +63,22 @@ fn own(config: &mut ServiceConfig) {
         .service(
             web::resource("/p.gif")
                 .route(web::get().to(pixel::pixel))
-                .route(web::post().to(pixel::tag)),
+                .route(web::post().to(pixel::tag))
+                .default_service(web::to(no_route)),
         )
         .route("/tag.js", web::get().to(tag::latest))
         .route("/tag.{hash}.js", web::get().to(tag::of_version))
         .service(
             web::resource("/privacy")
                 .route(web::get().to(visitor_pages::privacy))
-                .route(web::post().to(visitor_pages::act)),
+                .route(web::post().to(visitor_pages::act))
+                .default_service(web::to(no_route)),
         )
         .service(
             web::resource("/optout")
                 .route(web::get().to(visitor_pages::optout))
-                .route(web::post().to(visitor_pages::set_optout)),
+                .route(web::post().to(visitor_pages::set_optout))
+                .default_service(web::to(no_route)),
         )
         .route("/privacy.css", web::get().to(visitor_pages::style))
         .route("/device-storage.json", web::get().to(visitor_pages::device_storage))
@@ -104,6 +108,8 @@ pub fn operators(config: &mut ServiceConfig) {
         .route("/definitions/apply", web::post().to(definitions::apply))
         .route("/definitions/test", web::post().to(definitions::test))
         .route("/sites/{key}", web::get().to(definitions::site))
+        .route("/sites/{key}/unmapped", web::get().to(definitions::unmapped))
+        .route("/sites/{key}/tail", web::get().to(definitions::tail))
         .route("/segments", web::get().to(segments::list))
         .route("/segments/{name}", web::get().to(segments::one))
         .route("/segments/{name}/members", web::get().to(segments::members))

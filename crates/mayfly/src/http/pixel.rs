@@ -3,15 +3,20 @@
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Bytes, Payload};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use mayfly_collector::{Hints, PixelAnswer, PixelRequest, Reason, Verdict};
 use mayfly_core::limits;
 use serde_json::{Map, Value, json};
+use url::form_urlencoded;
 
-use super::State;
 use super::asker::asker;
 use super::body::within;
+use super::{ApiError, State};
 use crate::clock;
+use crate::tokens::Right;
+
+/// The parameter with the secret of a token, whose holder is told what the request amounts to.
+const DEBUG: &str = "debug=";
 
 /// The smallest transparent GIF.
 const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\
@@ -28,7 +33,8 @@ pub(crate) async fn tag(request: HttpRequest, state: State, payload: Payload) ->
     match body.as_deref().map(std::str::from_utf8) {
         Ok(Ok(query)) => take(&request, &state, query, true).await,
         Ok(Err(_)) => refused(&request, &state, Reason::NotUtf8),
-        Err(_) => refused(&request, &state, Reason::QueryTooLong),
+        Err(ApiError::TooLarge { .. }) => refused(&request, &state, Reason::QueryTooLong),
+        Err(_) => refused(&request, &state, Reason::BodyCut),
     }
 }
 
@@ -60,12 +66,49 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
         https: asker.https,
         now: clock::now(),
     };
+    if query.contains(DEBUG) && may_debug(state, query) {
+        return debug(state, &asked).await;
+    }
     match state.collector().pixel(&asked).await {
-        PixelAnswer::Gif { verdict, set_cookie } => image(verdict, set_cookie.as_deref()),
+        PixelAnswer::Gif { verdict, set_cookie } => {
+            let set_cookie = set_cookie.as_deref();
+            match state.collector().redirect(query) {
+                Some(to) => lead_on(&to, verdict, set_cookie),
+                None => image(verdict, set_cookie),
+            }
+        }
         PixelAnswer::Probe { location, set_cookie } => probe(&location, &set_cookie),
         PixelAnswer::Tag { verdict, probe, id, set_cookie, is_readable } => {
             json_of(request, &PixelTag { verdict, probe, id, set_cookie, is_readable })
         }
+    }
+}
+
+/// Whether the query holds the secret of a token that may look into hits.
+fn may_debug(state: &State, query: &str) -> bool {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let secret = pairs.find(|(name, _)| name == "debug").map(|(_, value)| value);
+    let caller = secret.and_then(|secret| state.caller(&secret));
+    caller.is_some_and(|caller| caller.role.may(Right::SendHits))
+}
+
+/// Takes the hit as any other, and says in JSON what it amounts to.
+async fn debug(state: &State, asked: &PixelRequest<'_>) -> HttpResponse {
+    let examined = state.collector().examine(asked);
+    let answered = state.collector().pixel(asked).await;
+    let mut answer = HttpResponse::Ok();
+    let (verdict, set_cookie) = match answered {
+        PixelAnswer::Gif { verdict, set_cookie } | PixelAnswer::Tag { verdict, set_cookie, .. } => {
+            (verdict, set_cookie)
+        }
+        PixelAnswer::Probe { set_cookie, .. } => (None, Some(set_cookie)),
+    };
+    common(&mut answer, verdict, set_cookie.as_deref());
+    let mut pairs = form_urlencoded::parse(asked.query.as_bytes());
+    let key = pairs.find(|(name, _)| name == "s").map(|(_, key)| key).unwrap_or_default();
+    match state.app() {
+        Ok(app) => answer.json(app.explain_pixel(&examined, verdict, &key)),
+        Err(error) => error.error_response(),
     }
 }
 
@@ -93,6 +136,9 @@ impl PixelTag {
 fn json_of(request: &HttpRequest, tag: &PixelTag) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     common(&mut answer, tag.verdict, tag.set_cookie.as_deref());
+    if tag.probe.is_some() {
+        answer.insert_header(("x-mayfly-outcome", "probe"));
+    }
     answer.insert_header((header::VARY, HeaderValue::from_static("origin")));
     if let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| tag.is_readable) {
         answer.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
@@ -136,6 +182,15 @@ fn common(answer: &mut HttpResponseBuilder, verdict: Option<Verdict>, set_cookie
     if let Some(cookie) = set_cookie {
         answer.append_header((header::SET_COOKIE, cookie));
     }
+}
+
+/// A click goes on to where it led, whatever became of its hit.
+fn lead_on(to: &str, verdict: Option<Verdict>, set_cookie: Option<&str>) -> HttpResponse {
+    let mut answer = HttpResponse::Found();
+    common(&mut answer, verdict, set_cookie);
+    answer.insert_header((header::LOCATION, to));
+    answer.insert_header((header::REFERRER_POLICY, "no-referrer"));
+    answer.finish()
 }
 
 /// A first request is asked to come back with the cookie it was just given.

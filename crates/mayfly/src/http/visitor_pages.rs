@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::asker::asker;
+use super::asker::{asker, fair};
 use super::body::within;
 use super::door::{self, Done, HitRow, Known, Language};
 use super::{Answer, ApiError, State, me};
@@ -61,6 +61,7 @@ impl Browser {
 
 /// The page about what is held.
 pub(crate) async fn privacy(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    fair(&request, &state)?;
     let browser = Browser::of(&request, &state);
     let language = language(&request, wish.lang.as_deref());
     privacy_page(&state, &browser, None, language).await
@@ -69,6 +70,11 @@ pub(crate) async fn privacy(request: HttpRequest, state: State, wish: Query<Wish
 /// The page's forms: erase.
 pub(crate) async fn act(request: HttpRequest, state: State, payload: Payload) -> Answer {
     let form = form(&request, payload).await?;
+    // The script tag may opt out from any page; nobody may erase from another's.
+    if !is_own(&request) {
+        return Err(ApiError::Foreign);
+    }
+    fair(&request, &state)?;
     let language = language(&request, form.lang.as_deref());
     let mut browser = Browser::of(&request, &state);
     if form.action != "erase" {
@@ -82,7 +88,8 @@ pub(crate) async fn act(request: HttpRequest, state: State, payload: Payload) ->
         None => Done::NothingHeld,
     };
     let mut answer = privacy_page(&state, &browser, Some(done), language).await?;
-    set_cookies(&mut answer, state.collector().set_forgotten(browser.https));
+    let sent = super::cookies(&request).unwrap_or_default();
+    set_cookies(&mut answer, state.collector().set_forgotten(&sent, browser.https));
     Ok(answer)
 }
 
@@ -95,11 +102,13 @@ pub(crate) async fn optout(request: HttpRequest, state: State, wish: Query<Wish>
 
 /// Opts out, or back in; from the page's form, or from the script tag.
 pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payload) -> Answer {
+    fair(&request, &state)?;
     let form = form(&request, payload).await?;
     let mut browser = Browser::of(&request, &state);
     let is_out = form.is_json || form.action != "in";
     browser.opted_out = is_out;
-    let cookies = state.collector().set_opt_out(is_out, browser.https);
+    let sent = super::cookies(&request).unwrap_or_default();
+    let cookies = state.collector().set_opt_out(is_out, &sent, browser.https);
     let mut answer = if form.is_json {
         let mut answer = no_store(&mut HttpResponse::Ok()).json(json!({"opted_out": is_out}));
         super::access::cors_any(&request, &state, &mut answer);
@@ -114,6 +123,13 @@ pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payl
     };
     set_cookies(&mut answer, cookies);
     Ok(answer)
+}
+
+/// What browsers ask for by themselves.
+pub(crate) async fn icon() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .finish()
 }
 
 /// The pages' style.
@@ -131,8 +147,8 @@ pub(crate) async fn gpc() -> HttpResponse {
 
 /// `/device-storage.json`.
 pub(crate) async fn device_storage(request: HttpRequest, state: State) -> HttpResponse {
-    let host = request.connection_info().host().to_owned();
-    let name = host.rsplit_once(':').map_or(&*host, |(name, _)| name);
+    let host = host(&request);
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let names = state.collector().cookie_names();
     let cookies = cookie_names(names);
     let days = state.settings().store.retention.days();
@@ -177,11 +193,16 @@ fn is_own(request: &HttpRequest) -> bool {
     match super::header(request, "sec-fetch-site") {
         Some(site) => site == "same-origin",
         None => {
-            let host = request.connection_info().host().to_owned();
             let origin = super::header(request, "origin").and_then(|o| o.split_once("://"));
-            origin.is_some_and(|(_, own)| own == host)
+            origin.is_some_and(|(_, own)| own == host(request))
         }
     }
+}
+
+/// The host that the client asked for; what a hop says of it is not believed.
+fn host(request: &HttpRequest) -> &str {
+    let of_uri = request.uri().authority().map(|authority| authority.as_str());
+    super::header(request, "host").or(of_uri).unwrap_or_default()
 }
 
 async fn privacy_page(

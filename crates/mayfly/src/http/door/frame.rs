@@ -83,7 +83,6 @@ impl<'a> Page<'a> {
             let width = "width=device-width, initial-scale=1";
             html.void("meta", &[("name", "viewport"), ("content", width)]);
             html.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
-            html.void("meta", &[("name", "referrer"), ("content", "no-referrer")]);
             html.void("meta", &[("name", "robots"), ("content", "noindex")]);
             html.leaf("title", &[], &format!("{heading} – {}", self.owner()));
             html.void("link", &[("rel", "stylesheet"), ("href", self.state.style)]);

@@ -1,0 +1,164 @@
+//! A pixel explained, the signals that no rule uses, the pixels that pass.
+
+use mayfly_collector::{CookieSeen, Examined, Passed, Reason, SignalKind, Verdict};
+use mayfly_core::{Candidate, CategoryId, ConsentRules, Gate, Hit, Page, Partition, Site, Visitor};
+use mayfly_segments::PageMemo;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::clock;
+use crate::explain::advice;
+use crate::http::ApiError;
+
+/// Categories that nearly fired, as far as they are listed.
+const NEARLY: usize = 20;
+
+impl App {
+    /// A pixel request taken apart, in words and figures.
+    #[must_use]
+    pub fn explain_pixel(&self, examined: &Examined, verdict: Option<Verdict>, key: &str) -> Value {
+        let consent = match examined.consent {
+            Ok(allowed) => json!({
+                "allowed": true,
+                "content": allowed.content,
+                "measure": allowed.measure,
+                "share": allowed.share,
+            }),
+            Err(why) => json!({
+                "allowed": false,
+                "reason": why.label(),
+                "words": why.to_string(),
+                "advice": advice(why),
+            }),
+        };
+        let (hit, fault) = match &examined.hit {
+            Ok(candidate) => (Some(self.explain_hit(candidate, key)), None),
+            Err(reason) => (None, Some(reason.label())),
+        };
+        let cookie = match examined.cookie {
+            CookieSeen::None => "none came: a probe is sent, and the hit counts when it comes back",
+            CookieSeen::Visitor => "a visitor's, and it counts",
+            CookieSeen::NotOurs => "counts as none: of another store, forged, too old, or erased",
+            CookieSeen::Probe => "a probe came back: a new visitor",
+            CookieSeen::OptOut => "the opt-out: nothing is stored",
+        };
+        json!({
+            "outcome": verdict.map(|v| v.outcome.label()),
+            "reason": verdict.and_then(|v| v.reason).map(Reason::label),
+            "fault": fault,
+            "hit": hit,
+            "stripped": {
+                "attributes": examined.stripped.attributes,
+                "query": examined.stripped.query,
+                "url_parts": examined.stripped.parts,
+                "event_outside_plan": examined.stripped.event,
+            },
+            "consent": consent,
+            "bot": examined.bot.map(|kind| kind.label()),
+            "cookie": cookie,
+        })
+    }
+
+    fn explain_hit(&self, candidate: &Candidate, key: &str) -> Value {
+        let (fell, nearly) = self.categories_of_candidate(candidate, key);
+        let attributes: Vec<String> =
+            candidate.attributes.iter().map(|a| format!("{}={:?}", a.name, a.value)).collect();
+        json!({
+            "url": candidate.page.url,
+            "title": candidate.page.title,
+            "keywords": candidate.page.keywords,
+            "categories": candidate.page.categories,
+            "event": candidate.event.name(),
+            "engaged_s": candidate.engaged_s,
+            "referrer": {"host": candidate.referrer.host, "kind": candidate.referrer.kind.label()},
+            "attributes": attributes,
+            "device": candidate.context.client.device.label(),
+            "os": candidate.context.client.os.label(),
+            "browser": candidate.context.client.browser.label(),
+            "language": candidate.context.language.map(|l| l.to_string()),
+            "country": candidate.context.geo.country(),
+            "falls_in": fell,
+            "nearly_in": nearly,
+        })
+    }
+
+    /// Paths of the categories that a hit falls in, and of those that it nearly falls in.
+    fn categories_of_candidate(
+        &self,
+        candidate: &Candidate,
+        key: &str,
+    ) -> (Vec<String>, Vec<String>) {
+        let active = self.active();
+        let definitions = active.definitions();
+        let Some(site) = definitions.site(key) else { return Default::default() };
+        let open = Site { consent: ConsentRules::default(), ..site.clone() };
+        let gate = Gate { site: &open, now: Self::now(), retention: self.settings.store.retention };
+        let Ok(admitted) = Hit::admit(candidate.clone(), &gate) else { return Default::default() };
+        let (page, consent) = (candidate.page.key(0), admitted.consent().key(0));
+        let nobody = Visitor { partition: Partition(0), ordinal: 0 };
+        let hit = admitted.into_hit(nobody, page, consent);
+        let mut fell = Vec::new();
+        let classifier = active.classifier();
+        classifier.classify(&mut PageMemo::default(), &hit, &candidate.page, &mut fell);
+        fell.retain(|id| *id != CategoryId::ALL);
+        let nearly = classifier.nearly(&hit, &candidate.page, NEARLY);
+        let paths = |all: Vec<CategoryId>| all.into_iter().map(|id| definitions.path(id)).collect();
+        (paths(fell), paths(nearly))
+    }
+
+    /// What a site sends that no rule uses: names with counts, and beginnings of paths whose pages
+    /// fall in no category.
+    ///
+    /// # Errors
+    /// [`ApiError::NoSite`].
+    pub fn unmapped(&self, key: &str) -> Result<Value, ApiError> {
+        let active = self.active();
+        let site = active.definitions().site(key);
+        let site = site.ok_or_else(|| ApiError::NoSite { key: key.to_owned() })?.id;
+        let arrival = active.arrival();
+        let falls_nowhere = |page: &Page| {
+            let candidate = Candidate { page: page.clone(), ..Candidate::default() };
+            self.categories_of_candidate(&candidate, key).0.is_empty()
+        };
+        let rows: Vec<Value> = self
+            .collector
+            .signals(site)
+            .into_iter()
+            .filter(|signal| match signal.kind {
+                SignalKind::Attribute => !arrival.reads_attribute(&signal.name),
+                SignalKind::Query => !arrival.reads_query(&signal.name),
+                SignalKind::Event => !arrival.reads_event(&signal.name),
+                SignalKind::Path => signal.page.as_ref().is_some_and(falls_nowhere),
+            })
+            .map(|signal| {
+                let page = signal.page.map(|page| page.url);
+                json!({
+                    "kind": signal.kind.label(),
+                    "name": signal.name,
+                    "hits": signal.hits,
+                    "example": page,
+                })
+            })
+            .collect();
+        Ok(json!({"site": key, "unmapped": rows}))
+    }
+
+    /// The pixels of a site that passed after this number.
+    #[must_use]
+    pub fn tail(&self, key: &str, after: u64) -> Value {
+        let passed = self.collector.tail(key, after, Self::now());
+        let last = passed.last().map_or(after, |p| p.number);
+        let rows: Vec<Value> = passed.iter().map(shown).collect();
+        json!({"pixels": rows, "last": last})
+    }
+}
+
+fn shown(passed: &Passed) -> Value {
+    json!({
+        "time": clock::text(passed.at),
+        "outcome": passed.verdict.map(|v| v.outcome.label()),
+        "reason": passed.verdict.and_then(|v| v.reason).map(Reason::label),
+        "event": passed.event,
+        "url": passed.url,
+    })
+}
