@@ -102,7 +102,8 @@ class Server:
 
 def mayfly(binary, folder, store, ack):
     port = free_port()
-    env = dict(os.environ, MAYFLY_HTTP__WORKERS="1", MAYFLY_COLLECTOR__ACK=ack)
+    env = dict(os.environ, MAYFLY_HTTP__WORKERS="1", MAYFLY_COLLECTOR__ACK=ack,
+               MAYFLY_COLLECTOR__HITS_PER_MINUTE_MAX="0")
     if store:
         env["MAYFLY_STORE__URL"] = store
     data = folder / "data"

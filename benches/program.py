@@ -124,7 +124,9 @@ class Mayfly:
 
     def __init__(self, folder, store="", roles=(), **settings):
         self.data, self.port = folder, free_port()
-        self.env = dict(os.environ, MAYFLY_LOG__LEVEL="warn")
+        # A load has few visitors who are faster than people.
+        self.env = dict(os.environ, MAYFLY_LOG__LEVEL="warn",
+                        MAYFLY_COLLECTOR__HITS_PER_MINUTE_MAX="0")
         if store:
             self.env["MAYFLY_STORE__URL"] = store
         self.env.update({f"MAYFLY_{name.upper()}": str(value) for name, value in settings.items()})

@@ -37,14 +37,14 @@ impl Behaviour {
         }
     }
 
-    /// Notes a hit; `None` when the same one (visitor, event, page, attributes) came within the
-    /// last second. Engagement is never the
-    /// same: each adds its own seconds.
+    /// Notes a hit; `None` when the same one (visitor, event, page, attributes) came to the
+    /// same site within the last second. Engagement is never the same: each adds its own seconds.
     pub(crate) fn note(&self, hit: &Admitted, visitor: Visitor, now: Timestamp) -> Option<Noted> {
         if *hit.event() == Event::Engagement {
             return Some(Noted(None));
         }
         let mut hash = Xxh3::new();
+        hash.update(&hit.site().0.to_le_bytes());
         hash.update(&visitor.partition.0.to_le_bytes());
         hash.update(&visitor.ordinal.to_le_bytes());
         for text in [hit.event().name(), &hit.page().url, &hit.page().title] {

@@ -7,6 +7,7 @@
 use mayfly_core::{Campaign, Referrer, ReferrerKind, limits};
 use url::Url;
 
+use crate::hygiene::{GONE, has_address};
 use crate::percent::{cut, decode};
 use crate::refusal::Reason;
 
@@ -61,7 +62,12 @@ fn campaign(url: &Url) -> Option<Box<Campaign>> {
             _ => continue,
         };
         if let Ok(value) = decode(value) {
-            *text = cut(&value.to_lowercase(), limits::CAMPAIGN_BYTES).into();
+            // Some put the reader's own address there. Numbers stay: campaigns have them.
+            *text = if has_address(&value) {
+                GONE.into()
+            } else {
+                cut(&value.to_lowercase(), limits::CAMPAIGN_BYTES).into()
+            };
         }
     }
     (campaign != Campaign::default()).then(|| Box::new(campaign))
@@ -184,6 +190,9 @@ mod tests {
         let campaign = from.campaign.unwrap();
         assert_eq!((&*campaign.source, &*campaign.name), ("news letter", "may"));
         assert_eq!(from.kind, ReferrerKind::Campaign);
+        let text = "https://n.example/?utm_source=crm&utm_campaign=Jo%40mail.example";
+        let campaign = page_and_referrer(text, None).unwrap().1.campaign.unwrap();
+        assert_eq!((&*campaign.source, &*campaign.name), ("crm", "*"));
         let (_, from) = page_and_referrer("https://n.example/?utm_term=x", None).unwrap();
         assert_eq!(from, Referrer::default());
     }

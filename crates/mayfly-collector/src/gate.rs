@@ -43,11 +43,11 @@ impl Collector {
     ) -> Result<Admitted, Denial> {
         let sites = self.sites();
         let stripped = hygiene::tidy(&mut candidate, site, sites.arrival());
-        self.signals_cell().note(site.id, &candidate, &stripped);
         let gate = Gate { site, now, retention: self.config().retention };
         let mut hit = Hit::admit(candidate, &gate)?;
         let fired = sites.arrival().fired(&hit, site.id, fleeting);
         hit.set_fired(fired);
+        self.signals_cell().note(&hit, site.id, &stripped);
         self.metrics().count_stripped(&stripped);
         Ok(hit)
     }

@@ -38,7 +38,7 @@ const PAGE_PARAMS: [&str; 24] = [
 ];
 
 /// What stands for a part of a path that was taken out.
-const GONE: &str = "*";
+pub(crate) const GONE: &str = "*";
 /// A run of as many digits may be a telephone or customer number.
 const DIGITS_MAX: usize = 9;
 /// A run of as many letters and digits, mixed, may be a token.
@@ -120,7 +120,8 @@ pub(crate) fn clean_url(
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = percent_decode_str(name).decode_utf8_lossy();
         if !keeps(&name) {
-            stripped.query.push(name.into());
+            // A parameter without a value is all name.
+            stripped.query.push(if tells_who(&name) { GONE.into() } else { name.into() });
             continue;
         }
         clean.push(between);
@@ -154,7 +155,7 @@ fn tells_who(part: &str) -> bool {
 }
 
 /// `name@host.tld`.
-fn has_address(text: &str) -> bool {
+pub(crate) fn has_address(text: &str) -> bool {
     text.match_indices('@').any(|(at, _)| {
         let name = text[..at].chars().next_back();
         let host = text[at + 1..].split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-')));
@@ -221,7 +222,10 @@ mod tests {
         site.plan.query = vec!["colour".into()];
         site.plan.events = vec!["signup".into()];
         let attribute = |name, value| Attribute::from_text(name, value).unwrap();
-        let page = Page { url: "https://n.example/?colour=red&who=me".into(), ..Page::default() };
+        let page = Page {
+            url: "https://n.example/?colour=red&who=me&jan@site.example".into(),
+            ..Page::default()
+        };
         let mut candidate = Candidate {
             page,
             event: Event::Own("buy".into()),
@@ -233,7 +237,7 @@ mod tests {
         assert_eq!(candidate.attributes, [attribute("size", "XL")]);
         let expected = Stripped {
             attributes: vec!["name".into()],
-            query: vec!["who".into()],
+            query: vec!["who".into(), "*".into()],
             parts: 0,
             event: true,
         };

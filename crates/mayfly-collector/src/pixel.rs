@@ -11,7 +11,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mayfly_core::{Admitted, Day, Denial, Outcome, Site, Timestamp, Visitor, limits};
+use mayfly_core::{Admitted, Day, Denial, Outcome, Refusal, Site, Timestamp, Visitor, limits};
 
 use crate::admission;
 use crate::client::Hints;
@@ -211,7 +211,8 @@ impl Collector {
         let fleeting = std::mem::take(&mut query.fleeting);
         let candidate = admission::candidate(query, request, context)?;
         self.admit(candidate, &fleeting, &asked.site, request.now).map_err(|denial| {
-            if let Denial::Consent(_, choice) = &denial
+            if let Denial::Consent(refusal, choice) = &denial
+                && *refusal != Refusal::PreChoice
                 && let Some(visitor) =
                     cookies.visitors().find_map(|v| self.visitor_of_cookie(v, request.now))
             {
@@ -337,24 +338,31 @@ impl Collector {
     /// Sends a probe.
     fn probe(&self, ready: &Ready, asked: &Asked<'_>) -> Result<PixelAnswer, Verdict> {
         let request = asked.request;
-        let mut nonce = Nonce::default();
-        // Without randomness visitors cannot be told apart.
-        getrandom::fill(&mut nonce).map_err(|_| Reason::NoOrdinal)?;
-        let value = ProbeCookie { issued: request.now, nonce }.encode(&ready.visitors.keys());
+        let (value, nonce) = fresh_probe(ready, request.now)?;
         let name = format!("{}_{:02x}", self.cookie_names().probe, nonce[0]);
         let set_cookie = self.set_cookie(&name, &value, limits::PROBE_SECONDS, request.https);
         self.metrics().count_probe();
         if !request.is_post {
             return Ok(PixelAnswer::Probe { location: location(request.query), set_cookie });
         }
+        // Another one than the cookie's: the page can read it, and must not learn who the cookie
+        // makes of this browser on other sites.
+        let (readable, _) = fresh_probe(ready, request.now)?;
         Ok(PixelAnswer::Tag {
             verdict: None,
-            probe: Some(value),
+            probe: Some(readable),
             id: None,
             set_cookie: Some(set_cookie),
             is_readable: asked.is_readable(),
         })
     }
+}
+
+fn fresh_probe(ready: &Ready, now: Timestamp) -> Result<(String, Nonce), Verdict> {
+    let mut nonce = Nonce::default();
+    // Without randomness visitors cannot be told apart.
+    getrandom::fill(&mut nonce).map_err(|_| Reason::NoOrdinal)?;
+    Ok((ProbeCookie { issued: now, nonce }.encode(&ready.visitors.keys()), nonce))
 }
 
 /// The same pixel with the probe's mark. What may not stand in a header is escaped.

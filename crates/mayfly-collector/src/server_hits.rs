@@ -3,7 +3,7 @@
 //! The answer always waits for the store, whatever `ack` says: who sends by the thousand wants the
 //! count. A body that is refused whole counts as one hit.
 
-use mayfly_core::{Admitted, Denial, Outcome, Timestamp, Visitor, limits};
+use mayfly_core::{Admitted, Denial, Outcome, Refusal, Timestamp, Visitor, limits};
 use mayfly_store::ForeignId;
 use tokio::sync::oneshot;
 
@@ -164,7 +164,8 @@ impl Collector {
         let hit = match self.admit(candidate, &fleeting, &site, now) {
             Ok(hit) => hit,
             Err(denial) => {
-                if let Denial::Consent(_, choice) = &denial
+                if let Denial::Consent(refusal, choice) = &denial
+                    && *refusal != Refusal::PreChoice
                     && let Some(who) = whose(ready, &visitor, now)
                 {
                     self.note_no(who, &site, choice, now);

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use mayfly_core::{Candidate, Event, Page, SiteId, limits};
+use mayfly_core::{Admitted, Event, Page, SiteId, limits};
 
 use crate::hygiene::Stripped;
 
@@ -55,20 +55,20 @@ type Tally = HashMap<(SignalKind, Box<str>), (u64, Option<Page>)>;
 pub(crate) struct Signals(Mutex<HashMap<SiteId, Tally>>);
 
 impl Signals {
-    /// Counts what a hit has; `candidate` is clean already.
-    pub(crate) fn note(&self, site: SiteId, candidate: &Candidate, stripped: &Stripped) {
+    /// Counts what a hit has that was let in.
+    pub(crate) fn note(&self, hit: &Admitted, site: SiteId, stripped: &Stripped) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = all.entry(site).or_default();
-        let page = &candidate.page;
+        let page = hit.page();
         count(tally, SignalKind::Path, beginning(&page.url), Some(page));
-        let kept = candidate.attributes.iter().map(|attribute| &attribute.name);
+        let kept = hit.attributes().iter().map(|attribute| &attribute.name);
         for name in kept.chain(&stripped.attributes) {
             count(tally, SignalKind::Attribute, name, None);
         }
         for name in &stripped.query {
             count(tally, SignalKind::Query, name, None);
         }
-        if let Event::Own(name) = &candidate.event {
+        if let Event::Own(name) = hit.event() {
             count(tally, SignalKind::Event, name, None);
         }
     }
@@ -107,18 +107,24 @@ fn beginning(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use mayfly_core::{Candidate, Day, Gate, Hit, Origin, Retention, Site};
+
     use super::*;
 
     #[test]
     fn names_are_counted_and_their_number_is_bounded() {
         let signals = Signals::default();
+        let site = Site::new(SiteId(1), "news", vec![Origin::parse("https://n.example").unwrap()]);
+        let now = Day(20_778).at_second(0);
+        let gate = Gate { site: &site, now, retention: Retention::default() };
         for n in 0..2 * limits::SIGNALS_PER_SITE {
             let url = format!("https://n.example/sport/{n}?q=1").into();
             let page = Page { url, ..Page::default() };
             let event = Event::Own(format!("e{n}").into());
             let candidate = Candidate { page, event, ..Candidate::default() };
             let stripped = Stripped { query: vec!["who".into()], ..Stripped::default() };
-            signals.note(SiteId(1), &candidate, &stripped);
+            let hit = Hit::admit(candidate, &gate).unwrap();
+            signals.note(&hit, site.id, &stripped);
         }
         let all = signals.of(SiteId(1));
         assert_eq!(all.len(), limits::SIGNALS_PER_SITE);

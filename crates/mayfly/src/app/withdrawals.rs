@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mayfly_collector::{No, WhoseNo};
-use mayfly_core::{Admitted, Hit, Partition, SiteId, Timestamp, Visitor, consent};
+use mayfly_core::{Admitted, Hit, Partition, SiteId, Timestamp, Visitor, consent, limits};
 use mayfly_store::StoreError;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,13 @@ impl State {
         }
     }
 
+    /// Takes noes to look at. When too many wait the oldest go: who is still here says so again.
+    fn receive(&mut self, noes: VecDeque<No>) {
+        self.noes.extend(noes);
+        let surplus = self.noes.len().saturating_sub(limits::NOES);
+        self.noes.drain(..surplus);
+    }
+
     /// Whether more came in this hour and the one before than ten times what is usual.
     fn is_flood(&self, now: Timestamp) -> bool {
         let hour = now.millis().div_euclid(HOUR_MS);
@@ -90,8 +97,14 @@ pub(super) struct Withdrawals {
 impl Withdrawals {
     /// Those that waited when the program ended.
     pub(super) fn open(file: PathBuf) -> Self {
-        let read = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let state = State { waiting: read.unwrap_or_default(), ..State::default() };
+        let bytes = std::fs::read(&file).unwrap_or_else(|_| b"[]".to_vec());
+        let waiting = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            let aside = file.with_extension("broken");
+            let kept = std::fs::rename(&file, &aside).is_ok();
+            tracing::error!(%error, ?aside, kept, "withdrawals.json cannot be read: put aside");
+            Vec::new()
+        });
+        let state = State { waiting, ..State::default() };
         Self { state: Mutex::new(state), file }
     }
 
@@ -105,6 +118,11 @@ impl Withdrawals {
         std::fs::write(&aside, bytes)?;
         std::fs::File::open(&aside)?.sync_all()?;
         std::fs::rename(aside, &self.file)
+    }
+
+    /// Every scope that a visitor waits in.
+    fn of(&self, visitor: Visitor) -> Vec<Waiting> {
+        self.state().waiting.iter().filter(|own| own.visitor() == visitor).cloned().collect()
     }
 
     /// Whom nobody may see any more.
@@ -126,20 +144,28 @@ impl App {
     /// # Errors
     /// The store's; what was not done is tried again.
     pub(super) async fn follow_withdrawals(&self, now: Timestamp) -> Result<(), ApiError> {
-        self.withdrawals.state().noes.extend(self.collector.take_noes());
+        self.withdrawals.state().receive(self.collector.take_noes());
         for _ in 0..PER_TICK {
             let Some(no) = self.withdrawals.state().noes.pop_front() else { break };
-            self.look_at(&no).await?;
+            if let Err(error) = self.look_at(&no).await {
+                self.withdrawals.state().noes.push_front(no);
+                return Err(error);
+            }
         }
         self.trip(now);
         let due: Vec<Waiting> = {
             let state = self.withdrawals.state();
             state.waiting.iter().filter(|w| w.due_ms <= now.millis()).cloned().collect()
         };
-        for waiting in due {
-            self.erase_scope(&waiting, now).await?;
-            self.withdrawals.state().waiting.retain(|own| *own != waiting);
+        let mut erased: Vec<Visitor> = Vec::new();
+        for visitor in due.iter().map(Waiting::visitor) {
+            if erased.contains(&visitor) {
+                continue;
+            }
+            self.erase_scopes(visitor, now).await?;
+            self.withdrawals.state().waiting.retain(|own| own.visitor() != visitor);
             self.keep_withdrawals();
+            erased.push(visitor);
         }
         let state = self.withdrawals.state();
         let grace_ms = self.grace_ms();
@@ -241,13 +267,15 @@ impl App {
         self.store.read_visitor(visitor, days).await
     }
 
-    /// Erases what a visitor did in a scope before his no; the rest goes on under another number.
-    async fn erase_scope(&self, waiting: &Waiting, now: Timestamp) -> Result<(), ApiError> {
-        let visitor = waiting.visitor();
-        let sites = self.sites_of(&waiting.scope);
-        let no_s = waiting.since_ms.div_euclid(1000);
+    /// Erases what a visitor did before his no, in each scope that he waits in: his number goes,
+    /// and with it what names him. The rest goes on under another one.
+    async fn erase_scopes(&self, visitor: Visitor, now: Timestamp) -> Result<(), ApiError> {
+        let waiting = self.withdrawals.of(visitor);
         let mut rest = self.hits_of(visitor, now).await?;
-        rest.retain(|hit| !sites.contains(&hit.site) || hit.time.secs() > no_s);
+        for own in waiting {
+            let (sites, no_s) = (self.sites_of(&own.scope), own.since_ms.div_euclid(1000));
+            rest.retain(|hit| !sites.contains(&hit.site) || hit.time.secs() > no_s);
+        }
         if !rest.is_empty() {
             let admitted = self.admitted_again(&rest).await?;
             self.collector.move_hits(visitor, admitted, now).await.map_err(|_| ApiError::Busy)?;
@@ -262,8 +290,10 @@ impl App {
                 Some(key) => self.store.pages(&[key]).await?.pop().flatten().unwrap_or_default(),
                 None => mayfly_core::Page::default(),
             };
-            let state = self.store.consents(&[hit.consent]).await?.pop().flatten();
-            admitted.push(Admitted::again(hit, page, state.unwrap_or_default()));
+            // Without its proof a hit does not go on.
+            if let Some(state) = self.store.consents(&[hit.consent]).await?.pop().flatten() {
+                admitted.push(Admitted::again(hit, page, state));
+            }
         }
         Ok(admitted)
     }

@@ -29,7 +29,13 @@ pub(crate) fn snippet(asks: &Asks, key: &str, server: Option<&str>) -> anyhow::R
 /// What a site sends that no rule uses.
 pub(crate) fn unmapped(asks: &Asks, key: &str) -> anyhow::Result<()> {
     let path = format!("/api/v1/sites/{}/unmapped", part(key));
-    let answer = ask(asks, Create::Never, |c| c.get(&path))?;
+    let client = Client::open(asks, Create::Never)?;
+    if !client.is_remote() {
+        client.close()?;
+        anyhow::bail!("no server is running on this store: signals are counted while one runs");
+    }
+    let answer = client.get(&path)?;
+    client.close()?;
     if asks.json {
         output::json(&answer);
         return Ok(());

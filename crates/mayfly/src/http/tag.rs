@@ -7,7 +7,6 @@ use actix_web::http::header::{self, EntityTag};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use sha2::{Digest, Sha256};
 
-use super::{Answer, ApiError};
 use crate::tokens::hex;
 
 /// The tag, built and minified.
@@ -41,14 +40,14 @@ pub(crate) async fn latest(request: HttpRequest) -> HttpResponse {
     if is_known { answer.finish() } else { script(answer) }
 }
 
-/// The tag of one version: never changes.
-pub(crate) async fn of_version(hash: web::Path<String>) -> Answer {
+/// The tag of one version: never changes. Pages that name an older one go on with today's.
+pub(crate) async fn of_version(request: HttpRequest, hash: web::Path<String>) -> HttpResponse {
     if **hash != **HASH {
-        return Err(ApiError::NoRoute);
+        return latest(request).await;
     }
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"));
-    Ok(script(answer))
+    script(answer)
 }
 
 fn script(mut answer: HttpResponseBuilder) -> HttpResponse {
