@@ -179,7 +179,8 @@ fn policies_differ_in_what_silence_means_and_never_in_a_no() {
     let no = Tc::granting(&[]).text();
     let in_gpp = format!("DBABMA~{yes}");
     // none, tcf, gpp, any
-    let cases: [(Pairs<'_>, [&str; 4]); 16] = [
+    let no_in_gpp = format!("DBABMA~{no}");
+    let cases: [(Pairs<'_>, [&str; 4]); 20] = [
         (&[], ["kept", "absent", "absent", "absent"]),
         (&[("gdpr", "0")], ["kept", "kept", "absent", "kept"]),
         (&[("gdpr", "1")], ["kept", "absent", "absent", "absent"]),
@@ -196,6 +197,10 @@ fn policies_differ_in_what_silence_means_and_never_in_a_no() {
         (&[("us_privacy", "1YNN")], ["kept", "absent", "absent", "kept"]),
         (&[("us_privacy", "1YYN")], ["refused"; 4]),
         (&[("us_privacy", "1Y")], ["invalid"; 4]),
+        (&[("gdpr_consent", &yes), ("gpp", &no_in_gpp)], ["refused"; 4]),
+        (&[("gdpr_consent", &no), ("gpp", &in_gpp)], ["refused"; 4]),
+        (&[("us_privacy", "1YNN"), ("gpp", "DBABTA~1YYN")], ["refused"; 4]),
+        (&[("gdpr_consent", &yes), ("gpp", "DBAA")], ["kept", "kept", "absent", "kept"]),
     ];
     let policies =
         [ConsentPolicy::None, ConsentPolicy::Tcf, ConsentPolicy::Gpp, ConsentPolicy::Any];
@@ -279,10 +284,13 @@ fn only_a_newer_no_that_can_be_read_withdraws() {
         ("Global Privacy Control", gpc, false),
         ("opted out of sale", of(&[("us_privacy", "1YYN")]), false),
     ] {
-        assert_eq!(withdraws(&tcf(), &newer, &earlier), expected, "{what}");
+        assert_eq!(withdraws(&tcf(), &newer, std::slice::from_ref(&earlier)), expected, "{what}");
     }
-    let never = ConsentState::default();
-    assert!(!withdraws(&tcf(), &later(&[], 1).choice(), &never), "nothing was granted");
+    let no = later(&[], 864_000).choice();
+    assert!(!withdraws(&tcf(), &no, &[ConsentState::default()]), "nothing was granted");
+    let again = later(EVERYTHING, 1_728_000).choice();
+    let again = ConsentState { choice: again, ..ConsentState::default() };
+    assert!(!withdraws(&tcf(), &no, &[earlier, again]), "a yes followed it");
 }
 
 #[test]

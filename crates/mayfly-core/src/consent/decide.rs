@@ -241,8 +241,8 @@ pub fn decide(rules: &ConsentRules, said: &Signals) -> Result<Allowed, Refusal> 
     let has_tcf = europe.is_some() || choice.gdpr == Some(false);
     let has_gpp = platform.no_section_applies
         || states.is_some()
-        || platform.applies(EU_SECTION) && platform.gpp.is_some() && europe.is_some()
-        || platform.applies(USP_SECTION) && platform.has(USP_SECTION);
+        || europe.is_some() && platform.has(EU_SECTION)
+        || platform.has(USP_SECTION);
     let is_enough = match rules.policy {
         ConsentPolicy::None => true,
         ConsentPolicy::Tcf => has_tcf,
@@ -255,21 +255,25 @@ pub fn decide(rules: &ConsentRules, said: &Signals) -> Result<Allowed, Refusal> 
     Ok([europe, states].into_iter().flatten().fold(Allowed::default(), Allowed::and))
 }
 
-/// Whether a choice is a newer no to what an earlier hit's choice had granted: only a string that
-/// can be read and grants less withdraws; silence, broken strings and undecided ones do not.
+/// Whether a choice takes back what earlier hits' choices had granted: a string that can be read,
+/// grants less and is not older than the newest of them. Silence and broken strings do not, nor
+/// one that came late: a yes that followed it stands.
 #[must_use]
-pub fn withdraws(rules: &ConsentRules, newer: &Choice, earlier: &ConsentState) -> bool {
-    let Ok((new, old)) =
-        Platform::read(newer).and_then(|n| Ok((n, Platform::read(&earlier.choice)?)))
-    else {
-        return false;
-    };
-    let (Ok(Some(was)), Ok(Some(is))) = (old.tcf(&earlier.choice), new.tcf(newer)) else {
-        return false;
-    };
-    is.last_updated_ds >= was.last_updated_ds
-        && grants(rules.role, &was).is_ok()
-        && matches!(grants(rules.role, &is), Err(Refusal::Refused | Refusal::NotDisclosed))
+pub fn withdraws(rules: &ConsentRules, newer: &Choice, earlier: &[ConsentState]) -> bool {
+    let grants = |tc: &TcString<'_>| grants(rules.role, tc);
+    let is_no =
+        |tc: &TcString<'_>| matches!(grants(tc), Err(Refusal::Refused | Refusal::NotDisclosed));
+    let Some(no_ds) = newest(newer, is_no) else { return false };
+    let is_yes = |tc: &TcString<'_>| grants(tc).is_ok();
+    let yes_ds = earlier.iter().filter_map(|state| newest(&state.choice, is_yes)).max();
+    yes_ds.is_some_and(|yes_ds| no_ds >= yes_ds)
+}
+
+/// When the newest of a choice's TC strings that are so was updated.
+fn newest(choice: &Choice, is_so: impl Fn(&TcString<'_>) -> bool) -> Option<u64> {
+    let platform = Platform::read(choice).ok()?;
+    let strings = platform.tc_strings(choice).ok()?;
+    strings.iter().filter(|tc| is_so(tc)).map(|tc| tc.last_updated_ds).max()
 }
 
 /// Whether a hit that was kept under this state may be passed to a vendor of the Global Vendor
@@ -282,12 +286,13 @@ pub fn permits(state: &ConsentState, vendor: u16) -> Result<(), Refusal> {
         return Err(Refusal::Refused);
     }
     let platform = Platform::read(&state.choice)?;
-    match platform.tcf(&state.choice)? {
-        Some(tc) if state.choice.gdpr != Some(false) => {
-            [STORE, SELECT].into_iter().try_for_each(|purpose| consents(&tc, purpose, vendor))
-        }
-        Some(_) | None => Ok(()),
+    if state.choice.gdpr == Some(false) {
+        return Ok(());
     }
+    for tc in platform.tc_strings(&state.choice)? {
+        [STORE, SELECT].into_iter().try_for_each(|purpose| consents(&tc, purpose, vendor))?;
+    }
+    Ok(())
 }
 
 fn is_child(audience: Audience, coppa: Option<bool>) -> bool {
@@ -322,15 +327,21 @@ impl<'c> Platform<'c> {
         self.sid.as_ref().is_none_or(|ids| ids.contains(&i32::from(id)))
     }
 
-    fn has(&self, id: u16) -> bool {
-        self.gpp.as_ref().is_some_and(|gpp| gpp.section(id).is_some())
+    /// The GPP string, if a section of it applies.
+    fn of(&self, id: u16) -> Option<&Gpp<'c>> {
+        self.gpp.as_ref().filter(|_| self.applies(id))
     }
 
-    /// The TC string: the one sent by itself, else that of the GPP string.
-    fn tcf(&self, choice: &'c Choice) -> Result<Option<TcString<'c>>, Refusal> {
+    /// Whether a section is there and applies.
+    fn has(&self, id: u16) -> bool {
+        self.of(id).is_some_and(|gpp| gpp.section(id).is_some())
+    }
+
+    /// The TC strings: the one sent by itself, and that of the GPP string. A no in either counts.
+    fn tc_strings(&self, choice: &'c Choice) -> Result<Vec<TcString<'c>>, Refusal> {
         let own = choice.tcf.as_deref().map(TcString::decode);
-        let platform = || self.gpp.as_ref().filter(|_| self.applies(EU_SECTION))?.tcf_eu();
-        own.or_else(platform).transpose().map_err(|_| Refusal::Invalid)
+        let strings = own.into_iter().chain(self.of(EU_SECTION).and_then(Gpp::tcf_eu));
+        strings.collect::<Result<_, _>>().map_err(|_| Refusal::Invalid)
     }
 
     /// What the sections of the United States that apply allow; `None` where there is none.
@@ -367,19 +378,20 @@ fn section_ids(text: &str) -> Result<Vec<i32>, Refusal> {
     text.split([',', '_']).map(id).collect()
 }
 
-/// Whether a US Privacy string was sent, which then did not opt out.
+/// Whether a US Privacy string was sent, by itself or in the GPP string; none of them opted out.
 fn us_privacy(choice: &Choice, platform: &Platform<'_>) -> Result<bool, Refusal> {
     let own = choice.us_privacy.as_deref().map(UsPrivacy::decode);
-    let section = || platform.gpp.as_ref().filter(|_| platform.applies(USP_SECTION))?.us_privacy();
-    match own.or_else(section).transpose() {
-        Ok(None) => Ok(false),
-        Ok(Some(UsPrivacy { opted_out: Some(true), .. })) => Err(Refusal::Refused),
-        Ok(Some(_)) => Ok(true),
-        Err(_) => Err(Refusal::Invalid),
+    let mut is_there = false;
+    for said in own.into_iter().chain(platform.of(USP_SECTION).and_then(Gpp::us_privacy)) {
+        if said.map_err(|_| Refusal::Invalid)?.opted_out == Some(true) {
+            return Err(Refusal::Refused);
+        }
+        is_there = true;
     }
+    Ok(is_there)
 }
 
-/// What a TC string allows; `None` where none was sent or the law does not apply.
+/// What all TC strings allow; `None` where none was sent or the law does not apply.
 fn europe(
     role: Option<ConsentRole>,
     choice: &Choice,
@@ -388,7 +400,12 @@ fn europe(
     if choice.gdpr == Some(false) {
         return Ok(None);
     }
-    platform.tcf(choice)?.map(|tc| grants(role, &tc)).transpose()
+    let mut allowed = None;
+    for tc in platform.tc_strings(choice)? {
+        let own = grants(role, &tc)?;
+        allowed = Some(allowed.map_or(own, |all: Allowed| all.and(own)));
+    }
+    Ok(allowed)
 }
 
 /// What a TC string allows us: purposes 1 and 3 are needed for a hit to be kept at all.

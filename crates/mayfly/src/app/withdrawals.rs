@@ -230,9 +230,8 @@ impl App {
             hits.iter().filter(|hit| sites.contains(&hit.site)).map(|hit| hit.consent).collect();
         keys.sort_unstable();
         keys.dedup();
-        let states = self.store.consents(&keys).await?;
-        let withdraws = |state| consent::withdraws(&site.consent, &no.choice, &state);
-        if !states.into_iter().flatten().any(withdraws) {
+        let states: Vec<_> = self.store.consents(&keys).await?.into_iter().flatten().collect();
+        if !consent::withdraws(&site.consent, &no.choice, &states) {
             return Ok(());
         }
         let waiting = Waiting {
