@@ -137,7 +137,6 @@ fn tell_of_withdrawal(setup: Setup) {
     // The same browser goes on on the other site, under another number.
     program.until("have the rest go on", |_| {
         let mut same = browser.clone();
-        view(&mut same, "shop", "7", "");
         let me = same.get("/api/v1/me").json();
         let after = me["visitor"].as_str().unwrap_or_default();
         let urls: Vec<&str> =
@@ -147,9 +146,42 @@ fn tell_of_withdrawal(setup: Setup) {
     });
     assert_eq!(held(&program), 1);
     assert!(program.http.get("/metrics").text().contains("mayfly_withdrawals_total 1"));
+    assert_eq!(view(&mut browser, "shop", "7", ""), "stored", "under the new number");
     let program = program.stop().start();
     assert!(stored(&program, &before).is_empty(), "also after a restart");
+    tell_of_two_scopes(&program);
+    tell_of_the_tags_visitor(&program);
     program.stop();
+}
+
+/// A no in two scopes before the first is erased: both go.
+fn tell_of_two_scopes(program: &Program) {
+    let mut browser = Browser::new(&program.http);
+    for site in ["paper", "shop"] {
+        assert_eq!(view(&mut browser, site, "1", &under(YES)), "stored");
+    }
+    for site in ["paper", "shop"] {
+        view(&mut browser, site, "2", &under(NO));
+    }
+    program.until("erase both", |_| {
+        let me = browser.get("/api/v1/me").json();
+        me["visitor"].is_null().then_some(())
+    });
+}
+
+/// Who is known by the id that the tag keeps takes back as any other.
+fn tell_of_the_tags_visitor(program: &Program) {
+    let tag = |fp: &str, consent: &str| {
+        let url = encoded("https://news.example/tag");
+        let body = format!("s=news&u={url}&j=1&fp={fp}{consent}");
+        program.http.send("POST", "/p.gif", &[], body.as_bytes()).json()
+    };
+    let probe = tag("", &under(YES))["probe"].as_str().unwrap().to_owned();
+    let id = tag(&probe, &under(YES))["id"].as_str().unwrap().to_owned();
+    let held = || program.http.get(&format!("/api/v1/me?s=news&fp={id}")).json();
+    assert_eq!(held()["hits"].as_array().unwrap().len(), 1);
+    assert_eq!(tag(&id, &under(NO))["outcome"], "no_consent");
+    program.until("erase him", |_| held()["visitor"].is_null().then_some(()));
 }
 
 #[test]

@@ -287,16 +287,21 @@ impl Collector {
 
     /// Whose browser sent this `Cookie` header.
     #[must_use]
-    pub fn visitor(&self, cookie_header: &str, now: Timestamp) -> Option<Visitor> {
+    pub async fn visitor(&self, cookie_header: &str, now: Timestamp) -> Option<Visitor> {
         let cookies = self.own_cookies(cookie_header).ok()?;
-        cookies.visitors().find_map(|value| self.visitor_of_cookie(value, now))
+        for value in cookies.visitors() {
+            if let Some(visitor) = self.visitor_of_cookie(value, now).await {
+                return Some(visitor);
+            }
+        }
+        None
     }
 
     /// Whose id this is, which the script tag kept for a site.
     #[must_use]
-    pub fn visitor_of_tag(&self, site: &str, value: &str, now: Timestamp) -> Option<Visitor> {
+    pub async fn visitor_of_tag(&self, site: &str, value: &str, now: Timestamp) -> Option<Visitor> {
         let site = self.sites().get(site)?.id;
-        self.ready()?.visitors.first_party(value, site, now).map(|own| own.visitor)
+        Some(self.ready()?.visitors.first_party(value, site, now).await?.visitor)
     }
 
     /// Whether this `Cookie` header says no to everything, or is too long to be sure.
@@ -340,8 +345,8 @@ impl Collector {
 
     /// Whose cookie value this is.
     #[must_use]
-    pub fn visitor_of_cookie(&self, value: &str, now: Timestamp) -> Option<Visitor> {
-        self.ready()?.visitors.cookie(value, now).map(|cookie| cookie.visitor)
+    pub async fn visitor_of_cookie(&self, value: &str, now: Timestamp) -> Option<Visitor> {
+        Some(self.ready()?.visitors.cookie(value, now).await?.visitor)
     }
 
     /// A foreign id as the store knows it; `None` before there is a store.

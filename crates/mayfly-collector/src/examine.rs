@@ -44,7 +44,7 @@ pub struct Examined {
 impl Collector {
     /// Takes a request apart.
     #[must_use]
-    pub fn examine(&self, request: &PixelRequest<'_>) -> Examined {
+    pub async fn examine(&self, request: &PixelRequest<'_>) -> Examined {
         let mut stripped = Stripped::default();
         let mut decision = Ok(Allowed::default());
         let sites = self.sites();
@@ -56,7 +56,7 @@ impl Collector {
             decision = consent::decide(&site.consent, &candidate.signals);
             Ok(candidate)
         });
-        let cookie = self.cookie_seen(request);
+        let cookie = self.cookie_seen(request).await;
         if cookie == CookieSeen::OptOut {
             decision = Err(Refusal::OptedOut);
         }
@@ -64,19 +64,20 @@ impl Collector {
         Examined { hit, stripped, consent: decision, bot, cookie }
     }
 
-    fn cookie_seen(&self, request: &PixelRequest<'_>) -> CookieSeen {
+    async fn cookie_seen(&self, request: &PixelRequest<'_>) -> CookieSeen {
         let Ok(cookies) = self.own_cookies(request.cookie.unwrap_or("")) else {
             return CookieSeen::NotOurs;
         };
         if cookies.opted_out {
             return CookieSeen::OptOut;
         }
-        let mut visitors = cookies.visitors().peekable();
-        if visitors.peek().is_none() {
+        if cookies.visitors().next().is_none() {
             let has_probe = cookies.probes().next().is_some();
             return if has_probe { CookieSeen::Probe } else { CookieSeen::None };
         }
-        let counts = visitors.any(|value| self.visitor_of_cookie(value, request.now).is_some());
-        if counts { CookieSeen::Visitor } else { CookieSeen::NotOurs }
+        match self.visitor(request.cookie.unwrap_or(""), request.now).await {
+            Some(_) => CookieSeen::Visitor,
+            None => CookieSeen::NotOurs,
+        }
     }
 }

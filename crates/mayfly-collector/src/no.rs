@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 
-use mayfly_core::{Choice, Site, SiteId, Timestamp, Visitor, limits};
+use mayfly_core::{Choice, Denial, Refusal, Site, SiteId, Timestamp, Visitor, limits};
 use mayfly_store::ForeignId;
 
 use crate::collector::Collector;
@@ -32,9 +32,11 @@ pub struct No {
 }
 
 impl Collector {
-    /// Keeps a no that may be a withdrawal: one with a string that can say so.
-    pub(crate) fn note_no(&self, who: WhoseNo, site: &Site, choice: &Choice, at: Timestamp) {
-        if choice.tcf.is_none() && choice.gpp.is_none() {
+    /// Keeps a no that may be a withdrawal: one of a visitor who has chosen, with a string that can
+    /// say so.
+    pub(crate) fn note_no(&self, who: WhoseNo, site: &Site, denial: &Denial, at: Timestamp) {
+        let Denial::Consent(refusal, choice) = denial else { return };
+        if *refusal == Refusal::PreChoice || choice.tcf.is_none() && choice.gpp.is_none() {
             return;
         }
         let mut noes = self.noes().lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +47,8 @@ impl Collector {
         if noes.len() >= limits::NOES {
             noes.pop_front();
         }
-        noes.push_back(No { who, site: site.id, choice: choice.clone(), at });
+        let choice = (**choice).clone();
+        noes.push_back(No { who, site: site.id, choice, at });
     }
 
     /// The noes that came since the last call.

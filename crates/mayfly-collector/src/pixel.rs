@@ -11,7 +11,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mayfly_core::{Admitted, Day, Denial, Outcome, Refusal, Site, Timestamp, Visitor, limits};
+use mayfly_core::{Admitted, Attribute, Candidate, Day, Outcome, Site, Timestamp, Visitor, limits};
 
 use crate::admission;
 use crate::client::Hints;
@@ -194,32 +194,29 @@ impl Collector {
             today: request.now.day().ok_or_else(|| late(Outcome::Malformed.into()))?,
         };
         let first_party = query.first_party.clone();
-        let hit = self.admit_pixel(query, &asked, &cookies).map_err(late)?;
+        let (candidate, fleeting) = self.candidate(query, &asked).map_err(late)?;
         let who = self.who(ready, &cookies, first_party.as_deref(), &asked).await;
+        let admitted = self.admit(candidate, &fleeting, &asked.site, request.now);
+        let hit = admitted.map_err(|denial| {
+            if let Some(Who::Known(cookie, _)) = &who {
+                self.note_no(WhoseNo::Visitor(cookie.visitor), &asked.site, &denial, request.now);
+            }
+            late(denial.into())
+        })?;
         self.take_or_probe(ready, hit, who, first_party.is_some(), &asked).await.map_err(late)
     }
 
-    fn admit_pixel(
+    /// What a pixel says of a hit, with the attributes that are for rules only.
+    fn candidate(
         &self,
         mut query: PixelQuery<'_>,
         asked: &Asked<'_>,
-        cookies: &OwnCookies<'_>,
-    ) -> Result<Admitted, Verdict> {
+    ) -> Result<(Candidate, Vec<Attribute>), Verdict> {
         let request = asked.request;
         self.judge(&asked.site, &request.hints)?;
         let context = self.context(&request.hints, request.language, request.address);
         let fleeting = std::mem::take(&mut query.fleeting);
-        let candidate = admission::candidate(query, request, context)?;
-        self.admit(candidate, &fleeting, &asked.site, request.now).map_err(|denial| {
-            if let Denial::Consent(refusal, choice) = &denial
-                && *refusal != Refusal::PreChoice
-                && let Some(visitor) =
-                    cookies.visitors().find_map(|v| self.visitor_of_cookie(v, request.now))
-            {
-                self.note_no(WhoseNo::Visitor(visitor), &asked.site, choice, request.now);
-            }
-            denial.into()
-        })
+        Ok((admission::candidate(query, request, context)?, fleeting))
     }
 
     /// Whose request it is; `None` for a stranger. A cookie counts before what the tag keeps.
@@ -231,17 +228,15 @@ impl Collector {
         asked: &Asked<'_>,
     ) -> Option<Who> {
         let (visitors, now) = (&ready.visitors, asked.request.now);
-        if let Some(cookie) = cookies.visitors().find_map(|v| visitors.cookie(v, now))
-            && visitors.is_issued(cookie.visitor).await
-        {
-            return Some(Who::Known(cookie, By::Cookie));
-        }
         for value in cookies.visitors() {
-            if let Some(cookie) = visitors.moved(value, now).await {
+            if let Some(cookie) = visitors.cookie(value, now).await
+                && visitors.is_issued(cookie.visitor).await
+            {
                 return Some(Who::Known(cookie, By::Cookie));
             }
         }
-        if let Some(own) = first_party.and_then(|v| visitors.first_party(v, asked.site.id, now))
+        if let Some(value) = first_party
+            && let Some(own) = visitors.first_party(value, asked.site.id, now).await
             && visitors.is_issued(own.visitor).await
         {
             return Some(Who::Known(own, By::Tag));

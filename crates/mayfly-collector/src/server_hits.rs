@@ -3,7 +3,9 @@
 //! The answer always waits for the store, whatever `ack` says: who sends by the thousand wants the
 //! count. A body that is refused whole counts as one hit.
 
-use mayfly_core::{Admitted, Denial, Outcome, Refusal, Timestamp, Visitor, limits};
+use std::collections::HashMap;
+
+use mayfly_core::{Admitted, Outcome, Timestamp, Visitor, limits};
 use mayfly_store::ForeignId;
 use tokio::sync::oneshot;
 
@@ -85,35 +87,56 @@ impl Collector {
         self.take_items(submissions.into_iter().map(Ok).collect(), now).await
     }
 
-    /// Has hits of `from` go on under another visitor, who stands for him from then on. Doing it
-    /// again after a failure doubles nothing: it is the same visitor, and each hit has an id.
+    /// Who goes on for a visitor that is to be erased: a new one, the same each time. From here on
+    /// what the old one's cookie sends here is the new one's.
+    ///
+    /// # Errors
+    /// Why there is none: try again.
+    pub async fn succeed(&self, from: Visitor, now: Timestamp) -> Result<Visitor, Reason> {
+        let ready = self.ready().ok_or(Reason::NotOpen)?;
+        let hash = ready.visitors.foreign_hash(MOVED_SPACE, &from.to_string());
+        let today = now.day().unwrap_or_default();
+        let claimed = ready.visitors.of_foreign(vec![(MOVED_SPACE.into(), hash, today)], now).await;
+        let to = claimed.get(&hash).copied().unwrap_or(Err(Reason::NoOrdinal))?;
+        self.erase(from);
+        Ok(to)
+    }
+
+    /// Has hits of `from` go on under his successor. Doing it again after a failure doubles
+    /// nothing: each hit has an id that tells what it is.
     ///
     /// # Errors
     /// Why not all of them are kept: try again.
     pub async fn move_hits(
         &self,
         from: Visitor,
+        to: Visitor,
         hits: Vec<Admitted>,
         now: Timestamp,
-    ) -> Result<Visitor, Reason> {
+    ) -> Result<(), Reason> {
         let ready = self.ready().ok_or(Reason::NotOpen)?;
-        let hash = ready.visitors.foreign_hash(MOVED_SPACE, &from.to_string());
-        let today = now.day().unwrap_or_default();
-        let claimed = ready.visitors.of_foreign(vec![(MOVED_SPACE.into(), hash, today)], now).await;
-        let to = claimed.get(&hash).copied().unwrap_or(Err(Reason::NoOrdinal))?;
         let realm = ready.visitors.identity.realm;
-        for (nth, hit) in hits.into_iter().enumerate() {
-            let name = format!("{from} {nth}");
+        let mut same: HashMap<String, u32> = HashMap::new();
+        let mut waiting = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let (site, at_s, event) = (hit.site().0, hit.time().secs(), hit.event().name());
+            let (url, attributes) = (&hit.page().url, hit.attributes());
+            let what = format!("{from} {site} {at_s} {event} {url} {attributes:?}");
+            let nth = same.entry(what.clone()).or_default();
+            let name = format!("{what} {nth}");
+            *nth += 1;
             let id = ready.visitors.keys().hit_hash(realm, u32::MAX, name.as_bytes());
             let mut due = Due::counted();
-            let told = due.reply();
+            waiting.push(due.reply());
             ready.enqueue(hit, to, Some(id), now, due).map_err(|_| Reason::Busy)?;
+        }
+        for told in waiting {
             let verdict = told.await.unwrap_or(Outcome::StoreFailed.into());
             if !verdict.outcome.is_kept() && verdict.outcome != Outcome::Duplicate {
                 return Err(Reason::StoreAway);
             }
         }
-        Ok(to)
+        Ok(())
     }
 
     async fn take_items(
@@ -164,11 +187,8 @@ impl Collector {
         let hit = match self.admit(candidate, &fleeting, &site, now) {
             Ok(hit) => hit,
             Err(denial) => {
-                if let Denial::Consent(refusal, choice) = &denial
-                    && *refusal != Refusal::PreChoice
-                    && let Some(who) = whose(ready, &visitor, now)
-                {
-                    self.note_no(who, &site, choice, now);
+                if let Some(who) = whose(ready, &visitor, now).await {
+                    self.note_no(who, &site, &denial, now);
                 }
                 return Err(denial.into());
             }
@@ -181,14 +201,16 @@ impl Collector {
     }
 }
 
-/// Whose no it is, without asking the store.
-fn whose(ready: &Ready, visitor: &VisitorRef, now: Timestamp) -> Option<WhoseNo> {
+/// Whose no it is; a foreign id's visitor is not asked for yet.
+async fn whose(ready: &Ready, visitor: &VisitorRef, now: Timestamp) -> Option<WhoseNo> {
     Some(match visitor {
         VisitorRef::Foreign { space, id } => {
             let hash = ready.visitors.foreign_hash(space, id);
             WhoseNo::Foreign(ForeignId { space: space.clone(), hash })
         }
-        VisitorRef::Cookie(value) => WhoseNo::Visitor(ready.visitors.cookie(value, now)?.visitor),
+        VisitorRef::Cookie(value) => {
+            WhoseNo::Visitor(ready.visitors.cookie(value, now).await?.visitor)
+        }
         VisitorRef::Known(visitor) => WhoseNo::Visitor(*visitor),
     })
 }
@@ -201,7 +223,7 @@ async fn named(ready: &Ready, visitor: VisitorRef, now: Timestamp) -> Result<Nam
             Ok(Named::Foreign(space, hash))
         }
         VisitorRef::Cookie(value) => {
-            let cookie = ready.visitors.cookie(&value, now).ok_or(Reason::BadVisitor)?;
+            let cookie = ready.visitors.cookie(&value, now).await.ok_or(Reason::BadVisitor)?;
             known(ready, cookie.visitor).await
         }
         VisitorRef::Known(visitor) => known(ready, visitor).await,

@@ -73,41 +73,43 @@ impl Visitors {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads a cookie of this store and realm whose visitor is not erased.
-    pub(crate) fn cookie(&self, value: &str, now: Timestamp) -> Option<VisitorCookie> {
-        let here = (self.identity.store, self.identity.realm);
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let cookie = VisitorCookie::decode(value, &keys, here, now.day()?).ok()?;
-        (!self.erased.contains(cookie.visitor)).then_some(cookie)
-    }
-
-    /// Who goes on for an erased visitor whose cookie this is: one who withdrew his consent for
-    /// some sites and kept it for others.
-    pub(crate) async fn moved(&self, value: &str, now: Timestamp) -> Option<VisitorCookie> {
+    /// Reads a cookie of this store and realm: its visitor, or who goes on for him.
+    pub(crate) async fn cookie(&self, value: &str, now: Timestamp) -> Option<VisitorCookie> {
         let here = (self.identity.store, self.identity.realm);
         let cookie = VisitorCookie::decode(value, &self.keys(), here, now.day()?).ok()?;
-        if !self.erased.contains(cookie.visitor) || self.away.load(Ordering::Relaxed) {
-            return None;
-        }
-        let hash = self.foreign_hash(MOVED_SPACE, &cookie.visitor.to_string());
-        let id = ForeignId { space: MOVED_SPACE.into(), hash };
-        let found = within(self.deadline, self.store.lookup_ids(&[id])).await.ok()?;
-        let visitor = found.first().copied().flatten()?;
-        // Of no day: the cookie is renewed with the new number at once.
-        Some(VisitorCookie { visitor, issued: Day::default(), ..cookie })
+        self.living(cookie).await
     }
 
-    /// Reads an id that the script tag kept for this site, of a visitor who is not erased.
-    pub(crate) fn first_party(
+    /// The visitor himself unless he is erased; else who goes on for him, as for one who withdrew
+    /// his consent for some sites and kept it for others.
+    async fn living(&self, mut cookie: VisitorCookie) -> Option<VisitorCookie> {
+        for _ in 0..limits::MOVES_FOLLOWED {
+            if !self.erased.contains(cookie.visitor) {
+                return Some(cookie);
+            }
+            if self.away.load(Ordering::Relaxed) {
+                return None;
+            }
+            let hash = self.foreign_hash(MOVED_SPACE, &cookie.visitor.to_string());
+            let id = ForeignId { space: MOVED_SPACE.into(), hash };
+            let found = within(self.deadline, self.store.lookup_ids(&[id])).await.ok()?;
+            cookie.visitor = found.first().copied().flatten()?;
+            // Of no day: it is renewed with the new number at once.
+            cookie.issued = Day::default();
+        }
+        None
+    }
+
+    /// Reads an id that the script tag kept for this site: its visitor, or who goes on for him.
+    pub(crate) async fn first_party(
         &self,
         value: &str,
         site: SiteId,
         now: Timestamp,
     ) -> Option<VisitorCookie> {
         let here = (self.identity.store, self.identity.realm);
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let own = VisitorCookie::decode_for(value, site, &keys, here, now.day()?).ok()?;
-        (!self.erased.contains(own.visitor)).then_some(own)
+        let own = VisitorCookie::decode_for(value, site, &self.keys(), here, now.day()?).ok()?;
+        self.living(own).await
     }
 
     /// Whether the ordinal was ever issued. Asks the store only for ordinals above every block

@@ -105,6 +105,8 @@ pub const INTERNED_CONSENTS: usize = 4096;
 pub const RECENT_HITS: usize = 128 * 1024;
 /// Refusals of known visitors that wait for a look at what was granted before.
 pub const NOES: usize = 1024;
+/// Times that a visitor's hits went on under a new number, which are followed from an old cookie.
+pub const MOVES_FOLLOWED: usize = 8;
 /// Names of signals that are counted for a site.
 pub const SIGNALS_PER_SITE: usize = 1000;
 /// Pixels that are kept for who looks on.

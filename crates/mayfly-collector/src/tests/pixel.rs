@@ -27,7 +27,7 @@ async fn a_browser_gets_one_visitor_by_the_probe_and_keeps_it() {
     assert_eq!(again, kept, "not renewed on the day of issue");
     let visitors: BTreeSet<_> = world.stored().await.iter().map(|h| h.visitor).collect();
     assert_eq!(visitors.len(), 1);
-    assert_eq!(world.collector.visitor(pair(&cookie), noon()), visitors.first().copied());
+    assert_eq!(world.collector.visitor(pair(&cookie), noon()).await, visitors.first().copied());
 
     let tomorrow = PixelRequest {
         query: PAGE,
@@ -75,7 +75,7 @@ async fn parallel_requests_with_one_probe_get_one_visitor() {
 async fn cookies_that_are_not_ours_count_as_none() {
     let world = World::new().await;
     let own = world.browser().await;
-    let visitor = world.collector.visitor(&own, noon()).unwrap();
+    let visitor = world.collector.visitor(&own, noon()).await.unwrap();
     let identity = world.store.identity();
     let make = |visitor, keys: &KeyRing| {
         let (store, realm) = (identity.store, identity.realm);
@@ -333,7 +333,7 @@ async fn new_visitors_reach_new_partitions() {
     let mut partitions = BTreeSet::new();
     for _ in 0..4 * before {
         let own = world.browser().await;
-        partitions.insert(world.collector.visitor(&own, noon()).unwrap().partition.0);
+        partitions.insert(world.collector.visitor(&own, noon()).await.unwrap().partition.0);
     }
     assert!(partitions.iter().any(|&p| p >= before), "{partitions:?}");
 }

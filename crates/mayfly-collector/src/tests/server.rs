@@ -107,7 +107,7 @@ async fn an_erased_visitors_foreign_id_begins_anew() {
 async fn submissions_name_visitors_by_number_and_by_cookie() {
     let world = World::new().await;
     let own = world.browser().await;
-    let visitor = world.collector.visitor(&own, noon()).unwrap();
+    let visitor = world.collector.visitor(&own, noon()).await.unwrap();
     let cookie = own.strip_prefix("mf_id=").unwrap();
     let submission = |visitor| {
         let page = Page { url: "https://n.example/x".into(), ..Page::default() };

@@ -100,7 +100,7 @@ impl App {
             let known = visitor.partition.0 < self.store.identity().partitions;
             return if known { Ok(visitor) } else { Err(ApiError::NoVisitor) };
         }
-        if let Some(visitor) = self.collector.visitor_of_cookie(id, Self::now()) {
+        if let Some(visitor) = self.collector.visitor_of_cookie(id, Self::now()).await {
             return Ok(visitor);
         }
         let (space, id) = id.split_once(':').ok_or(ApiError::NoVisitor)?;

@@ -269,17 +269,25 @@ impl App {
     /// Erases what a visitor did before his no, in each scope that he waits in: his number goes,
     /// and with it what names him. The rest goes on under another one.
     async fn erase_scopes(&self, visitor: Visitor, now: Timestamp) -> Result<(), ApiError> {
-        let waiting = self.withdrawals.of(visitor);
+        if !self.rest_of(visitor, now).await?.is_empty() {
+            let to = self.collector.succeed(visitor, now).await.map_err(|_| ApiError::Busy)?;
+            // Read again: until now more may have come.
+            let rest = self.rest_of(visitor, now).await?;
+            let hits = self.admitted_again(&rest).await?;
+            let moved = self.collector.move_hits(visitor, to, hits, now).await;
+            moved.map_err(|_| ApiError::Busy)?;
+        }
+        self.erase(visitor).await
+    }
+
+    /// What a visitor did that no scope in which he waits takes back.
+    async fn rest_of(&self, visitor: Visitor, now: Timestamp) -> Result<Vec<Hit>, StoreError> {
         let mut rest = self.hits_of(visitor, now).await?;
-        for own in waiting {
+        for own in self.withdrawals.of(visitor) {
             let (sites, no_s) = (self.sites_of(&own.scope), own.since_ms.div_euclid(1000));
             rest.retain(|hit| !sites.contains(&hit.site) || hit.time.secs() > no_s);
         }
-        if !rest.is_empty() {
-            let admitted = self.admitted_again(&rest).await?;
-            self.collector.move_hits(visitor, admitted, now).await.map_err(|_| ApiError::Busy)?;
-        }
-        self.erase(visitor).await
+        Ok(rest)
     }
 
     async fn admitted_again(&self, hits: &[Hit]) -> Result<Vec<Admitted>, StoreError> {

@@ -36,10 +36,12 @@ pub(crate) struct Wish {
 /// How long a question waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-fn visitor(request: &HttpRequest, state: &State, wish: &Wish) -> Option<Visitor> {
+async fn visitor(request: &HttpRequest, state: &State, wish: &Wish) -> Option<Visitor> {
     let (cookies, now) = (super::cookies(request).unwrap_or_default(), clock::now());
-    let by_cookie = state.collector().visitor(&cookies, now);
-    by_cookie.or_else(|| state.collector().visitor_of_tag(&wish.s, &wish.fp, now))
+    match state.collector().visitor(&cookies, now).await {
+        Some(visitor) => Some(visitor),
+        None => state.collector().visitor_of_tag(&wish.s, &wish.fp, now).await,
+    }
 }
 
 /// Everything that is held about a visitor.
@@ -59,7 +61,7 @@ fn answer(body: &serde_json::Value) -> HttpResponse {
 /// Everything held about this browser.
 pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     fair(&request, &state)?;
-    let body = match visitor(&request, &state, &wish) {
+    let body = match visitor(&request, &state, &wish).await {
         Some(visitor) => held(&state, visitor).await?,
         None => json!({"visitor": null, "segments": [], "hits": []}),
     };
@@ -75,7 +77,7 @@ pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) 
 /// Erases it.
 pub(crate) async fn erase(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     fair(&request, &state)?;
-    let Some(visitor) = visitor(&request, &state, &wish) else {
+    let Some(visitor) = visitor(&request, &state, &wish).await else {
         return Ok(answer(&json!({"erased": null})));
     };
     state.app()?.erase(visitor).await?;
@@ -96,7 +98,7 @@ pub(crate) async fn segments(request: HttpRequest, state: State, wish: Query<Wis
     fair(&request, &state)?;
     let (app, gpc) = (state.app()?, super::header(&request, "sec-gpc"));
     let opted_out = super::cookies(&request).is_some_and(|c| state.collector().is_opted_out(&c));
-    let names = match visitor(&request, &state, &wish) {
+    let names = match visitor(&request, &state, &wish).await {
         Some(visitor) if !opted_out && gpc != Some("1") => {
             app.segments_of(visitor, Some(&origin(&request)))
         }

@@ -94,7 +94,7 @@ fn may_debug(state: &State, query: &str) -> bool {
 
 /// Takes the hit as any other, and says in JSON what it amounts to.
 async fn debug(state: &State, asked: &PixelRequest<'_>) -> HttpResponse {
-    let examined = state.collector().examine(asked);
+    let examined = state.collector().examine(asked).await;
     let answered = state.collector().pixel(asked).await;
     let mut answer = HttpResponse::Ok();
     let (verdict, set_cookie) = match answered {

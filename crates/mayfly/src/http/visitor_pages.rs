@@ -48,10 +48,10 @@ struct Browser {
 }
 
 impl Browser {
-    fn of(request: &HttpRequest, state: &State) -> Self {
+    async fn of(request: &HttpRequest, state: &State) -> Self {
         let cookies = super::cookies(request).unwrap_or_default();
         Self {
-            visitor: state.collector().visitor(&cookies, clock::now()),
+            visitor: state.collector().visitor(&cookies, clock::now()).await,
             opted_out: state.collector().is_opted_out(&cookies),
             gpc: super::header(request, "sec-gpc").is_some_and(|value| value.trim() == "1"),
             https: asker(request, state).https,
@@ -62,7 +62,7 @@ impl Browser {
 /// The page about what is held.
 pub(crate) async fn privacy(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     fair(&request, &state)?;
-    let browser = Browser::of(&request, &state);
+    let browser = Browser::of(&request, &state).await;
     let language = language(&request, wish.lang.as_deref());
     privacy_page(&state, &browser, None, language).await
 }
@@ -76,7 +76,7 @@ pub(crate) async fn act(request: HttpRequest, state: State, payload: Payload) ->
     }
     fair(&request, &state)?;
     let language = language(&request, form.lang.as_deref());
-    let mut browser = Browser::of(&request, &state);
+    let mut browser = Browser::of(&request, &state).await;
     if form.action != "erase" {
         return privacy_page(&state, &browser, None, language).await;
     }
@@ -95,7 +95,7 @@ pub(crate) async fn act(request: HttpRequest, state: State, payload: Payload) ->
 
 /// The page about saying no.
 pub(crate) async fn optout(request: HttpRequest, state: State, wish: Query<Wish>) -> HttpResponse {
-    let browser = Browser::of(&request, &state);
+    let browser = Browser::of(&request, &state).await;
     let language = language(&request, wish.lang.as_deref());
     optout_page(&state, &browser, None, language)
 }
@@ -104,7 +104,7 @@ pub(crate) async fn optout(request: HttpRequest, state: State, wish: Query<Wish>
 pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payload) -> Answer {
     fair(&request, &state)?;
     let form = form(&request, payload).await?;
-    let mut browser = Browser::of(&request, &state);
+    let mut browser = Browser::of(&request, &state).await;
     let is_out = form.is_json || form.action != "in";
     browser.opted_out = is_out;
     let sent = super::cookies(&request).unwrap_or_default();
