@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use mayfly_core::{Admitted, Attribute, CategoryId, Event, SiteId};
 
 use crate::classify::ClassRule;
-use crate::rule::{Facts, Field, HitFacts, PageFacts, SiteFacts};
+use crate::rule::{Facts, Field, HitFacts, PageFacts, PageField, SiteFacts};
 
 /// The part of compiled definitions that the collector needs.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ impl Arrival {
                 if let Field::Attribute(name) = field {
                     attributes.insert(name.clone());
                 }
-                if let Field::Query(name) = field {
+                if let Field::Page(PageField::Query(name)) = field {
                     query.insert(name.clone());
                 }
             });

@@ -3,13 +3,13 @@
 //! A rule is a candidate only where one of its anchors is met; then it is evaluated in full. So an
 //! anchor may be met too often, never too seldom.
 
-use crate::rule::{Check, Field, How, Literal, Node, Test};
+use crate::rule::{Check, Field, HitField, How, Literal, Node, PageField, Test};
 
 /// Something that tables find quickly.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Anchor {
     /// A text of the page relates so to this one.
-    Text(Field, Relation, Box<str>),
+    Text(PageField, Relation, Box<str>),
     /// A fact of the hit.
     Hit(HitKey),
 }
@@ -40,7 +40,7 @@ impl Anchor {
     /// the page come first, for they are looked up once per page.
     fn cost(&self) -> u32 {
         match self {
-            Self::Text(Field::Host, Relation::Is, _) => 3,
+            Self::Text(PageField::Host, Relation::Is, _) => 3,
             Self::Text(_, Relation::Is, _) => 1,
             Self::Text(_, Relation::StartsWith | Relation::EndsWith | Relation::Contains, _) => 2,
             Self::Text(_, Relation::Matches, _) => 8,
@@ -79,14 +79,14 @@ fn of_test(test: &Test) -> Option<Vec<Anchor>> {
                 values.iter().map(|value| of_value(&test.field, *how, value)).collect();
             if *all { longest(set?) } else { set }
         }
-        Check::Matches { patterns, all } if test.field.of_page() => {
-            let text = |p: &regex::Regex| {
-                Anchor::Text(test.field.clone(), Relation::Matches, p.as_str().into())
+        Check::Matches { patterns, all } => {
+            let Field::Page(field) = &test.field else { return None };
+            let text = |pattern: &regex::Regex| {
+                Anchor::Text(field.clone(), Relation::Matches, pattern.as_str().into())
             };
             let set: Vec<_> = patterns.iter().map(text).collect();
             if *all { longest(set) } else { Some(set) }
         }
-        Check::Matches { .. } => None,
     }
 }
 
@@ -100,44 +100,37 @@ fn longest(set: Vec<Anchor>) -> Option<Vec<Anchor>> {
 }
 
 fn of_value(field: &Field, how: How, value: &Literal) -> Option<Anchor> {
-    if field.of_page() {
-        let relation = match how {
-            How::Is if value.bare => return None, // equal as a number, written in other ways
-            How::Is => Relation::Is,
-            How::Contains => Relation::Contains,
-            How::StartsWith => Relation::StartsWith,
-            How::EndsWith => Relation::EndsWith,
-        };
-        return Some(Anchor::Text(field.clone(), relation, value.text.clone()));
-    }
-    if how != How::Is || value.bare {
-        return None;
-    }
+    let relation = match how {
+        How::Is if value.bare => return None, // equal as a number, written in other ways
+        How::Is => Relation::Is,
+        How::Contains => Relation::Contains,
+        How::StartsWith => Relation::StartsWith,
+        How::EndsWith => Relation::EndsWith,
+    };
     let text = value.text.clone();
+    match field {
+        Field::Page(field) => Some(Anchor::Text(field.clone(), relation, text)),
+        Field::Hit(field) if how == How::Is => of_hit(*field, text),
+        Field::Hit(_) | Field::Attribute(_) | Field::Fleeting(_) => None,
+    }
+}
+
+fn of_hit(field: HitField, text: Box<str>) -> Option<Anchor> {
     Some(Anchor::Hit(match field {
-        Field::Event => HitKey::Event(text),
-        Field::Site => HitKey::Site(text),
-        Field::ReferrerHost => HitKey::ReferrerHost(text),
-        Field::ReferrerKind => HitKey::ReferrerKind(text),
-        Field::Attribute(_)
-        | Field::Fleeting(_)
-        | Field::CampaignSource
-        | Field::CampaignMedium
-        | Field::CampaignName
-        | Field::Device
-        | Field::Os
-        | Field::Browser
-        | Field::Language
-        | Field::Country
-        | Field::Region
-        | Field::Hour
-        | Field::Weekday
-        | Field::Host
-        | Field::Path
-        | Field::Url
-        | Field::Query(_)
-        | Field::Title
-        | Field::Keywords
-        | Field::Categories => return None,
+        HitField::Event => HitKey::Event(text),
+        HitField::Site => HitKey::Site(text),
+        HitField::ReferrerHost => HitKey::ReferrerHost(text),
+        HitField::ReferrerKind => HitKey::ReferrerKind(text),
+        HitField::CampaignSource
+        | HitField::CampaignMedium
+        | HitField::CampaignName
+        | HitField::Device
+        | HitField::Os
+        | HitField::Browser
+        | HitField::Language
+        | HitField::Country
+        | HitField::Region
+        | HitField::Hour
+        | HitField::Weekday => return None,
     }))
 }

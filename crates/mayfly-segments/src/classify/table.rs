@@ -7,7 +7,7 @@ use mayfly_core::limits;
 use regex::{RegexSet, RegexSetBuilder};
 
 use super::anchor::{Anchor, HitKey, Relation};
-use crate::rule::{Field, HitFacts, PageFacts};
+use crate::rule::{HitFacts, PageFacts, PageField};
 
 /// A rule's place in the classifier.
 pub(super) type RuleAt = u32;
@@ -15,7 +15,7 @@ pub(super) type RuleAt = u32;
 /// Everything that can be looked up.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
-    texts: HashMap<Field, TextTable>,
+    texts: HashMap<PageField, TextTable>,
     hits: HitTables,
 }
 
@@ -87,7 +87,8 @@ impl Tables {
     /// must be tried everywhere.
     pub(super) fn build(anchors: Vec<(Anchor, RuleAt)>) -> (Self, Vec<RuleAt>) {
         let mut tables = Self::default();
-        let mut texts: HashMap<(Field, Relation), BTreeMap<Box<str>, Vec<RuleAt>>> = HashMap::new();
+        let mut texts: HashMap<(PageField, Relation), BTreeMap<Box<str>, Vec<RuleAt>>> =
+            HashMap::new();
         for (anchor, rule) in anchors {
             match anchor {
                 Anchor::Hit(key) => tables.hits.add(key, rule),

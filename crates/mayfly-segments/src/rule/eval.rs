@@ -2,8 +2,8 @@
 
 use mayfly_core::{Attribute, Campaign, Value};
 
-use super::facts::Facts;
-use super::{Check, Field, How, Literal, Node, Order, Test};
+use super::facts::{Facts, HitFacts, PageFacts};
+use super::{Check, Field, HitField, How, Literal, Node, Order, PageField, Test};
 
 /// What a field holds.
 enum Found<'a> {
@@ -59,43 +59,57 @@ fn until(nodes: &[Node], end: bool, facts: &Facts<'_>) -> Option<bool> {
 impl Test {
     /// The field's value; `None` when the facts of the hit are not given.
     fn find<'a>(&self, facts: &Facts<'a>) -> Option<Found<'a>> {
-        let page = facts.page;
         Some(match &self.field {
-            Field::Host => Found::text(&page.host),
-            Field::Path => Found::text(&page.path),
-            Field::Url => Found::text(&page.url),
-            Field::Title => Found::text(&page.title),
-            Field::Keywords => Found::texts(&page.keywords),
-            Field::Categories => Found::texts(&page.categories),
-            Field::Query(name) => {
-                page.query.get(name).map_or(Found::Absent, |values| Found::Texts(values))
-            }
-            Field::Event => Found::text(facts.hit?.event.name()),
-            Field::ReferrerHost => Found::text(&facts.hit?.referrer.host),
-            Field::ReferrerKind => Found::Text(facts.hit?.referrer.kind.label()),
-            Field::CampaignSource => campaign(facts, |campaign| &campaign.source)?,
-            Field::CampaignMedium => campaign(facts, |campaign| &campaign.medium)?,
-            Field::CampaignName => campaign(facts, |campaign| &campaign.name)?,
-            Field::Device => Found::Text(facts.hit?.context.client.device.label()),
-            Field::Os => Found::Text(facts.hit?.context.client.os.label()),
-            Field::Browser => Found::Text(facts.hit?.context.client.browser.label()),
-            Field::Language => {
-                Found::some(facts.hit?.context.language.as_ref().map(|l| l.as_str()))
-            }
-            Field::Country => Found::some(facts.hit?.context.geo.country()),
-            Field::Region => Found::some(facts.hit?.context.geo.region()),
-            Field::Hour => Found::number(facts.hit?.local().map(|(hour, _)| hour)),
-            Field::Weekday => Found::number(facts.hit?.local().map(|(_, day)| day)),
-            Field::Site => Found::some(facts.hit?.site_key()),
+            Field::Page(field) => field.find(facts.page),
+            Field::Hit(field) => field.find(facts.hit.as_ref()?),
             Field::Attribute(name) => attribute(facts.hit?.attributes, name),
             Field::Fleeting(name) => attribute(facts.hit?.fleeting, name),
         })
     }
 }
 
-/// A text of the campaign that brought the visitor; `None` when the hit is not given.
-fn campaign<'a>(facts: &Facts<'a>, text: fn(&Campaign) -> &str) -> Option<Found<'a>> {
-    Some(facts.hit?.referrer.campaign.as_deref().map_or(Found::Absent, |c| Found::text(text(c))))
+impl PageField {
+    fn find<'a>(&self, page: &'a PageFacts) -> Found<'a> {
+        match self {
+            Self::Host => Found::text(&page.host),
+            Self::Path => Found::text(&page.path),
+            Self::Url => Found::text(&page.url),
+            Self::Title => Found::text(&page.title),
+            Self::Keywords => Found::texts(&page.keywords),
+            Self::Categories => Found::texts(&page.categories),
+            Self::Query(name) => {
+                page.query.get(name).map_or(Found::Absent, |values| Found::Texts(values))
+            }
+        }
+    }
+}
+
+impl HitField {
+    fn find<'a>(self, hit: &HitFacts<'a>) -> Found<'a> {
+        let client = &hit.context.client;
+        match self {
+            Self::Event => Found::text(hit.event.name()),
+            Self::ReferrerHost => Found::text(&hit.referrer.host),
+            Self::ReferrerKind => Found::Text(hit.referrer.kind.label()),
+            Self::CampaignSource => campaign(hit, |campaign| &campaign.source),
+            Self::CampaignMedium => campaign(hit, |campaign| &campaign.medium),
+            Self::CampaignName => campaign(hit, |campaign| &campaign.name),
+            Self::Device => Found::Text(client.device.label()),
+            Self::Os => Found::Text(client.os.label()),
+            Self::Browser => Found::Text(client.browser.label()),
+            Self::Language => Found::some(hit.context.language.as_ref().map(|l| l.as_str())),
+            Self::Country => Found::some(hit.context.geo.country()),
+            Self::Region => Found::some(hit.context.geo.region()),
+            Self::Hour => Found::number(hit.local().map(|(hour, _)| hour)),
+            Self::Weekday => Found::number(hit.local().map(|(_, day)| day)),
+            Self::Site => Found::some(hit.site_key()),
+        }
+    }
+}
+
+/// A text of the campaign that brought the visitor.
+fn campaign<'a>(hit: &HitFacts<'a>, text: fn(&Campaign) -> &str) -> Found<'a> {
+    hit.referrer.campaign.as_deref().map_or(Found::Absent, |own| Found::text(text(own)))
 }
 
 fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> Found<'a> {

@@ -7,7 +7,7 @@ use mayfly_core::{Admitted, Attribute, Context, Event, Hit, Page, Referrer, Site
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Field;
+use super::PageField;
 
 /// The fields of a page in the form in which rules compare them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -44,32 +44,15 @@ impl PageFacts {
 
 impl PageFacts {
     /// Calls `each` with every text of a field of the page.
-    pub(crate) fn each_text(&self, field: &Field, each: &mut dyn FnMut(&str)) {
+    pub(crate) fn each_text(&self, field: &PageField, each: &mut dyn FnMut(&str)) {
         let texts: &[Box<str>] = match field {
-            Field::Host => std::slice::from_ref(&self.host),
-            Field::Path => std::slice::from_ref(&self.path),
-            Field::Url => std::slice::from_ref(&self.url),
-            Field::Title => std::slice::from_ref(&self.title),
-            Field::Keywords => &self.keywords,
-            Field::Categories => &self.categories,
-            Field::Query(name) => self.query.get(name).map_or(&[], Vec::as_slice),
-            Field::Event
-            | Field::ReferrerHost
-            | Field::ReferrerKind
-            | Field::CampaignSource
-            | Field::CampaignMedium
-            | Field::CampaignName
-            | Field::Device
-            | Field::Os
-            | Field::Browser
-            | Field::Language
-            | Field::Country
-            | Field::Region
-            | Field::Hour
-            | Field::Weekday
-            | Field::Attribute(_)
-            | Field::Fleeting(_)
-            | Field::Site => &[],
+            PageField::Host => std::slice::from_ref(&self.host),
+            PageField::Path => std::slice::from_ref(&self.path),
+            PageField::Url => std::slice::from_ref(&self.url),
+            PageField::Title => std::slice::from_ref(&self.title),
+            PageField::Keywords => &self.keywords,
+            PageField::Categories => &self.categories,
+            PageField::Query(name) => self.query.get(name).map_or(&[], Vec::as_slice),
         };
         texts.iter().for_each(|text| each(text));
     }

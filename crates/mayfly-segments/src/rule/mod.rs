@@ -83,7 +83,7 @@ impl Rule {
 
     pub(crate) fn read(text: &str) -> Result<Self, Fault> {
         let node = parse::rule(text)?;
-        let names_event = node.any_test(&mut |test| test.field == Field::Event);
+        let names_event = node.any_test(&mut |test| test.field == Field::Hit(HitField::Event));
         Ok(Self { node, names_event })
     }
 
@@ -110,7 +110,7 @@ impl Rule {
 
     /// Whether the facts of a page view's page alone decide the rule.
     pub(crate) fn page_only(&self) -> bool {
-        !self.names_event && !self.node.any_test(&mut |test| !test.field.of_page())
+        !self.names_event && !self.node.any_test(&mut |test| !matches!(test.field, Field::Page(_)))
     }
 
     /// Whether it asks for something that is never stored, so that it must be tried when the hit
@@ -129,17 +129,17 @@ impl Rule {
 
     /// Whether it asks for any fact of the page.
     pub(crate) fn asks_page(&self) -> bool {
-        self.node.any_test(&mut |test| test.field.of_page())
+        self.node.any_test(&mut |test| matches!(test.field, Field::Page(_)))
     }
 
     /// The keys of sites that the rule compares `site` with.
     pub(crate) fn sites(&self) -> Vec<Box<str>> {
-        self.compared_with(&Field::Site)
+        self.compared_with(&Field::Hit(HitField::Site))
     }
 
     /// The names that the rule compares `event` with.
     pub(crate) fn events(&self) -> Vec<Box<str>> {
-        self.compared_with(&Field::Event)
+        self.compared_with(&Field::Hit(HitField::Event))
     }
 
     fn compared_with(&self, field: &Field) -> Vec<Box<str>> {
@@ -197,6 +197,15 @@ pub(crate) struct Test {
 /// What a test looks at.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Field {
+    Page(PageField),
+    Hit(HitField),
+    Attribute(Box<str>),
+    Fleeting(Box<str>),
+}
+
+/// A fact of the page: the same for each of its hits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum PageField {
     Host,
     Path,
     Url,
@@ -204,6 +213,11 @@ pub(crate) enum Field {
     Title,
     Keywords,
     Categories,
+}
+
+/// A fact of the hit under one fixed name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum HitField {
     Event,
     ReferrerHost,
     ReferrerKind,
@@ -218,61 +232,38 @@ pub(crate) enum Field {
     Region,
     Hour,
     Weekday,
-    Attribute(Box<str>),
-    Fleeting(Box<str>),
     Site,
 }
 
-impl Field {
-    /// Whether it is a fact of the page.
-    pub(crate) fn of_page(&self) -> bool {
-        match self {
-            Self::Host
-            | Self::Path
-            | Self::Url
-            | Self::Query(_)
-            | Self::Title
-            | Self::Keywords
-            | Self::Categories => true,
-            Self::Event
-            | Self::ReferrerHost
-            | Self::ReferrerKind
-            | Self::CampaignSource
-            | Self::CampaignMedium
-            | Self::CampaignName
-            | Self::Device
-            | Self::Os
-            | Self::Browser
-            | Self::Language
-            | Self::Country
-            | Self::Region
-            | Self::Hour
-            | Self::Weekday
-            | Self::Attribute(_)
-            | Self::Fleeting(_)
-            | Self::Site => false,
-        }
-    }
-
+impl PageField {
     /// Whether case counts.
     pub(crate) fn exact_case(&self) -> bool {
-        matches!(
-            self,
-            Self::Path | Self::Url | Self::Query(_) | Self::Attribute(_) | Self::Fleeting(_)
-        )
+        matches!(self, Self::Path | Self::Url | Self::Query(_))
+    }
+}
+
+impl Field {
+    /// Whether case counts.
+    pub(crate) fn exact_case(&self) -> bool {
+        match self {
+            Self::Page(field) => field.exact_case(),
+            Self::Hit(_) => false,
+            Self::Attribute(_) | Self::Fleeting(_) => true,
+        }
     }
 
     /// Whether it is a list of the page.
     fn is_list(&self) -> bool {
-        matches!(self, Self::Keywords | Self::Categories)
+        matches!(self, Self::Page(PageField::Keywords | PageField::Categories))
     }
 
     /// Whether its values may be numbers.
     fn has_numbers(&self) -> bool {
-        matches!(
-            self,
-            Self::Query(_) | Self::Attribute(_) | Self::Fleeting(_) | Self::Hour | Self::Weekday
-        )
+        match self {
+            Self::Page(field) => matches!(field, PageField::Query(_)),
+            Self::Hit(field) => matches!(field, HitField::Hour | HitField::Weekday),
+            Self::Attribute(_) | Self::Fleeting(_) => true,
+        }
     }
 }
 

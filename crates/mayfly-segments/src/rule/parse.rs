@@ -16,34 +16,34 @@ use mayfly_core::limits;
 use regex::{Regex, RegexBuilder};
 
 use super::facts::folded;
-use super::{Check, Field, How, Literal, Node, Order, Test};
+use super::{Check, Field, HitField, How, Literal, Node, Order, PageField, Test};
 use crate::lex::{Cursor, Sign, Token};
 use crate::problem::{Fault, ProblemKind, nearest};
 
 /// Fields with one fixed name.
 const FIELDS: [(&str, Field); 22] = [
-    ("host", Field::Host),
-    ("path", Field::Path),
-    ("url", Field::Url),
-    ("title", Field::Title),
-    ("keywords", Field::Keywords),
-    ("categories", Field::Categories),
-    ("event", Field::Event),
-    ("referrer", Field::ReferrerHost),
-    ("referrer.host", Field::ReferrerHost),
-    ("referrer.kind", Field::ReferrerKind),
-    ("campaign.source", Field::CampaignSource),
-    ("campaign.medium", Field::CampaignMedium),
-    ("campaign.name", Field::CampaignName),
-    ("device", Field::Device),
-    ("os", Field::Os),
-    ("browser", Field::Browser),
-    ("language", Field::Language),
-    ("geo.country", Field::Country),
-    ("geo.region", Field::Region),
-    ("hour", Field::Hour),
-    ("weekday", Field::Weekday),
-    ("site", Field::Site),
+    ("host", Field::Page(PageField::Host)),
+    ("path", Field::Page(PageField::Path)),
+    ("url", Field::Page(PageField::Url)),
+    ("title", Field::Page(PageField::Title)),
+    ("keywords", Field::Page(PageField::Keywords)),
+    ("categories", Field::Page(PageField::Categories)),
+    ("event", Field::Hit(HitField::Event)),
+    ("referrer", Field::Hit(HitField::ReferrerHost)),
+    ("referrer.host", Field::Hit(HitField::ReferrerHost)),
+    ("referrer.kind", Field::Hit(HitField::ReferrerKind)),
+    ("campaign.source", Field::Hit(HitField::CampaignSource)),
+    ("campaign.medium", Field::Hit(HitField::CampaignMedium)),
+    ("campaign.name", Field::Hit(HitField::CampaignName)),
+    ("device", Field::Hit(HitField::Device)),
+    ("os", Field::Hit(HitField::Os)),
+    ("browser", Field::Hit(HitField::Browser)),
+    ("language", Field::Hit(HitField::Language)),
+    ("geo.country", Field::Hit(HitField::Country)),
+    ("geo.region", Field::Hit(HitField::Region)),
+    ("hour", Field::Hit(HitField::Hour)),
+    ("weekday", Field::Hit(HitField::Weekday)),
+    ("site", Field::Hit(HitField::Site)),
 ];
 
 /// Fields of the language that this version cannot evaluate.
@@ -117,7 +117,7 @@ fn test(cursor: &mut Cursor) -> Result<Test, Fault> {
             return Err(cursor.expected(OPERATORS, &OPERATOR_WORDS));
         }
     };
-    if field == Field::Event && names_engagement(&check) {
+    if field == Field::Hit(HitField::Event) && names_engagement(&check) {
         return Err(Fault::new(ProblemKind::EngagementRule, cursor.since(operator.start)));
     }
     Ok(Test { field, check })
@@ -138,7 +138,9 @@ fn field(cursor: &mut Cursor) -> Result<Field, Fault> {
         return Ok(field.clone());
     }
     match word.split_once('.') {
-        Some(("query", name)) if !name.is_empty() => return Ok(Field::Query(name.into())),
+        Some(("query", name)) if !name.is_empty() => {
+            return Ok(Field::Page(PageField::Query(name.into())));
+        }
         Some(("a", name)) if is_name(name, limits::ATTRIBUTE_NAME_BYTES) => {
             return Ok(Field::Attribute(name.into()));
         }
@@ -223,30 +225,12 @@ fn worded(cursor: &mut Cursor, field: &Field, word: &str) -> Result<Check, Fault
 
 fn mismatch(field: &Field, operator: &'static str, span: std::ops::Range<usize>) -> Fault {
     let field = match field {
-        Field::Query(name) => format!("query.{name}").into(),
+        Field::Page(PageField::Query(name)) => format!("query.{name}").into(),
         Field::Attribute(name) => format!("a.{name}").into(),
         Field::Fleeting(name) => format!("x.{name}").into(),
-        Field::Host
-        | Field::Path
-        | Field::Url
-        | Field::Title
-        | Field::Keywords
-        | Field::Categories
-        | Field::Event
-        | Field::ReferrerHost
-        | Field::ReferrerKind
-        | Field::CampaignSource
-        | Field::CampaignMedium
-        | Field::CampaignName
-        | Field::Device
-        | Field::Os
-        | Field::Browser
-        | Field::Language
-        | Field::Country
-        | Field::Region
-        | Field::Hour
-        | Field::Weekday
-        | Field::Site => FIELDS.iter().find(|(_, f)| f == field).map_or("", |(n, _)| n).into(),
+        Field::Page(_) | Field::Hit(_) => {
+            FIELDS.iter().find(|(_, f)| f == field).map_or("", |(n, _)| n).into()
+        }
     };
     Fault::new(ProblemKind::OperatorMismatch { field, operator }, span)
 }
