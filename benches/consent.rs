@@ -11,12 +11,12 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use mayfly::explain::Kind;
 use mayfly_core::consent::gpp::Gpp;
-use mayfly_core::consent::tcf::{Ids, TcString, Vendors};
-use mayfly_core::consent::us::{self, UsSection};
-use mayfly_core::consent::usp::UsPrivacy;
+use mayfly_core::consent::tcf::TcString;
+use mayfly_core::consent::us;
 use mayfly_core::consent::{ConsentPolicy, ConsentRole, ConsentRules, Signals, decide};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The vendor that asks.
 const VENDOR: u16 = 755;
@@ -56,10 +56,6 @@ fn case(line: &str) -> Case {
 
 /// Names the first differences; how many strings differ.
 fn compare(cases: &[Case]) -> usize {
-    let faults = |case: &Case| match &case.kind[..] {
-        "gpp" => of_gpp(&case.string, &case.expected),
-        _ => of_tcf(&case.string, &case.expected),
-    };
     let mut different = 0;
     for (case, faults) in cases.iter().map(|case| (case, faults(case))) {
         if !faults.is_empty() && different < NAMED {
@@ -71,11 +67,51 @@ fn compare(cases: &[Case]) -> usize {
     different
 }
 
-/// Fields in which a TC string differs.
-fn of_tcf(string: &str, expected: &Value) -> Vec<String> {
-    match TcString::decode(string) {
-        Ok(tc) => differences(&read(&tc), expected),
-        Err(error) => vec![format!("all: it {error}")],
+/// Fields in which a string differs.
+fn faults(case: &Case) -> Vec<String> {
+    let kind = if case.kind == "gpp" { Kind::Gpp } else { Kind::Tcf };
+    let Ok(mut read) = kind.decode(&case.string) else { return vec!["all: it is refused".into()] };
+    if kind == Kind::Tcf {
+        ask_one_by_one(&TcString::decode(&case.string).unwrap());
+        return differences(&in_ranges(read), &case.expected);
+    }
+    let gpp = Gpp::decode(&case.string).unwrap();
+    let has_gpc = |name: &str| {
+        let mut sections = gpp.us().filter(|(id, _)| us::name(*id) == Some(name));
+        sections.any(|(_, section)| section.is_ok_and(|section| section.gpc.is_some()))
+    };
+    let ids = json!({"section_ids": case.expected["section_ids"]});
+    let mut faults = differences(&read, &ids);
+    let of_europe = read["tcfeuv2"].take();
+    for (name, expected) in case.expected["sections"].as_object().unwrap() {
+        let read = match &name[..] {
+            "tcfeuv2" => in_ranges(of_europe.clone()),
+            _ => as_the_reference(read["sections"][name].take(), expected, has_gpc(name)),
+        };
+        let found = differences(&read, expected);
+        faults.extend(found.into_iter().map(|fault| format!("{name}.{fault}")));
+    }
+    faults
+}
+
+/// Asking for one vendor, as [`decide`] does, gives what writing all out does: at both ends of each
+/// range.
+fn ask_one_by_one(tc: &TcString<'_>) {
+    let own = [tc.vendor_consents, tc.vendor_li].into_iter();
+    for set in own.chain(tc.disclosed_vendors).chain(tc.allowed_vendors) {
+        let members = set.members();
+        for (at, vendor) in members.iter().enumerate() {
+            let near = [vendor.checked_sub(1), vendor.checked_add(1)];
+            let is_member = |id: &u16| {
+                let here = &members[at.saturating_sub(1)..members.len().min(at + 2)];
+                here.contains(id)
+            };
+            if near.into_iter().flatten().all(|id| is_member(&id)) {
+                continue;
+            }
+            assert!(set.contains(*vendor));
+            assert!(near.into_iter().flatten().all(|id| set.contains(id) == is_member(&id)));
+        }
     }
 }
 
@@ -86,148 +122,46 @@ fn differences(read: &Value, expected: &Value) -> Vec<String> {
     differ.map(|(field, value)| format!("{field}: {} is not {value}", read[field])).collect()
 }
 
-fn ids<N: Copy + Into<u64> + TryFrom<u64>>(ids: Ids<N>) -> Value {
-    json!(ids.iter().collect::<Vec<_>>())
+/// A TC string with its sets of vendors as ranges. Restrictions of no vendors restrict nothing: the
+/// reference forgets them.
+fn in_ranges(mut tc: Value) -> Value {
+    for field in ["vendor_consents", "vendor_li", "disclosed_vendors", "allowed_vendors"] {
+        tc[field] = ranges(&tc[field]);
+    }
+    let restrictions = tc["publisher_restrictions"].as_array_mut().unwrap();
+    restrictions.retain(|own| own["vendors"] != json!([]));
+    for own in restrictions {
+        own["vendors"] = ranges(&own["vendors"]);
+    }
+    tc
 }
 
-fn letters(two: [u8; 2]) -> String {
-    two.iter().map(|letter| char::from(*letter)).collect()
-}
-
-/// All vendors of a set, as ranges; that asking for one, as [`decide`] does, gives the same is
-/// tried at the ends of each.
-fn ranges(vendors: &Vendors<'_>) -> Value {
-    let mut ranges: Vec<(u16, u16)> = Vec::new();
-    for vendor in vendors.members() {
+fn ranges(vendors: &Value) -> Value {
+    let Some(vendors) = vendors.as_array() else { return Value::Null };
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for vendor in vendors.iter().map(|vendor| vendor.as_u64().unwrap()) {
         match ranges.last_mut() {
             Some((_, last)) if *last + 1 == vendor => *last = vendor,
             Some(_) | None => ranges.push((vendor, vendor)),
         }
     }
-    for (first, last) in &ranges {
-        let has = |vendor: Option<u16>| vendor.is_some_and(|id| vendors.contains(id));
-        assert!(vendors.contains(*first) && vendors.contains(*last));
-        assert!(!has(first.checked_sub(1)) && !has(last.checked_add(1)));
-    }
     json!(ranges)
 }
 
-/// What we read, under the names of the reference. Restrictions of no vendors restrict nothing: the
-/// reference forgets them.
-fn read(tc: &TcString<'_>) -> Value {
-    let restrictions = tc.restrictions.iter().map(|(purpose, kind, vendors)| {
-        let kind = kind.map_or(3, |kind| kind as u8);
-        json!({"purpose": purpose, "type": kind, "vendors": ranges(&vendors)})
-    });
-    let restrictions: Vec<Value> = restrictions.filter(|r| r["vendors"] != json!([])).collect();
-    json!({
-        "version": 2,
-        "created_ds": tc.created_ds,
-        "last_updated_ds": tc.last_updated_ds,
-        "cmp_id": tc.cmp_id,
-        "cmp_version": tc.cmp_version,
-        "consent_screen": tc.consent_screen,
-        "consent_language": letters(tc.consent_language),
-        "vendor_list_version": tc.vendor_list_version,
-        "tcf_policy_version": tc.tcf_policy_version,
-        "is_service_specific": tc.is_service_specific,
-        "use_non_standard_texts": tc.use_non_standard_texts,
-        "special_feature_opt_ins": ids(tc.special_features),
-        "purposes_consent": ids(tc.purposes_consent),
-        "purposes_li": ids(tc.purposes_li),
-        "purpose_one_treatment": tc.purpose_one_treatment,
-        "publisher_cc": letters(tc.publisher_cc),
-        "vendor_consent_max_id": tc.vendor_consents.max(),
-        "vendor_consents": ranges(&tc.vendor_consents),
-        "vendor_li_max_id": tc.vendor_li.max(),
-        "vendor_li": ranges(&tc.vendor_li),
-        "publisher_restrictions": restrictions,
-        "disclosed_vendors": tc.disclosed_vendors.as_ref().map(ranges),
-        "allowed_vendors": tc.allowed_vendors.as_ref().map(ranges),
-        "publisher_tc": tc.publisher.map(|own| json!({
-            "purposes_consent": ids(own.purposes_consent),
-            "purposes_li": ids(own.purposes_li),
-            "num_custom_purposes": own.custom_consent.width(),
-            "custom_consent": ids(own.custom_consent),
-            "custom_li": ids(own.custom_li),
-        })),
-    })
-}
-
-/// Fields in which a GPP string differs.
-fn of_gpp(string: &str, expected: &Value) -> Vec<String> {
-    let gpp = match Gpp::decode(string) {
-        Ok(gpp) => gpp,
-        Err(error) => return vec![format!("all: it {error}")],
-    };
-    let own = json!({"section_ids": gpp.ids().collect::<Vec<_>>()});
-    let mut faults = differences(&own, &json!({"section_ids": expected["section_ids"]}));
-    for id in gpp.ids() {
-        let (name, found) = section(&gpp, id, expected);
-        faults.extend(found.into_iter().map(|fault| format!("{name}.{fault}")));
-    }
-    faults
-}
-
-/// A section's name, and the fields in which it differs.
-fn section(gpp: &Gpp<'_>, id: u16, expected: &Value) -> (&'static str, Vec<String>) {
-    let text = gpp.section(id).unwrap();
-    let all = &expected["sections"];
-    match (id, us::name(id)) {
-        (2, _) => ("tcfeuv2", of_tcf(text, &all["tcfeuv2"])),
-        // Canada's is not read.
-        (5, _) => ("tcfcav1", differences(&json!({"raw": text}), &all["tcfcav1"])),
-        (6, _) => ("uspv1", of_privacy(text, &all["uspv1"])),
-        (_, Some(name)) => (name, of_state(id, text, &all[name])),
-        (_, None) => ("unknown", vec!["all: we do not know it".to_owned()]),
-    }
-}
-
-fn of_privacy(text: &str, expected: &Value) -> Vec<String> {
-    let UsPrivacy { notice, opted_out, lspa } = match UsPrivacy::decode(text) {
-        Ok(privacy) => privacy,
-        Err(error) => return vec![format!("all: it {error}")],
-    };
-    let sign = |answer| match answer {
-        Some(true) => "Y",
-        Some(false) => "N",
-        None => "-",
-    };
-    let (notice, opted_out, lspa) = (sign(notice), sign(opted_out), sign(lspa));
-    let read = json!({
-        "Version": 1, "Notice": notice, "OptOutSale": opted_out, "LspaCovered": lspa,
-    });
-    differences(&read, expected)
-}
-
-fn of_state(id: u16, text: &str, expected: &Value) -> Vec<String> {
-    match UsSection::decode(id, text) {
-        Ok(section) => differences(&fields(&section, expected), expected),
-        Err(error) => vec![format!("all: it {error}")],
-    }
-}
-
-/// A section under the names of the reference, which has what stands behind the dot even where it
-/// does not stand there.
-fn fields(section: &UsSection, expected: &Value) -> Value {
-    let mut all = Map::new();
-    let version = if section.is_new { "MspaVersion" } else { "Version" };
-    all.insert(version.to_owned(), json!(section.version));
-    for (field, values) in section.fields() {
-        let value = if let [one] = values { json!(one) } else { json!(values) };
-        all.insert(format!("{field:?}"), value);
-    }
-    let has_sensitive = all.contains_key("SensitiveDataProcessing");
+/// A state's section with what the reference says even where it does not stand there.
+fn as_the_reference(mut section: Value, expected: &Value, has_gpc: bool) -> Value {
     if expected["SensitiveDataConsentSegmentIncluded"].is_boolean() {
-        all.insert("SensitiveDataConsentSegmentIncluded".to_owned(), json!(has_sensitive));
-        all.entry("SensitiveDataProcessing").or_insert_with(|| json!(vec![0; 8]));
+        let sensitive = &mut section["SensitiveDataProcessing"];
+        let has_sensitive = !sensitive.is_null();
+        if !has_sensitive {
+            *sensitive = json!(vec![0; 8]);
+        }
+        section["SensitiveDataConsentSegmentIncluded"] = json!(has_sensitive);
     }
-    if section.has_gpc {
-        all.insert("GpcSegmentType".to_owned(), json!(1));
-        all.insert("GpcSegmentIncluded".to_owned(), json!(section.gpc.is_some()));
-        all.insert("Gpc".to_owned(), json!(section.gpc.unwrap_or(false)));
+    if !expected["GpcSegmentIncluded"].is_null() {
+        section["GpcSegmentIncluded"] = json!(has_gpc);
     }
-    Value::Object(all)
+    section
 }
 
 /// ns a string of each kind, as JSON.

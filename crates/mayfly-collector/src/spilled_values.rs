@@ -3,7 +3,7 @@
 //! version 1, whose consent states were Global Privacy Control alone, is read, too.
 
 use mayfly_core::{Allowed, Choice, ConsentState, Day, Page, Partition, Visitor};
-use mayfly_store::{Reader, ToIntern};
+use mayfly_store::{Reader, ToIntern, decode_consent, encode_consent};
 use serde::{Deserialize, Serialize};
 
 /// Version byte.
@@ -19,7 +19,8 @@ pub(crate) struct SpilledValues {
 #[derive(Serialize, Deserialize)]
 struct Row {
     pages: Vec<PageRow>,
-    consents: Vec<ConsentRow>,
+    /// Day, and the state's bytes as the store keeps them.
+    consents: Vec<(u16, Vec<u8>)>,
 }
 
 #[derive(Deserialize)]
@@ -27,36 +28,6 @@ struct Row1 {
     pages: Vec<PageRow>,
     /// Day, and Global Privacy Control.
     consents: Vec<(u16, Option<bool>)>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ConsentRow {
-    day: u16,
-    allowed: u8,
-    gdpr: Option<bool>,
-    coppa: Option<bool>,
-    gpc: Option<bool>,
-    tcf: Option<Box<str>>,
-    additional: Option<Box<str>>,
-    gpp: Option<Box<str>>,
-    gpp_sid: Option<Box<str>>,
-    us_privacy: Option<Box<str>>,
-}
-
-impl ConsentRow {
-    fn of((state, day): &(ConsentState, Day)) -> Self {
-        let Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, gpc, coppa } =
-            state.choice.clone();
-        let (day, allowed) = (day.0, state.allowed.bits());
-        Self { day, allowed, gdpr, coppa, gpc, tcf, additional, gpp, gpp_sid, us_privacy }
-    }
-
-    fn read(self) -> Option<(ConsentState, Day)> {
-        let Self { day, allowed, gdpr, coppa, gpc, tcf, additional, gpp, gpp_sid, us_privacy } =
-            self;
-        let choice = Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, gpc, coppa };
-        Some((ConsentState { choice, allowed: Allowed::from_bits(allowed)? }, Day(day)))
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,7 +70,11 @@ impl SpilledValues {
         };
         let row = Row {
             pages: self.pages.iter().map(page).collect(),
-            consents: self.consents.iter().map(ConsentRow::of).collect(),
+            consents: self
+                .consents
+                .iter()
+                .map(|(state, day)| (day.0, encode_consent(state)))
+                .collect(),
         };
         let mut bytes = vec![VERSION];
         rmp_serde::encode::write(&mut bytes, &row)?;
@@ -112,7 +87,9 @@ impl SpilledValues {
         let (pages, consents): (_, Option<Vec<_>>) = match *version {
             VERSION => {
                 let row: Row = rmp_serde::from_slice(body).ok()?;
-                (row.pages, row.consents.into_iter().map(ConsentRow::read).collect())
+                let state =
+                    |(day, bytes): (_, Vec<u8>)| Some((decode_consent(&bytes).ok()?, Day(day)));
+                (row.pages, row.consents.into_iter().map(state).collect())
             }
             1 => {
                 let row: Row1 = rmp_serde::from_slice(body).ok()?;

@@ -31,6 +31,7 @@ pub mod redis_store;
 
 pub use batch::{Appended, Batch, LaneId, NewHit};
 pub use catalog::{CatalogName, CatalogVersion, Identity};
+pub use codec::records::{decode_consent, encode_consent};
 pub use config::{StoreConfig, StoreUrl};
 pub use day::{
     DayCheckpoint, DayCursor, DayHeader, DayPage, Entry, EntryId, Head, Lease, Leased, Sealed,

@@ -66,7 +66,8 @@ struct ConsentRow {
 }
 
 /// A consent state's bytes; equal states have equal bytes.
-pub(crate) fn encode_consent(state: &ConsentState) -> Vec<u8> {
+#[must_use]
+pub fn encode_consent(state: &ConsentState) -> Vec<u8> {
     let Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, gpc, coppa } =
         state.choice.clone();
     let allowed = state.allowed.bits();
@@ -75,7 +76,10 @@ pub(crate) fn encode_consent(state: &ConsentState) -> Vec<u8> {
 }
 
 /// Reads a consent state.
-pub(crate) fn decode_consent(bytes: &[u8]) -> Result<ConsentState, StoreError> {
+///
+/// # Errors
+/// The bytes are none.
+pub fn decode_consent(bytes: &[u8]) -> Result<ConsentState, StoreError> {
     let what = Corruption::Consent;
     let (version, body) = versioned(bytes, CONSENT_VERSION, what)?;
     let (state, rest) = if version == CONSENT_VERSION {
