@@ -156,3 +156,39 @@ fn the_tags_answer_is_for_pages_of_its_site() {
     assert_eq!(foreign.json()["outcome"], json!("wrong_origin"));
     program.stop();
 }
+
+/// In a jar of its own for each site our pages know nobody: the site's page makes a link.
+#[test]
+fn a_page_of_the_site_makes_a_link_for_its_visitor() {
+    let program = start("chips");
+    let mut browser = Browser::new(&program.http);
+    assert_eq!(browser.hit("news", "https://news.example/sport/1").outcome(), "stored");
+    let cookies: Vec<String> = browser.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let ask = |origin: &str, site: &str| {
+        let headers =
+            [("cookie".to_owned(), cookies.join("; ")), ("origin".to_owned(), origin.to_owned())];
+        program.http.send("GET", &format!("/api/v1/me/link?s={site}"), &headers, b"")
+    };
+    let foreign = ask("https://evil.example", "news");
+    assert!(foreign.json()["as"].is_null(), "{}", foreign.text());
+    assert_eq!(foreign.header("access-control-allow-origin"), None);
+    assert!(ask("https://news.example", "nowhere").json()["as"].is_null());
+    let own = ask("https://news.example", "news");
+    assert_eq!(own.header("access-control-allow-origin"), Some("https://news.example"));
+    let pass = own.json()["as"].as_str().unwrap().to_owned();
+
+    // Our own page, where the browser shows none of that jar.
+    let mut top = Browser::new(&program.http);
+    let held = top.get(&format!("/api/v1/me?s=news&as={pass}")).json();
+    assert_eq!(held["hits"][0]["url"], "https://news.example/sport/1");
+    assert!(top.get(&format!("/privacy?s=news&as={pass}")).text().contains("/sport/1"));
+    assert!(top.get(&format!("/api/v1/me?s=other&as={pass}")).json()["visitor"].is_null());
+    let form = format!("action=out&s=news&as={pass}");
+    let out = post(&program, &mut top, "/optout", &form, "same-origin");
+    assert!(out.text().contains("role=\"status\""), "{}", out.text());
+    assert!(out.header("set-cookie").is_none(), "the no is for the site's jar");
+    let told = browser.hit("news", "https://news.example/sport/2");
+    assert_eq!(told.outcome(), "opted_out");
+    assert_eq!(browser.cookies.keys().collect::<Vec<_>>(), ["mf_optout"]);
+    program.stop();
+}

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use mayfly_core::{Admitted, Partition, Retention, SiteId, Timestamp, Visitor, limits};
-use mayfly_store::{ForeignId, Store, StoreError};
+use mayfly_store::{ForeignId, Identity, Store, StoreError};
 use roaring::RoaringBitmap;
 use tokio::sync::{mpsc, watch};
 
 use crate::batcher::{Batcher, Command};
 use crate::behaviour::Behaviour;
 use crate::bots::Bots;
+use crate::cookie::VisitorCookie;
 use crate::cookie_header::{CookieNames, OwnCookies, Placement, probe_names, set_cookie};
 use crate::enrichment::Geography;
 use crate::intake::{Due, Received};
@@ -30,7 +31,7 @@ use crate::sites::SiteTable;
 use crate::spill::SpillError;
 use crate::spill_gate::SpillGate;
 use crate::tail::Tail;
-use crate::visitors::{Erased, Visitors};
+use crate::visitors::{Erased, OPTED_OUT_SPACE, Visitors};
 
 /// When a pixel is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -301,7 +302,35 @@ impl Collector {
     #[must_use]
     pub async fn visitor_of_tag(&self, site: &str, value: &str, now: Timestamp) -> Option<Visitor> {
         let site = self.sites().get(site)?.id;
-        Some(self.ready()?.visitors.first_party(value, site, now).await?.visitor)
+        let standing = self.ready()?.visitors.first_party(value, site, now).await;
+        Some(standing?.living()?.visitor)
+    }
+
+    /// Whom a link of [`Self::pass`] is for.
+    #[must_use]
+    pub async fn visitor_of_pass(&self, site: &str, pass: &str, now: Timestamp) -> Option<Visitor> {
+        let site = self.sites().get(site)?.id;
+        Some(self.ready()?.visitors.pass(pass, site, now).await?.living()?.visitor)
+    }
+
+    /// A link by which a site's page shows its visitor what is held about him, where our own page
+    /// could not know him: the browser keeps our cookie apart for each site, or not at all.
+    #[must_use]
+    pub fn pass(&self, site: &str, visitor: Visitor, now: Timestamp) -> Option<String> {
+        let (site, ready) = (self.sites().get(site)?.id, self.ready()?);
+        let Identity { store, realm, .. } = ready.visitors.identity;
+        let cookie = VisitorCookie { store, realm, visitor, issued: now.day()? };
+        Some(cookie.encode_pass(site, now, &ready.visitors.keys()))
+    }
+
+    /// Notes that a visitor opted out by a link: his browser is told with its next hit. To be
+    /// called before he is erased.
+    ///
+    /// # Errors
+    /// Why it is not noted: try again.
+    pub async fn opt_out(&self, visitor: Visitor, now: Timestamp) -> Result<(), Reason> {
+        let ready = self.ready().ok_or(Reason::NotOpen)?;
+        ready.visitors.note_leaving(OPTED_OUT_SPACE, visitor, now).await.map(|_| ())
     }
 
     /// Whether this `Cookie` header says no to everything, or is too long to be sure.
@@ -346,7 +375,7 @@ impl Collector {
     /// Whose cookie value this is.
     #[must_use]
     pub async fn visitor_of_cookie(&self, value: &str, now: Timestamp) -> Option<Visitor> {
-        Some(self.ready()?.visitors.cookie(value, now).await?.visitor)
+        Some(self.ready()?.visitors.cookie(value, now).await?.living()?.visitor)
     }
 
     /// A foreign id as the store knows it; `None` before there is a store.

@@ -64,6 +64,13 @@ impl VisitorCookie {
         seal(keys, Purpose::FirstParty, self.body(keys), &site.0.to_le_bytes())
     }
 
+    /// The same as a link by which a site's page shows its visitor what is held about him, good for
+    /// [`limits::PASS_SECONDS`] at least, for twice as long at most.
+    #[must_use]
+    pub fn encode_pass(&self, site: SiteId, now: Timestamp, keys: &KeyRing) -> String {
+        seal(keys, Purpose::Pass, self.body(keys), &pass_scope(site, pass_window(now)))
+    }
+
     fn body(&self, keys: &KeyRing) -> Vec<u8> {
         let mut body = Vec::with_capacity(VISITOR_BODY + TAG_BYTES);
         body.push(VERSION);
@@ -105,6 +112,24 @@ impl VisitorCookie {
         Self::read(value, keys, (Purpose::FirstParty, &site.0.to_le_bytes()), here, today)
     }
 
+    /// Reads and verifies such a link.
+    ///
+    /// # Errors
+    /// Why it counts as none.
+    pub fn decode_pass(
+        value: &str,
+        site: SiteId,
+        keys: &KeyRing,
+        here: (StoreId, RealmId),
+        now: Timestamp,
+    ) -> Result<Self, CookieFault> {
+        let today = now.day().ok_or(CookieFault::Age)?;
+        let of = |window: i64| {
+            Self::read(value, keys, (Purpose::Pass, &pass_scope(site, window)), here, today)
+        };
+        of(pass_window(now)).or_else(|_| of(pass_window(now) - 1))
+    }
+
     fn read(
         value: &str,
         keys: &KeyRing,
@@ -136,6 +161,15 @@ impl VisitorCookie {
         }
         Ok(cookie)
     }
+}
+
+/// The span of time in which a link is made.
+fn pass_window(now: Timestamp) -> i64 {
+    now.secs().div_euclid(limits::PASS_SECONDS)
+}
+
+fn pass_scope(site: SiteId, window: i64) -> Vec<u8> {
+    [&site.0.to_le_bytes()[..], &window.to_le_bytes()].concat()
 }
 
 /// What a probe cookie says.
@@ -252,6 +286,23 @@ mod tests {
         ] {
             assert_eq!(fault(&cookie(5, day).encode(&keys), &keys), expected, "{day}");
         }
+    }
+
+    #[test]
+    fn a_link_is_good_for_its_site_and_for_minutes() {
+        let keys = KeyRing::generate().unwrap();
+        let made = TODAY.start().plus_secs(3 * limits::PASS_SECONDS);
+        let own = cookie(5, TODAY);
+        let value = own.encode_pass(SiteId(1), made, &keys);
+        let after = |site, seconds| {
+            let now = made.plus_secs(seconds);
+            VisitorCookie::decode_pass(&value, SiteId(site), &keys, HERE, now)
+        };
+        assert_eq!(after(1, limits::PASS_SECONDS), Ok(own));
+        assert_eq!(after(1, 2 * limits::PASS_SECONDS), Err(CookieFault::Signature));
+        assert_eq!(after(1, -1), Err(CookieFault::Signature));
+        assert_eq!(after(2, 0), Err(CookieFault::Signature));
+        assert_eq!(fault(&value, &keys), Some(CookieFault::Signature), "it is no cookie");
     }
 
     #[test]

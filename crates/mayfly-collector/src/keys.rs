@@ -181,6 +181,8 @@ pub(crate) enum Purpose {
     HitId = 4,
     /// The id that the script tag keeps for its site.
     FirstParty = 5,
+    /// A link from a site's page to what is held.
+    Pass = 6,
 }
 
 /// A key with its schedule.

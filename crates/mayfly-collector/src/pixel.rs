@@ -11,7 +11,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mayfly_core::{Admitted, Attribute, Candidate, Day, Outcome, Site, Timestamp, Visitor, limits};
+use mayfly_core::{
+    Admitted, Attribute, Candidate, Day, Outcome, Refusal, Site, Timestamp, Visitor, limits,
+};
 
 use crate::admission;
 use crate::client::Hints;
@@ -22,6 +24,7 @@ use crate::intake::Due;
 use crate::no::WhoseNo;
 use crate::query::{PROBE_MARK, PixelQuery};
 use crate::refusal::{Reason, Verdict};
+use crate::visitors::{Standing, Visitors};
 
 /// A request for the pixel, in plain strings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,8 +60,8 @@ pub enum PixelAnswer {
     Gif {
         /// What became of the hit; `None` = queued and not decided yet ([`crate::Ack::Queued`]).
         verdict: Option<Verdict>,
-        /// A `Set-Cookie` value.
-        set_cookie: Option<String>,
+        /// `Set-Cookie` values.
+        set_cookies: Vec<String>,
     },
     /// 302: the round trip of the probe.
     Probe {
@@ -75,8 +78,10 @@ pub enum PixelAnswer {
         probe: Option<String>,
         /// The id that the tag is to keep on the page's own host.
         id: Option<String>,
-        /// A `Set-Cookie` value.
-        set_cookie: Option<String>,
+        /// `Set-Cookie` values.
+        set_cookies: Vec<String>,
+        /// The visitor opted out elsewhere: the tag is to remember it.
+        is_out: bool,
         /// Whether the page that asked may read the answer.
         is_readable: bool,
     },
@@ -97,6 +102,8 @@ impl PixelAnswer {
 enum Who {
     /// A cookie or id of ours says so; to be renewed when it is not of today.
     Known(VisitorCookie, By),
+    /// He opted out by a link, which his browser is told now.
+    OptedOut(By),
     /// A probe came back.
     Probed(Nonce, By),
 }
@@ -121,12 +128,12 @@ struct Asked<'r> {
 }
 
 impl Asked<'_> {
-    fn answer(&self, verdict: Option<Verdict>, set_cookie: Option<String>) -> PixelAnswer {
+    fn answer(&self, verdict: Option<Verdict>, set_cookies: Vec<String>) -> PixelAnswer {
         if !self.request.is_post {
-            return PixelAnswer::Gif { verdict, set_cookie };
+            return PixelAnswer::Gif { verdict, set_cookies };
         }
         let is_readable = self.is_readable();
-        PixelAnswer::Tag { verdict, probe: None, id: None, set_cookie, is_readable }
+        PixelAnswer::Tag { verdict, probe: None, id: None, set_cookies, is_out: false, is_readable }
     }
 
     fn is_readable(&self) -> bool {
@@ -152,10 +159,17 @@ impl Collector {
                 self.metrics().count(verdict);
                 let verdict = Some(verdict);
                 if !request.is_post {
-                    return PixelAnswer::Gif { verdict, set_cookie: None };
+                    return PixelAnswer::Gif { verdict, set_cookies: Vec::new() };
                 }
                 let is_readable = site.is_some_and(|site| is_readable(&site));
-                PixelAnswer::Tag { verdict, probe: None, id: None, set_cookie: None, is_readable }
+                PixelAnswer::Tag {
+                    verdict,
+                    probe: None,
+                    id: None,
+                    set_cookies: Vec::new(),
+                    is_out: false,
+                    is_readable,
+                }
             }
         }
     }
@@ -229,17 +243,16 @@ impl Collector {
     ) -> Option<Who> {
         let (visitors, now) = (&ready.visitors, asked.request.now);
         for value in cookies.visitors() {
-            if let Some(cookie) = visitors.cookie(value, now).await
-                && visitors.is_issued(cookie.visitor).await
-            {
-                return Some(Who::Known(cookie, By::Cookie));
+            let standing = visitors.cookie(value, now).await;
+            if let Some(who) = known(visitors, standing, By::Cookie).await {
+                return Some(who);
             }
         }
-        if let Some(value) = first_party
-            && let Some(own) = visitors.first_party(value, asked.site.id, now).await
-            && visitors.is_issued(own.visitor).await
-        {
-            return Some(Who::Known(own, By::Tag));
+        if let Some(value) = first_party {
+            let standing = visitors.first_party(value, asked.site.id, now).await;
+            if let Some(who) = known(visitors, standing, By::Tag).await {
+                return Some(who);
+            }
         }
         let probe = |value: &str| ProbeCookie::decode(value, &visitors.keys(), now).ok();
         let by_cookie = cookies.probes().find_map(probe).map(|p| Who::Probed(p.nonce, By::Cookie));
@@ -257,6 +270,7 @@ impl Collector {
         asked: &Asked<'_>,
     ) -> Result<PixelAnswer, Verdict> {
         match who {
+            Some(Who::OptedOut(by)) => Ok(self.tell_opted_out(by, asked)),
             Some(Who::Known(cookie, by)) => {
                 let renewed = (cookie.issued != asked.today).then_some(by);
                 let due = Due::new(self.metrics());
@@ -268,7 +282,7 @@ impl Collector {
                     Ok(visitor) => {
                         Ok(self.take_pixel(ready, hit, visitor, due, asked, Some(by)).await)
                     }
-                    Err(reason) => Ok(asked.answer(Some(due.decide(reason)), None)),
+                    Err(reason) => Ok(asked.answer(Some(due.decide(reason)), Vec::new())),
                 }
             }
             None if asked.is_probed || asked.request.is_post && !(asked.wants_json && keeps_id) => {
@@ -292,7 +306,7 @@ impl Collector {
         let now = asked.request.now;
         let noted = match self.behaves(&hit, visitor, &asked.site, now) {
             Ok(noted) => noted,
-            Err(verdict) => return asked.answer(Some(due.decide(verdict)), None),
+            Err(verdict) => return asked.answer(Some(due.decide(verdict)), Vec::new()),
         };
         let told = self.waits().then(|| due.reply());
         let verdict = match ready.enqueue(hit, visitor, None, now, due) {
@@ -309,19 +323,35 @@ impl Collector {
         let (store, realm, issued) = (identity.store, identity.realm, asked.today);
         let cookie = VisitorCookie { store, realm, visitor, issued };
         match issue {
-            None => asked.answer(verdict, None),
+            None => asked.answer(verdict, Vec::new()),
             Some(By::Cookie) => {
                 let set_cookie = self.set_visitor_cookie(ready, &cookie, asked.request.https);
-                asked.answer(verdict, Some(set_cookie))
+                asked.answer(verdict, vec![set_cookie])
             }
             Some(By::Tag) => PixelAnswer::Tag {
                 verdict,
                 probe: None,
                 id: Some(cookie.encode_for(asked.site.id, &ready.visitors.keys())),
-                set_cookie: None,
+                set_cookies: Vec::new(),
+                is_out: false,
                 is_readable: asked.is_readable(),
             },
         }
+    }
+
+    /// Has the browser keep what its visitor said elsewhere.
+    fn tell_opted_out(&self, by: By, asked: &Asked<'_>) -> PixelAnswer {
+        let request = asked.request;
+        let verdict = Due::new(self.metrics()).decide(Reason::Consent(Refusal::OptedOut));
+        let set_cookies = match by {
+            By::Cookie => self.set_opt_out(true, request.cookie.unwrap_or(""), request.https),
+            By::Tag => Vec::new(),
+        };
+        let mut answer = asked.answer(Some(verdict), set_cookies);
+        if let PixelAnswer::Tag { is_out, .. } = &mut answer {
+            *is_out = true;
+        }
+        answer
     }
 
     fn set_visitor_cookie(&self, ready: &Ready, cookie: &VisitorCookie, https: bool) -> String {
@@ -347,9 +377,20 @@ impl Collector {
             verdict: None,
             probe: Some(readable),
             id: None,
-            set_cookie: Some(set_cookie),
+            set_cookies: vec![set_cookie],
+            is_out: false,
             is_readable: asked.is_readable(),
         })
+    }
+}
+
+/// Who a cookie's or id's visitor is, when he was ever issued.
+async fn known(visitors: &Visitors, standing: Option<Standing>, by: By) -> Option<Who> {
+    match standing? {
+        Standing::OptedOut => Some(Who::OptedOut(by)),
+        Standing::Living(cookie) => {
+            visitors.is_issued(cookie.visitor).await.then_some(Who::Known(cookie, by))
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use mayfly_core::{Admitted, Outcome, Timestamp, Visitor, limits};
+use mayfly_core::{Admitted, Outcome, Refusal, Timestamp, Visitor, limits};
 use mayfly_store::ForeignId;
 use tokio::sync::oneshot;
 
@@ -16,7 +16,7 @@ use crate::intake::Due;
 use crate::no::WhoseNo;
 use crate::refusal::{Reason, Verdict};
 use crate::submission::{Submission, VisitorRef};
-use crate::visitors::MOVED_SPACE;
+use crate::visitors::{MOVED_SPACE, Standing};
 
 /// An item that was not kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,10 +94,7 @@ impl Collector {
     /// Why there is none: try again.
     pub async fn succeed(&self, from: Visitor, now: Timestamp) -> Result<Visitor, Reason> {
         let ready = self.ready().ok_or(Reason::NotOpen)?;
-        let hash = ready.visitors.foreign_hash(MOVED_SPACE, &from.to_string());
-        let today = now.day().unwrap_or_default();
-        let claimed = ready.visitors.of_foreign(vec![(MOVED_SPACE.into(), hash, today)], now).await;
-        let to = claimed.get(&hash).copied().unwrap_or(Err(Reason::NoOrdinal))?;
+        let to = ready.visitors.note_leaving(MOVED_SPACE, from, now).await?;
         self.erase(from);
         Ok(to)
     }
@@ -209,7 +206,8 @@ async fn whose(ready: &Ready, visitor: &VisitorRef, now: Timestamp) -> Option<Wh
             WhoseNo::Foreign(ForeignId { space: space.clone(), hash })
         }
         VisitorRef::Cookie(value) => {
-            WhoseNo::Visitor(ready.visitors.cookie(value, now).await?.visitor)
+            let cookie = ready.visitors.cookie(value, now).await.and_then(Standing::living)?;
+            WhoseNo::Visitor(cookie.visitor)
         }
         VisitorRef::Known(visitor) => WhoseNo::Visitor(*visitor),
     })
@@ -223,7 +221,11 @@ async fn named(ready: &Ready, visitor: VisitorRef, now: Timestamp) -> Result<Nam
             Ok(Named::Foreign(space, hash))
         }
         VisitorRef::Cookie(value) => {
-            let cookie = ready.visitors.cookie(&value, now).await.ok_or(Reason::BadVisitor)?;
+            let cookie = match ready.visitors.cookie(&value, now).await {
+                Some(Standing::Living(cookie)) => cookie,
+                Some(Standing::OptedOut) => return Err(Reason::Consent(Refusal::OptedOut)),
+                None => return Err(Reason::BadVisitor),
+            };
             known(ready, cookie.visitor).await
         }
         VisitorRef::Known(visitor) => known(ready, visitor).await,

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use mayfly_core::{Day, Partition, Retention, SiteId, Timestamp, Visitor, limits};
+use mayfly_core::{
+    Day, Partition, RealmId, Retention, SiteId, StoreId, Timestamp, Visitor, limits,
+};
 use mayfly_store::{Claim, ForeignId, Identity, Store, StoreError};
 use roaring::RoaringBitmap;
 
@@ -25,6 +27,28 @@ use crate::refusal::Reason;
 pub(crate) const PROBE_SPACE: &str = "probe";
 /// The id space of visitors whose hits went on under another visitor: ours alone.
 pub(crate) const MOVED_SPACE: &str = "moved";
+
+/// The id space of visitors who opted out by a link, where their browser keeps no cookie of it.
+pub(crate) const OPTED_OUT_SPACE: &str = "opted_out";
+
+/// What became of the visitor whom a cookie or an id names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Standing {
+    /// Himself; or who goes on for him, as for one who withdrew his consent for some sites and kept
+    /// it for others.
+    Living(VisitorCookie),
+    /// He opted out by a link, and his browser does not know it yet.
+    OptedOut,
+}
+
+impl Standing {
+    pub(crate) fn living(self) -> Option<VisitorCookie> {
+        match self {
+            Self::Living(cookie) => Some(cookie),
+            Self::OptedOut => None,
+        }
+    }
+}
 
 /// The erased ordinals, by partition.
 #[derive(Debug, Default)]
@@ -73,43 +97,71 @@ impl Visitors {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads a cookie of this store and realm: its visitor, or who goes on for him.
-    pub(crate) async fn cookie(&self, value: &str, now: Timestamp) -> Option<VisitorCookie> {
-        let here = (self.identity.store, self.identity.realm);
-        let cookie = VisitorCookie::decode(value, &self.keys(), here, now.day()?).ok()?;
-        self.living(cookie).await
+    /// Reads a cookie of this store and realm.
+    pub(crate) async fn cookie(&self, value: &str, now: Timestamp) -> Option<Standing> {
+        let cookie = VisitorCookie::decode(value, &self.keys(), self.here(), now.day()?).ok()?;
+        self.standing(cookie).await
     }
 
-    /// The visitor himself unless he is erased; else who goes on for him, as for one who withdrew
-    /// his consent for some sites and kept it for others.
-    async fn living(&self, mut cookie: VisitorCookie) -> Option<VisitorCookie> {
+    fn here(&self) -> (StoreId, RealmId) {
+        (self.identity.store, self.identity.realm)
+    }
+
+    /// What became of a visitor; `None` when he is erased and no more is known.
+    async fn standing(&self, mut cookie: VisitorCookie) -> Option<Standing> {
         for _ in 0..limits::MOVES_FOLLOWED {
             if !self.erased.contains(cookie.visitor) {
-                return Some(cookie);
+                return Some(Standing::Living(cookie));
             }
             if self.away.load(Ordering::Relaxed) {
                 return None;
             }
-            let hash = self.foreign_hash(MOVED_SPACE, &cookie.visitor.to_string());
-            let id = ForeignId { space: MOVED_SPACE.into(), hash };
-            let found = within(self.deadline, self.store.lookup_ids(&[id])).await.ok()?;
-            cookie.visitor = found.first().copied().flatten()?;
+            let ids = [MOVED_SPACE, OPTED_OUT_SPACE].map(|space| {
+                let hash = self.foreign_hash(space, &cookie.visitor.to_string());
+                ForeignId { space: space.into(), hash }
+            });
+            let found = within(self.deadline, self.store.lookup_ids(&ids)).await.ok()?;
+            let [moved, opted_out] = found[..] else { return None };
+            if opted_out.is_some() {
+                return Some(Standing::OptedOut);
+            }
+            cookie.visitor = moved?;
             // Of no day: it is renewed with the new number at once.
             cookie.issued = Day::default();
         }
         None
     }
 
-    /// Reads an id that the script tag kept for this site: its visitor, or who goes on for him.
+    /// Notes something about a visitor that is to be erased, for as long as his cookie may live:
+    /// answers the number under which it is noted, the same each time.
+    pub(crate) async fn note_leaving(
+        &self,
+        space: &str,
+        from: Visitor,
+        now: Timestamp,
+    ) -> Result<Visitor, Reason> {
+        let hash = self.foreign_hash(space, &from.to_string());
+        let today = now.day().unwrap_or_default();
+        let claimed = self.of_foreign(vec![(space.into(), hash, today)], now).await;
+        claimed.get(&hash).copied().unwrap_or(Err(Reason::NoOrdinal))
+    }
+
+    /// Reads an id that the script tag kept for this site.
     pub(crate) async fn first_party(
         &self,
         value: &str,
         site: SiteId,
         now: Timestamp,
-    ) -> Option<VisitorCookie> {
-        let here = (self.identity.store, self.identity.realm);
-        let own = VisitorCookie::decode_for(value, site, &self.keys(), here, now.day()?).ok()?;
-        self.living(own).await
+    ) -> Option<Standing> {
+        let (keys, today) = (self.keys(), now.day()?);
+        let own = VisitorCookie::decode_for(value, site, &keys, self.here(), today).ok()?;
+        self.standing(own).await
+    }
+
+    /// Reads a link that this site's page made for its visitor.
+    pub(crate) async fn pass(&self, value: &str, site: SiteId, now: Timestamp) -> Option<Standing> {
+        let own = VisitorCookie::decode_pass(value, site, &self.keys(), self.here(), now).ok()?;
+        self.standing(own).await
     }
 
     /// Whether the ordinal was ever issued. Asks the store only for ordinals above every block

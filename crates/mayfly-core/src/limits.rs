@@ -105,6 +105,8 @@ pub const INTERNED_CONSENTS: usize = 4096;
 pub const RECENT_HITS: usize = 128 * 1024;
 /// Refusals of known visitors that wait for a look at what was granted before.
 pub const NOES: usize = 1024;
+/// How long a link from a site's page to what is held is good at least, seconds.
+pub const PASS_SECONDS: i64 = 600;
 /// Times that a visitor's hits went on under a new number, which are followed from an old cookie.
 pub const MOVES_FOLLOWED: usize = 8;
 /// Names of signals that are counted for a site.

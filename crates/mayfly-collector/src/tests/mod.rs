@@ -130,9 +130,8 @@ pub(super) fn pair(set_cookie: &str) -> &str {
 }
 
 pub(super) fn cookie_of(answer: &PixelAnswer) -> String {
-    let PixelAnswer::Gif { set_cookie: Some(cookie), .. } = answer else {
-        panic!("no cookie in {answer:?}")
-    };
+    let PixelAnswer::Gif { set_cookies, .. } = answer else { panic!("no image: {answer:?}") };
+    let [cookie] = &set_cookies[..] else { panic!("no cookie in {answer:?}") };
     cookie.clone()
 }
 

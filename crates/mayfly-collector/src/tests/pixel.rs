@@ -23,7 +23,7 @@ async fn a_browser_gets_one_visitor_by_the_probe_and_keeps_it() {
     let cookie = cookie_of(&answer);
     assert!(cookie.starts_with("mf_id=") && cookie.contains("Max-Age=7776000"));
     let again = world.pixel(PAGE, pair(&cookie)).await;
-    let kept = PixelAnswer::Gif { verdict: Some(Outcome::Stored.into()), set_cookie: None };
+    let kept = PixelAnswer::Gif { verdict: Some(Outcome::Stored.into()), set_cookies: Vec::new() };
     assert_eq!(again, kept, "not renewed on the day of issue");
     let visitors: BTreeSet<_> = world.stored().await.iter().map(|h| h.visitor).collect();
     assert_eq!(visitors.len(), 1);
@@ -261,7 +261,7 @@ async fn the_tag_keeps_an_id_where_cookies_do_not_stick() {
     };
     let answer = post(&format!("{PAGE}&j=1&fp="), None, 0).await;
     let (None, Some(probe), None) = told(&answer) else { panic!("{answer:?}") };
-    assert!(matches!(answer, PixelAnswer::Tag { set_cookie: Some(_), is_readable: true, .. }));
+    assert!(matches!(answer, PixelAnswer::Tag { is_readable: true, .. }));
 
     let answer = post(&format!("{PAGE}&j=1&fp={probe}"), None, 2).await;
     let (Some(Outcome::Stored), None, Some(id)) = told(&answer) else { panic!("{answer:?}") };
@@ -306,7 +306,11 @@ async fn without_consent_nothing_is_stored_or_set_and_the_reason_is_told() {
     ] {
         let answer = world.pixel(&format!("{PAGE}{consent}"), "").await;
         let expected = Some(Reason::Consent(refusal).into());
-        assert_eq!(answer, PixelAnswer::Gif { verdict: expected, set_cookie: None }, "{consent}");
+        assert_eq!(
+            answer,
+            PixelAnswer::Gif { verdict: expected, set_cookies: Vec::new() },
+            "{consent}"
+        );
         assert!(world.metrics.refusals(Reason::Consent(refusal)) > 0);
     }
     assert!(matches!(world.pixel(&format!("{PAGE}&gdpr=0"), "").await, PixelAnswer::Probe { .. }));

@@ -121,7 +121,7 @@ async fn queued_answers_at_once_and_stores_all_the_same() {
         collector_on(world.folder.path(), &world.store, &world.keys, queued, None).await;
     let request = PixelRequest { query: PAGE, cookie: Some(&own), ..a_request() };
     let answer = collector.pixel(&request).await;
-    assert_eq!(answer, PixelAnswer::Gif { verdict: None, set_cookie: None });
+    assert_eq!(answer, PixelAnswer::Gif { verdict: None, set_cookies: Vec::new() });
     collector.shutdown().await;
     assert_eq!((metrics.hits(Outcome::Stored), world.stored().await.len()), (1, 2));
     let later = PixelRequest { now: noon().plus_secs(9), ..request };

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::{Answer, ApiError, State};
 
+/// The pages' style sheet.
+const STYLE: &str = concat!(include_str!("look.css"), include_str!("demo/style.css"));
 /// Definitions that fit the pages.
 pub const DEFINITIONS: &str = include_str!("demo/demo.toml");
 
@@ -19,7 +21,7 @@ const PAGES: [(&str, &str, &str); 8] = [
     ("tennis.html", HTML, include_str!("demo/tennis.html")),
     ("autos.html", HTML, include_str!("demo/autos.html")),
     ("travel.html", HTML, include_str!("demo/travel.html")),
-    ("style.css", "text/css; charset=utf-8", include_str!("demo/style.css")),
+    ("style.css", "text/css; charset=utf-8", STYLE),
     ("demo.js", "text/javascript; charset=utf-8", include_str!("demo/demo.js")),
 ];
 const HTML: &str = "text/html; charset=utf-8";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
+use mayfly_collector::Placement;
 use mayfly_core::Visitor;
 use serde::Deserialize;
 use serde_json::json;
@@ -29,6 +30,9 @@ pub(crate) struct Wish {
     /// The id that the script tag keeps.
     #[serde(default)]
     fp: String,
+    /// A link that a page of the site made.
+    #[serde(default, rename = "as")]
+    pass: String,
     /// Any value: as a file.
     download: Option<String>,
 }
@@ -36,22 +40,50 @@ pub(crate) struct Wish {
 /// How long a question waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-async fn visitor(request: &HttpRequest, state: &State, wish: &Wish) -> Option<Visitor> {
-    let (cookies, now) = (super::cookies(request).unwrap_or_default(), clock::now());
-    match state.collector().visitor(&cookies, now).await {
-        Some(visitor) => Some(visitor),
-        None => state.collector().visitor_of_tag(&wish.s, &wish.fp, now).await,
+/// Whom a browser is known as.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// The visitor.
+    pub(crate) visitor: Visitor,
+    /// The site whose page says who he is: it hears of its own hits only.
+    pub(crate) site: Option<String>,
+}
+
+/// Who asks: a link that a site's page made says it before our cookie, and that before the id that
+/// the tag keeps.
+pub(crate) async fn subject(
+    state: &State,
+    cookies: &str,
+    (site, fp, pass): (&str, &str, &str),
+) -> Option<Subject> {
+    let (collector, now) = (state.collector(), clock::now());
+    let of_site = |visitor: Visitor| Subject { visitor, site: Some(site.to_owned()) };
+    if !pass.is_empty() {
+        return collector.visitor_of_pass(site, pass, now).await.map(of_site);
+    }
+    match collector.visitor(cookies, now).await {
+        Some(visitor) => Some(Subject { visitor, site: None }),
+        None => collector.visitor_of_tag(site, fp, now).await.map(of_site),
     }
 }
 
-/// Everything that is held about a visitor.
+async fn who_asks(request: &HttpRequest, state: &State, wish: &Wish) -> Option<Subject> {
+    let cookies = super::cookies(request).unwrap_or_default();
+    subject(state, &cookies, (&wish.s, &wish.fp, &wish.pass)).await
+}
+
+/// Everything that is held about a visitor, as far as he may see it this way.
 ///
 /// # Errors
 /// [`ApiError::Busy`] while others are being read.
-pub(crate) async fn held(state: &State, visitor: Visitor) -> Result<serde_json::Value, ApiError> {
+pub(crate) async fn held(state: &State, subject: &Subject) -> Result<serde_json::Value, ApiError> {
     let turn = tokio::time::timeout(PATIENCE, READERS.acquire()).await;
     let _turn = turn.ok().and_then(Result::ok).ok_or(ApiError::Busy)?;
-    state.app()?.visitor(visitor).await
+    let mut held = state.app()?.visitor(subject.visitor).await?;
+    if let (Some(site), Some(hits)) = (&subject.site, held["hits"].as_array_mut()) {
+        hits.retain(|hit| hit["site"].as_str() == Some(site));
+    }
+    Ok(held)
 }
 
 fn answer(body: &serde_json::Value) -> HttpResponse {
@@ -61,8 +93,8 @@ fn answer(body: &serde_json::Value) -> HttpResponse {
 /// Everything held about this browser.
 pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     fair(&request, &state)?;
-    let body = match visitor(&request, &state, &wish).await {
-        Some(visitor) => held(&state, visitor).await?,
+    let body = match who_asks(&request, &state, &wish).await {
+        Some(subject) => held(&state, &subject).await?,
         None => json!({"visitor": null, "segments": [], "hits": []}),
     };
     let mut answer = answer(&body);
@@ -77,7 +109,7 @@ pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) 
 /// Erases it.
 pub(crate) async fn erase(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     fair(&request, &state)?;
-    let Some(visitor) = visitor(&request, &state, &wish).await else {
+    let Some(Subject { visitor, .. }) = who_asks(&request, &state, &wish).await else {
         return Ok(answer(&json!({"erased": null})));
     };
     state.app()?.erase(visitor).await?;
@@ -98,13 +130,29 @@ pub(crate) async fn segments(request: HttpRequest, state: State, wish: Query<Wis
     fair(&request, &state)?;
     let (app, gpc) = (state.app()?, super::header(&request, "sec-gpc"));
     let opted_out = super::cookies(&request).is_some_and(|c| state.collector().is_opted_out(&c));
-    let names = match visitor(&request, &state, &wish).await {
-        Some(visitor) if !opted_out && gpc != Some("1") => {
+    let names = match who_asks(&request, &state, &wish).await {
+        Some(Subject { visitor, .. }) if !opted_out && gpc != Some("1") => {
             app.segments_of(visitor, Some(&origin(&request)))
         }
         Some(_) | None => Vec::new(),
     };
     let mut answer = answer(&json!({"segments": names}));
+    cors(&request, &state, &mut answer);
+    Ok(answer)
+}
+
+/// A link to what is held, for a page whose visitor our own pages would not know: his browser keeps
+/// our cookie apart for each site, or only the site's own.
+pub(crate) async fn link(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
+    fair(&request, &state)?;
+    let sites = state.collector().sites();
+    let is_own = sites.get(&wish.s).is_some_and(|site| site.allows(&origin(&request)));
+    let subject = if is_own { who_asks(&request, &state, &wish).await } else { None };
+    let is_apart = state.settings().placement == Placement::Chips;
+    let pass = subject
+        .filter(|subject| is_apart || subject.site.is_some())
+        .and_then(|subject| state.collector().pass(&wish.s, subject.visitor, clock::now()));
+    let mut answer = answer(&json!({"as": pass}));
     cors(&request, &state, &mut answer);
     Ok(answer)
 }

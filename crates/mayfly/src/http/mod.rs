@@ -92,7 +92,8 @@ fn own(config: &mut ServiceConfig) {
             web::resource("/api/v1/me/segments")
                 .route(web::get().to(me::segments))
                 .route(options()),
-        );
+        )
+        .service(web::resource("/api/v1/me/link").route(web::get().to(me::link)).route(options()));
 }
 
 /// Routes for people and programs with a token; and metrics.

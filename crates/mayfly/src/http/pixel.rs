@@ -70,16 +70,13 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
         return debug(state, &asked).await;
     }
     match state.collector().pixel(&asked).await {
-        PixelAnswer::Gif { verdict, set_cookie } => {
-            let set_cookie = set_cookie.as_deref();
-            match state.collector().redirect(query) {
-                Some(to) => lead_on(&to, verdict, set_cookie),
-                None => image(verdict, set_cookie),
-            }
-        }
+        PixelAnswer::Gif { verdict, set_cookies } => match state.collector().redirect(query) {
+            Some(to) => lead_on(&to, verdict, &set_cookies),
+            None => image(verdict, &set_cookies),
+        },
         PixelAnswer::Probe { location, set_cookie } => probe(&location, &set_cookie),
-        PixelAnswer::Tag { verdict, probe, id, set_cookie, is_readable } => {
-            json_of(request, &PixelTag { verdict, probe, id, set_cookie, is_readable })
+        PixelAnswer::Tag { verdict, probe, id, set_cookies, is_out, is_readable } => {
+            json_of(request, &PixelTag { verdict, probe, id, set_cookies, is_out, is_readable })
         }
     }
 }
@@ -97,13 +94,12 @@ async fn debug(state: &State, asked: &PixelRequest<'_>) -> HttpResponse {
     let examined = state.collector().examine(asked).await;
     let answered = state.collector().pixel(asked).await;
     let mut answer = HttpResponse::Ok();
-    let (verdict, set_cookie) = match answered {
-        PixelAnswer::Gif { verdict, set_cookie } | PixelAnswer::Tag { verdict, set_cookie, .. } => {
-            (verdict, set_cookie)
-        }
-        PixelAnswer::Probe { set_cookie, .. } => (None, Some(set_cookie)),
+    let (verdict, set_cookies) = match answered {
+        PixelAnswer::Gif { verdict, set_cookies }
+        | PixelAnswer::Tag { verdict, set_cookies, .. } => (verdict, set_cookies),
+        PixelAnswer::Probe { set_cookie, .. } => (None, vec![set_cookie]),
     };
-    common(&mut answer, verdict, set_cookie.as_deref());
+    common(&mut answer, verdict, &set_cookies);
     let mut pairs = form_urlencoded::parse(asked.query.as_bytes());
     let key = pairs.find(|(name, _)| name == "s").map(|(_, key)| key).unwrap_or_default();
     match state.app() {
@@ -122,20 +118,28 @@ struct PixelTag {
     verdict: Option<Verdict>,
     probe: Option<String>,
     id: Option<String>,
-    set_cookie: Option<String>,
+    set_cookies: Vec<String>,
+    is_out: bool,
     is_readable: bool,
 }
 
 impl PixelTag {
     fn refused(verdict: Verdict) -> Self {
         let verdict = Some(verdict);
-        Self { verdict, probe: None, id: None, set_cookie: None, is_readable: false }
+        Self {
+            verdict,
+            probe: None,
+            id: None,
+            set_cookies: Vec::new(),
+            is_out: false,
+            is_readable: false,
+        }
     }
 }
 
 fn json_of(request: &HttpRequest, tag: &PixelTag) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
-    common(&mut answer, tag.verdict, tag.set_cookie.as_deref());
+    common(&mut answer, tag.verdict, &tag.set_cookies);
     if tag.probe.is_some() {
         answer.insert_header(("x-mayfly-outcome", "probe"));
     }
@@ -153,22 +157,25 @@ fn json_of(request: &HttpRequest, tag: &PixelTag) -> HttpResponse {
             body.insert(name.into(), json!(value));
         }
     }
+    if tag.is_out {
+        body.insert("out".into(), json!(true));
+    }
     answer.json(Value::Object(body))
 }
 
 fn gif(verdict: Verdict) -> HttpResponse {
-    image(Some(verdict), None)
+    image(Some(verdict), &[])
 }
 
-fn image(verdict: Option<Verdict>, set_cookie: Option<&str>) -> HttpResponse {
+fn image(verdict: Option<Verdict>, set_cookies: &[String]) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("image/gif")));
-    common(&mut answer, verdict, set_cookie);
+    common(&mut answer, verdict, set_cookies);
     answer.body(GIF)
 }
 
 /// What every answer says: the outcome, the cookie, that it is not to be kept.
-fn common(answer: &mut HttpResponseBuilder, verdict: Option<Verdict>, set_cookie: Option<&str>) {
+fn common(answer: &mut HttpResponseBuilder, verdict: Option<Verdict>, set_cookies: &[String]) {
     no_store(answer);
     let outcome = match verdict {
         None => HeaderValue::from_static("queued"),
@@ -179,15 +186,15 @@ fn common(answer: &mut HttpResponseBuilder, verdict: Option<Verdict>, set_cookie
         }
     };
     answer.insert_header(("x-mayfly-outcome", outcome));
-    if let Some(cookie) = set_cookie {
-        answer.append_header((header::SET_COOKIE, cookie));
+    for cookie in set_cookies {
+        answer.append_header((header::SET_COOKIE, &**cookie));
     }
 }
 
 /// A click goes on to where it led, whatever became of its hit.
-fn lead_on(to: &str, verdict: Option<Verdict>, set_cookie: Option<&str>) -> HttpResponse {
+fn lead_on(to: &str, verdict: Option<Verdict>, set_cookies: &[String]) -> HttpResponse {
     let mut answer = HttpResponse::Found();
-    common(&mut answer, verdict, set_cookie);
+    common(&mut answer, verdict, set_cookies);
     answer.insert_header((header::LOCATION, to));
     answer.insert_header((header::REFERRER_POLICY, "no-referrer"));
     answer.finish()

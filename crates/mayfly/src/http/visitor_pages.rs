@@ -4,7 +4,7 @@
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Bytes, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use mayfly_core::Visitor;
+use mayfly_collector::Placement;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -12,7 +12,8 @@ use url::form_urlencoded;
 use super::asker::{asker, fair};
 use super::body::within;
 use super::door::{self, Done, HitRow, Known, Language};
-use super::{Answer, ApiError, State, me};
+use super::me::{self, Subject};
+use super::{Answer, ApiError, State};
 use crate::clock;
 
 /// Hits shown on the page; the download has all.
@@ -24,10 +25,14 @@ const PURPOSES: [u8; 3] = [1, 3, 9];
 /// The day since which Global Privacy Control is honoured.
 const GPC_SINCE: &str = "2026-11-22";
 
-/// `?lang=nl`.
+/// `?lang=nl`, and whom a site's page knows its visitor as.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wish {
     lang: Option<String>,
+    #[serde(default)]
+    s: String,
+    #[serde(default, rename = "as")]
+    pass: String,
 }
 
 /// What a form of the pages says.
@@ -35,23 +40,28 @@ pub(crate) struct Wish {
 struct Form {
     action: String,
     lang: Option<String>,
+    site: String,
+    pass: String,
     /// The script tag asks, and reads JSON.
     is_json: bool,
 }
 
 /// The browser that asks, as far as the pages show it.
 struct Browser {
-    visitor: Option<Visitor>,
+    subject: Option<Subject>,
+    /// The link by which it came, good or not.
+    pass: Option<(String, String)>,
     opted_out: bool,
     gpc: bool,
     https: bool,
 }
 
 impl Browser {
-    async fn of(request: &HttpRequest, state: &State) -> Self {
+    async fn of(request: &HttpRequest, state: &State, site: &str, pass: &str) -> Self {
         let cookies = super::cookies(request).unwrap_or_default();
         Self {
-            visitor: state.collector().visitor(&cookies, clock::now()).await,
+            subject: me::subject(state, &cookies, (site, "", pass)).await,
+            pass: (!pass.is_empty()).then(|| (site.to_owned(), pass.to_owned())),
             opted_out: state.collector().is_opted_out(&cookies),
             gpc: super::header(request, "sec-gpc").is_some_and(|value| value.trim() == "1"),
             https: asker(request, state).https,
@@ -62,7 +72,7 @@ impl Browser {
 /// The page about what is held.
 pub(crate) async fn privacy(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     fair(&request, &state)?;
-    let browser = Browser::of(&request, &state).await;
+    let browser = Browser::of(&request, &state, &wish.s, &wish.pass).await;
     let language = language(&request, wish.lang.as_deref());
     privacy_page(&state, &browser, None, language).await
 }
@@ -76,12 +86,12 @@ pub(crate) async fn act(request: HttpRequest, state: State, payload: Payload) ->
     }
     fair(&request, &state)?;
     let language = language(&request, form.lang.as_deref());
-    let mut browser = Browser::of(&request, &state).await;
+    let mut browser = Browser::of(&request, &state, &form.site, &form.pass).await;
     if form.action != "erase" {
         return privacy_page(&state, &browser, None, language).await;
     }
-    let done = match browser.visitor.take() {
-        Some(visitor) => {
+    let done = match browser.subject.take() {
+        Some(Subject { visitor, .. }) => {
             state.app()?.erase(visitor).await?;
             Done::Erased
         }
@@ -95,7 +105,7 @@ pub(crate) async fn act(request: HttpRequest, state: State, payload: Payload) ->
 
 /// The page about saying no.
 pub(crate) async fn optout(request: HttpRequest, state: State, wish: Query<Wish>) -> HttpResponse {
-    let browser = Browser::of(&request, &state).await;
+    let browser = Browser::of(&request, &state, &wish.s, &wish.pass).await;
     let language = language(&request, wish.lang.as_deref());
     optout_page(&state, &browser, None, language)
 }
@@ -104,8 +114,15 @@ pub(crate) async fn optout(request: HttpRequest, state: State, wish: Query<Wish>
 pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payload) -> Answer {
     fair(&request, &state)?;
     let form = form(&request, payload).await?;
-    let mut browser = Browser::of(&request, &state).await;
-    let is_out = form.is_json || form.action != "in";
+    let mut browser = Browser::of(&request, &state, &form.site, &form.pass).await;
+    let language = language(&request, form.lang.as_deref());
+    if !form.pass.is_empty() {
+        return opt_out_of_site(&state, browser, language).await;
+    }
+    // A page may take back what it said for its own visitors: where the browser keeps our cookie
+    // apart for each site. A no to all sites is the visitor's own.
+    let may_take_back = !form.is_json || state.settings().placement == Placement::Chips;
+    let is_out = form.action != "in" || !may_take_back;
     browser.opted_out = is_out;
     let sent = super::cookies(&request).unwrap_or_default();
     let cookies = state.collector().set_opt_out(is_out, &sent, browser.https);
@@ -115,14 +132,28 @@ pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payl
         answer
     } else {
         if is_out {
-            browser.visitor = None;
+            browser.subject = None;
         }
-        let language = language(&request, form.lang.as_deref());
         let done = if is_out { Done::OptedOut } else { Done::OptedIn };
         optout_page(&state, &browser, Some(done), language)
     };
     set_cookies(&mut answer, cookies);
     Ok(answer)
+}
+
+/// Opts a visitor out whom a link names. His browser hears of it with his next hit, so what he was
+/// known as must go.
+async fn opt_out_of_site(state: &State, mut browser: Browser, language: Language) -> Answer {
+    let done = match browser.subject.take() {
+        Some(Subject { visitor, .. }) => {
+            let noted = state.collector().opt_out(visitor, clock::now()).await;
+            noted.map_err(|_| ApiError::Busy)?;
+            state.app()?.erase(visitor).await?;
+            Done::OptedOutOfSite
+        }
+        None => Done::NothingHeld,
+    };
+    Ok(optout_page(state, &browser, Some(done), language))
 }
 
 /// What browsers ask for by themselves.
@@ -180,6 +211,8 @@ async fn form(request: &HttpRequest, payload: Payload) -> Result<Form, ApiError>
         match &*name {
             "action" => form.action = value.into_owned(),
             "lang" => form.lang = Some(value.into_owned()),
+            "s" => form.site = value.into_owned(),
+            "as" => form.pass = value.into_owned(),
             "json" => form.is_json = value == "1",
             _ => {}
         }
@@ -211,8 +244,8 @@ async fn privacy_page(
     done: Option<Done>,
     language: Language,
 ) -> Answer {
-    let known = match browser.visitor {
-        Some(visitor) => Some(known(&me::held(state, visitor).await?)),
+    let known = match &browser.subject {
+        Some(subject) => Some(known(&me::held(state, subject).await?)),
         None => None,
     };
     let html = page(state, browser, known, done, |shown| door::privacy_page(shown, language));
@@ -243,8 +276,10 @@ fn page(
         retention_days: settings.store.retention.days(),
         opted_out: browser.opted_out,
         gpc: browser.gpc,
+        is_apart: settings.placement != Placement::FirstParty && browser.pass.is_none(),
         known,
         done,
+        pass: browser.pass.as_ref().map(|(site, value)| door::Pass { site, value }),
         base: &settings.prefix,
         style: &style,
         cookies: cookie_names(state.collector().cookie_names()),

@@ -19,13 +19,17 @@ interface Mayfly {
 
 type Global = { mayfly?: Partial<Mayfly> & { q?: unknown } };
 
-const METHODS = ["event", "page", "segments", "optOut"];
+const METHODS = ["event", "page", "segments", "privacy", "optOut", "optIn"];
+
+function isQuestion(args: ArrayLike<unknown>): boolean {
+  return args[0] === "segments" || args[0] === "privacy";
+}
 
 function newMayfly(queue: unknown): Mayfly {
   const call = (args: ArrayLike<unknown>) => {
     const tags = Object.values(mayfly.sites);
     // A question is answered once: by the first.
-    for (const tag of args[0] === "segments" ? tags.slice(0, 1) : tags) guard(tag)(args);
+    for (const tag of isQuestion(args) ? tags.slice(0, 1) : tags) guard(tag)(args);
   };
   const mayfly = function () {
     call(arguments);
@@ -51,5 +55,5 @@ export function join(site: string, tag: Tag): void {
   const mayfly = isFirst ? newMayfly(before && before.q) : (before as Mayfly);
   scope.mayfly = mayfly;
   mayfly.sites[site] = tag;
-  for (const args of mayfly.early) if (isFirst || args[0] !== "segments") guard(tag)(args);
+  for (const args of mayfly.early) if (isFirst || !isQuestion(args)) guard(tag)(args);
 }

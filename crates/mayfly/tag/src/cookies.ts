@@ -49,8 +49,8 @@ export function isOptedOut(): boolean {
   return out || read(OPT_OUT) === "1";
 }
 
-export function rememberOptOut(): void {
-  out = true;
+export function rememberOptOut(isOut = true): void {
+  out = isOut;
   forgetId();
-  write(OPT_OUT, "1", OPT_OUT_SECONDS);
+  write(OPT_OUT, "1", isOut ? OPT_OUT_SECONDS : 0);
 }

@@ -9,7 +9,7 @@ import { openOutbox } from "./outbox";
 import type { Page } from "./page";
 import type { Pair } from "./parameters";
 import { onConsentChange, sendEvent, sendPage, watchViews } from "./views";
-import { askSegments, optOut } from "./visitor";
+import { askSegments, choose, showPrivacy } from "./visitor";
 
 /** Runs the calls of one site. What is no command is ignored: a later tag may know it. */
 function commandsOf(base: string, site: string): Tag {
@@ -17,7 +17,9 @@ function commandsOf(base: string, site: string): Tag {
     if (command === "event") sendEvent(first, second);
     else if (command === "page") sendPage(first as Page);
     else if (command === "segments") void askSegments(base, site, first);
-    else if (command === "optOut") void optOut(base, first);
+    else if (command === "privacy") void showPrivacy(base, site);
+    else if (command === "optOut") void choose(base, true, first);
+    else if (command === "optIn") void choose(base, false, first);
   };
 }
 

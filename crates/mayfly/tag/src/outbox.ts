@@ -2,7 +2,7 @@
 // the server's probe for a first-party id. When the page is hidden, all that waits leaves at once.
 
 import { choice, consentPairs, isDecided, isOpen } from "./consent";
-import { forgetId, isOptedOut, keepId, keptId } from "./cookies";
+import { forgetId, isOptedOut, keepId, keptId, rememberOptOut } from "./cookies";
 import { guard } from "./guard";
 import { HITS_MAX } from "./limits";
 import { encode, idParameter, type Pair } from "./parameters";
@@ -22,6 +22,7 @@ interface Answer {
   reason?: string | null;
   probe?: string;
   id?: string;
+  out?: boolean;
 }
 
 const waiting: Hit[] = [];
@@ -68,6 +69,7 @@ async function deliver(hit: Hit): Promise<void> {
   const chosen = isDecided();
   let answer = await ask(hit, keptId());
   if (answer.probe) answer = await ask(hit, answer.probe);
+  if (answer.out) rememberOptOut();
   if (isOptedOut()) return;
   if (answer.id) keepId(answer.id);
   if (isNo(answer)) forgetId();

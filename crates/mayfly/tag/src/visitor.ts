@@ -1,4 +1,4 @@
-// What the visitor and the site ask of the server: segments, and the opt-out.
+// What the visitor and the site ask of the server: segments, what is held, the opt-out.
 
 import { isOptedOut, keptId, rememberOptOut } from "./cookies";
 import { guard } from "./guard";
@@ -9,27 +9,40 @@ function answer(callback: unknown, value: unknown): void {
   if (typeof callback === "function") guard(callback as (value: unknown) => void)(value);
 }
 
+/** What the server says to this page of its visitor; nothing when that fails. */
+async function ask(base: string, site: string, what: string): Promise<Record<string, unknown>> {
+  try {
+    const query = "?s=" + encodeURIComponent(site) + idParameter(keptId() || undefined);
+    const url = base + "api/v1/me/" + what + query;
+    return (await (await fetch(url, { credentials: "include" })).json()) || {};
+  } catch {
+    return {};
+  }
+}
+
 /** The names of the segments that the server tells this page; none when anything fails. */
 export async function askSegments(base: string, site: string, callback: unknown): Promise<void> {
-  let segments: unknown;
-  if (!isOptedOut()) {
-    try {
-      const query = "?s=" + encodeURIComponent(site) + idParameter(keptId() || undefined);
-      const url = base + "api/v1/me/segments" + query;
-      ({ segments } = await (await fetch(url, { credentials: "include" })).json());
-    } catch {
-      // No segments, then.
-    }
-  }
+  const { segments } = isOptedOut() ? {} : await ask(base, site, "segments");
   answer(callback, Array.isArray(segments) ? segments : []);
 }
 
-/** Opts out, here first: this browser sends nothing more even if the server cannot be reached. */
-export async function optOut(base: string, callback: unknown): Promise<void> {
-  rememberOptOut();
+/**
+ * Opens the server's page about what is held, as what this page knows its visitor as: browsers may
+ * keep the server's cookie apart for each site, or only the one of the page's own host.
+ */
+export async function showPrivacy(base: string, site: string): Promise<void> {
+  const { as } = await ask(base, site, "link");
+  const url = base + "privacy" + (as ? `?s=${encodeURIComponent(site)}&as=${as}` : "");
+  // A browser may refuse to open what is not clicked on.
+  if (!open(url)) location.href = url;
+}
+
+/** Opts out or in, here first: it holds in this browser even if the server cannot be reached. */
+export async function choose(base: string, isOut: boolean, callback: unknown): Promise<void> {
+  rememberOptOut(isOut);
   let done = false;
   try {
-    done = (await post(base + "optout", "json=1")).ok;
+    done = (await post(base + "optout", "json=1&action=" + (isOut ? "out" : "in"))).ok;
   } catch {
     // The callback hears of it.
   }

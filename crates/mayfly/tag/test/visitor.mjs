@@ -142,7 +142,7 @@ trial("an opt-out ends everything, now and on every later page", async (open) =>
   assert.equal(request.url(), `${world.base}optout`);
   assert.equal(request.method(), "POST");
   assert.equal(request.headers()["content-type"], "text/plain;charset=UTF-8");
-  assert.equal(request.postData(), "json=1");
+  assert.equal(request.postData(), "json=1&action=out");
   assert.deepEqual(await visit.cookies(), { mf_optout: "1" });
   const [{ expires }] = await visit.context.cookies(world.origin);
   assert.ok(expires - Date.now() / 1000 > 398 * 86400);
@@ -182,4 +182,40 @@ trial("an id that comes after the opt-out is not kept", async (open) => {
   answer({ outcome: "stored", id: "late" });
   await visit.quiet(200);
   assert.deepEqual(await visit.cookies(), { mf_optout: "1" });
+});
+
+trial("an opt-out that the server was told elsewhere is remembered here", async (open) => {
+  const cookies = [{ name: "mf_fp", value: "mine" }];
+  const answer = () => ({ outcome: "opted_out", reason: "opt_out", out: true });
+  const visit = await open({ cookies, answer });
+  await visit.hit();
+  await until(async () => (await visit.cookies()).mf_optout === "1", "the no");
+  assert.equal((await visit.cookies()).mf_fp, undefined);
+});
+
+trial("opting in ends the no, from the next page on", async (open) => {
+  const visit = await open({ cookies: [{ name: "mf_optout", value: "1" }] });
+  assert.equal(await visit.run(() => new Promise((done) => mayfly.optIn(done))), true);
+  assert.deepEqual(await visit.cookies(), {});
+  await visit.page.goto(`${world.origin}/${visit.site}`);
+  await visit.hit();
+});
+
+trial("privacy opens the server's page, by a link for this visitor", async (open) => {
+  const visit = await open({ cookies: [{ name: "mf_fp", value: "a b" }] });
+  await visit.hit();
+  for (const [link, query] of [["AbC-_", `?s=${visit.site}&as=AbC-_`], [null, ""]]) {
+    world.host.links.set(visit.site, link);
+    const opened = await visit.run(() => new Promise((done) => {
+      window.open = (url) => done(url) || window;
+      mayfly.privacy();
+    }));
+    assert.equal(opened, `${world.base}privacy${query}`);
+  }
+  assert.equal(visit.asked.pop().url(), `${world.base}api/v1/me/link?s=${visit.site}&fp=a%20b`);
+  await visit.run(() => {
+    window.open = () => null;
+    mayfly.privacy();
+  });
+  await visit.page.waitForURL(`${world.base}privacy`);
 });

@@ -35,6 +35,8 @@ class Host {
   answers = new Map();
   /** By site key: its segments, else two. */
   segments = new Map();
+  /** By site key: its link to what is held. */
+  links = new Map();
   tag = "";
 
   async serve(request, response) {
@@ -61,6 +63,7 @@ class Host {
       const { s } = parameters;
       return this.segments.has(s) ? this.segments.get(s) : { segments: ["football-fans", "new"] };
     }
+    if (path.endsWith("/link")) return { as: this.links.get(parameters.s) };
     if (path.endsWith("/optout")) return { ok: true };
     const answer = this.answers.get(parameters.s);
     return answer ? answer(parameters) : { outcome: "stored", reason: null };
@@ -232,7 +235,7 @@ export const world = await World.open();
 
 /** A test; `open` is `world.visit`, and who came by it leaves at the end. */
 export function trial(name, work) {
-  test(name, async () => {
+  test(name, { timeout: 3 * PATIENCE_MS }, async () => {
     const visits = [];
     const open = async (options) => {
       const visit = await world.visit(options);

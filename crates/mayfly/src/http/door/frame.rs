@@ -1,5 +1,7 @@
 //! What both pages share: the frame, the state of the browser, the forms.
 
+use url::form_urlencoded;
+
 use super::html::{Html, fill};
 use super::texts::Texts;
 use super::{Done, Language, State};
@@ -112,7 +114,7 @@ impl<'a> Page<'a> {
                     for language in Language::ALL {
                         let code = language.code();
                         let attributes = [
-                            ("href", &*format!("?lang={code}")),
+                            ("href", &*format!("?{}", self.query(language))),
                             ("lang", code),
                             ("hreflang", code),
                             ("aria-current", here(language == self.language)),
@@ -128,7 +130,19 @@ impl<'a> Page<'a> {
 
     /// The address of a page, in this language.
     fn address(&self, to: Route) -> String {
-        format!("{}/{}?lang={}", self.state.base, to.path(), self.language.code())
+        format!("{}/{}?{}", self.state.base, to.path(), self.query(self.language))
+    }
+
+    fn query(&self, language: Language) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("lang", language.code());
+        query.extend_pairs(self.pass()).finish()
+    }
+
+    /// The parameters that say by which link the browser came.
+    pub(super) fn pass(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let pairs = self.state.pass.map(|pass| [("s", pass.site), ("as", pass.value)]);
+        pairs.into_iter().flatten()
     }
 
     /// A paragraph that leads to the other page.
@@ -140,11 +154,17 @@ impl<'a> Page<'a> {
         let text = match self.state.done {
             None => return,
             Some(Done::OptedOut) => self.texts.done_opted_out,
+            Some(Done::OptedOutOfSite) => self.texts.done_opted_out_of_site,
             Some(Done::OptedIn) => self.texts.done_opted_in,
             Some(Done::Erased) => self.texts.done_erased,
             Some(Done::NothingHeld) => self.texts.done_nothing,
         };
         html.leaf("p", &[("class", "done"), ("role", "status")], text);
+    }
+
+    /// What the button to opt out does here.
+    pub(super) fn what_opting_out_does(&self) -> &'static str {
+        if self.state.pass.is_some() { self.texts.optout_of_site } else { self.texts.optout_what }
     }
 
     /// Whether the browser said no, and how.
@@ -171,6 +191,7 @@ impl<'a> Page<'a> {
             };
             hidden(html, "action", value);
             hidden(html, "lang", self.language.code());
+            self.pass().for_each(|(name, value)| hidden(html, name, value));
             html.leaf("button", &[("type", "submit"), ("class", class)], label);
         });
     }

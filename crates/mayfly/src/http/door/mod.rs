@@ -18,7 +18,7 @@ pub(crate) use optout::optout_page;
 pub(crate) use privacy::privacy_page;
 
 /// The style sheet of both pages.
-pub(crate) const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = concat!(include_str!("../look.css"), include_str!("style.css"));
 /// The `Content-Security-Policy` that both pages keep to.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -40,10 +40,14 @@ pub(crate) struct State<'a> {
     pub opted_out: bool,
     /// The browser sends `Sec-GPC: 1`.
     pub gpc: bool,
+    /// The browser may keep our cookies apart for each site: these pages see nothing then.
+    pub is_apart: bool,
     /// What is held; `None` = this browser has no id here.
     pub known: Option<Known>,
     /// What was just done.
     pub done: Option<Done>,
+    /// The link by which a site's page sent its visitor.
+    pub pass: Option<Pass<'a>>,
     /// What stands before the path of every link: empty, or e.g. `/m`.
     pub base: &'a str,
     /// The address of [`STYLE`].
@@ -57,6 +61,15 @@ impl State<'_> {
     fn refused(&self) -> bool {
         self.opted_out || self.gpc
     }
+}
+
+/// A link from a site's page: for its visitor, as that site knows him.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pass<'a> {
+    /// The site's key.
+    pub site: &'a str,
+    /// Signed, and good for minutes.
+    pub value: &'a str,
 }
 
 /// What our cookies are called.
@@ -107,6 +120,8 @@ pub(crate) struct HitRow {
 pub(crate) enum Done {
     /// Said no.
     OptedOut,
+    /// Said no to the site that a link came from.
+    OptedOutOfSite,
     /// Took the no back.
     OptedIn,
     /// Had everything erased.

@@ -10,6 +10,9 @@ pub(crate) fn optout_page(state: &State<'_>, language: Language) -> String {
     let page = Page::new(state, language);
     page.render(Route::Optout, page.texts.optout_heading, |html| {
         section(html, "state", page.texts.state_heading, |html| choice(&page, html));
+        if state.pass.is_some() {
+            return;
+        }
         section(html, "does", page.texts.does_heading, |html| does(&page, html));
         section(html, "does-not", page.texts.does_not_heading, |html| does_not(&page, html));
     })
@@ -30,7 +33,14 @@ fn choice(page: &Page<'_>, html: &mut Html) {
         html.leaf("p", &[], texts.optout_gpc);
     } else {
         html.leaf("p", &[], texts.state_open);
-        html.leaf("p", &[], texts.optout_lead);
+        html.leaf(
+            "p",
+            &[],
+            if page.state.pass.is_some() { texts.optout_of_site } else { texts.optout_lead },
+        );
+    }
+    if page.state.is_apart {
+        html.leaf("p", &[], texts.optout_apart);
     }
     page.form(html, Action::OptOut, "big");
 }

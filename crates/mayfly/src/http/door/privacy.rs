@@ -1,5 +1,7 @@
 //! `/privacy`: what is held about this browser, and what its user can do.
 
+use url::form_urlencoded;
+
 use super::frame::{Action, Page, Route, section};
 use super::html::{Html, fill};
 use super::optout::OPTOUT_DAYS;
@@ -37,6 +39,9 @@ fn browser(page: &Page<'_>, html: &mut Html) {
         }
         None => {
             html.leaf("p", &[], texts.state_nothing);
+            if page.state.is_apart {
+                html.leaf("p", &[], texts.state_apart);
+            }
             if !page.state.refused() {
                 html.leaf("p", &[], texts.state_may_start);
             }
@@ -153,7 +158,9 @@ fn actions(page: &Page<'_>, html: &mut Html) {
         html.element("div", &[], |html| {
             html.leaf("h3", &[], texts.download_heading);
             html.leaf("p", &[], texts.download_what);
-            let href = format!("{}/api/v1/me?download=1", state.base);
+            let mut query = form_urlencoded::Serializer::new("download=1".to_owned());
+            let query = query.extend_pairs(page.pass()).finish();
+            let href = format!("{}/api/v1/me?{query}", state.base);
             html.element("p", &[], |html| {
                 html.leaf("a", &[("href", &href), ("class", "button")], texts.download_link);
             });
@@ -177,7 +184,7 @@ fn actions(page: &Page<'_>, html: &mut Html) {
                 page.form(html, Action::OptIn, "quiet");
             } else {
                 html.leaf("h3", &[], texts.optout_heading);
-                html.leaf("p", &[], texts.optout_what);
+                html.leaf("p", &[], page.what_opting_out_does());
                 page.link(html, Route::Optout, texts.privacy_to_optout);
                 page.form(html, Action::OptOut, "plain");
             }

@@ -103,8 +103,10 @@ fn state(known: Option<Known>) -> State<'static> {
         retention_days: 90,
         opted_out: false,
         gpc: false,
+        is_apart: false,
         known,
         done: None,
+        pass: None,
         base: "/m",
         style: "/m/door.css",
         cookies: CookieNames { id: "mf_id", probe: "mf_probe", optout: "mf_optout" },
@@ -124,6 +126,11 @@ fn states() -> Vec<State<'static>> {
         let (opted_out, gpc) = (done == Done::OptedOut, done == Done::OptedIn);
         states.push(State { opted_out, gpc, done: Some(done), ..state(None) });
     }
+    let pass = Some(Pass { site: "news", value: "AbC-_" });
+    let done = Some(Done::OptedOutOfSite);
+    states.push(State { pass, ..state(Some(known("DATA"))) });
+    states.push(State { pass, done, ..state(None) });
+    states.push(State { is_apart: true, ..state(None) });
     states
 }
 
@@ -183,16 +190,18 @@ fn every_page_has_its_landmarks_and_ids() {
 fn links_lead_only_where_they_should() {
     for language in Language::ALL {
         let code = language.code();
-        let allowed: BTreeSet<String> = ["en", "nl", "ro", "da"]
+        let own: Vec<String> = ["en", "nl", "ro", "da"]
             .map(|code| format!("?lang={code}"))
             .into_iter()
             .chain([
                 format!("/m/privacy?lang={code}"),
                 format!("/m/optout?lang={code}"),
                 "/m/api/v1/me?download=1".to_owned(),
-                "mailto:privacy@daily.example".to_owned(),
             ])
             .collect();
+        let linked = own.iter().map(|href| format!("{href}&amp;s=news&amp;as=AbC-_"));
+        let mail = "mailto:privacy@daily.example".to_owned();
+        let allowed: BTreeSet<String> = linked.chain(own.clone()).chain([mail]).collect();
         for page in all_pages(language) {
             for href in values(&page, "a", "href") {
                 assert!(allowed.contains(&href), "{href}");
@@ -206,11 +215,16 @@ fn forms(page: &str) -> Vec<(String, String, String)> {
     let actions = values(page, "form", "action");
     assert_eq!(values(page, "form", "method"), vec!["post"; actions.len()]);
     assert_eq!(values(page, "button", "type"), vec!["submit"; actions.len()]);
-    assert_eq!(values(page, "input", "type"), vec!["hidden"; 2 * actions.len()]);
-    assert_eq!(values(page, "input", "name"), ["action", "lang"].repeat(actions.len()));
+    let names: &[&str] = if page.contains("name=\"as\"") {
+        &["action", "lang", "s", "as"]
+    } else {
+        &["action", "lang"]
+    };
+    assert_eq!(values(page, "input", "type"), vec!["hidden"; names.len() * actions.len()]);
+    assert_eq!(values(page, "input", "name"), names.repeat(actions.len()));
     let fields = values(page, "input", "value");
     let of = |(to, fields): (String, &[String])| (to, fields[0].clone(), fields[1].clone());
-    actions.into_iter().zip(fields.chunks(2)).map(of).collect()
+    actions.into_iter().zip(fields.chunks(names.len())).map(of).collect()
 }
 
 #[test]
@@ -433,4 +447,13 @@ fn the_style_asks_for_nothing_else() {
         assert!(!STYLE.contains(forbidden), "{forbidden}");
     }
     assert!(STYLE.contains(":focus-visible") && STYLE.contains("@media print"));
+}
+
+#[test]
+fn who_came_by_a_link_keeps_it_through_languages_forms_and_the_download() {
+    let pass = Some(Pass { site: "news", value: "AbC-_" });
+    let state = State { pass, ..state(Some(known("DATA"))) };
+    let page = privacy_page(&state, Language::English);
+    assert_eq!(page.matches("s=news&amp;as=AbC-_").count(), 8, "pages, languages, download, link");
+    assert_eq!(page.matches(r#"name="as" value="AbC-_""#).count(), 2, "both forms");
 }

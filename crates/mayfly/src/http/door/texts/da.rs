@@ -14,6 +14,9 @@ pub(super) const DANISH: Texts = Texts {
     day_many: "{n} dage",
     done_opted_out: "Det er gjort: Du er frameldt. Fra nu af indsamles der intet fra denne \
         browser.",
+    done_opted_out_of_site: "Det er gjort: Du er frameldt på det websted, du kom fra, og det, der \
+        var gemt, er slettet. Din browser får det at vide ved din næste side der. Du kan tilmelde \
+        dig igen i webstedets egne privatlivsindstillinger.",
     done_opted_in: "Det er gjort: Din framelding er ophævet.",
     done_erased: "Slettet: Det, der var gemt om denne browser, kan ikke længere ses eller bruges. \
         De sidste spor forsvinder fra vores lager ved de næste oprydninger.",
@@ -28,6 +31,8 @@ pub(super) const DANISH: Texts = Texts {
     state_nothing: "Der er ikke gemt noget om denne browser: Den har intet nummer hos os.",
     state_may_start: "Det kan ændre sig, næste gang du besøger et websted, der samarbejder med os, \
         medmindre du framelder dig.",
+    state_apart: "Hvis din browser holder hvert websteds cookies adskilt, kan denne side ikke se, hvad \
+        besøg på et websted har efterladt. Kom så hertil via privatlivslinket på det websted.",
     state_open: "Du har ikke frameldt dig: Besøg fra denne browser kan blive registreret.",
     privacy_heading: "Det har vi gemt om denne browser",
     lead_what: "Websteder, der samarbejder med os, registrerer, hvilke af deres sider denne \
@@ -95,6 +100,10 @@ pub(super) const DANISH: Texts = Texts {
         land.",
     rights_controller: "Ansvarlig for disse oplysninger:",
     rights_contact: "Spørgsmål og anmodninger:",
+    optout_of_site: "Du kommer fra et websted, der kun kender denne browser på sine egne sider. \
+        Frameldingen gælder for det websted og sletter det, der er gemt.",
+    optout_apart: "Hvis din browser holder hvert websteds cookies adskilt, når en framelding her ingen \
+        af dem. Frameld dig så via privatlivslinket på selve webstedet.",
     optout_lead: "Ét klik, og besøg fra denne browser registreres ikke længere.",
     does_heading: "Hvad frameldingen gør",
     does_stop: "Besøg fra denne browser registreres ikke længere, og de sider, du åbner, får ikke \

@@ -13,6 +13,9 @@ pub(super) const ENGLISH: Texts = Texts {
     day_few: "{n} days",
     day_many: "{n} days",
     done_opted_out: "Done: you have opted out. From now on nothing is collected from this browser.",
+    done_opted_out_of_site: "Done: you have opted out of the website you came from, and what \
+        was held is erased. Your browser learns of it with your next page there. To opt back in, \
+        use that website’s own privacy settings.",
     done_opted_in: "Done: your opt-out is lifted.",
     done_erased: "Erased: what was held about this browser can no longer be seen or used. Its last \
         traces leave our storage with the next clean-ups.",
@@ -27,6 +30,8 @@ pub(super) const ENGLISH: Texts = Texts {
     state_nothing: "Nothing is held about this browser: it has no id here.",
     state_may_start: "That may change with your next visit to a website that works with us, unless \
         you opt out.",
+    state_apart: "If your browser keeps each website’s cookies apart, this page cannot see what a \
+        website’s visits left behind. Come here by the privacy link on that website, then.",
     state_open: "You have not opted out: visits from this browser may be recorded.",
     privacy_heading: "What is held about this browser",
     lead_what: "Websites that work with us record which of their pages this browser opens, to \
@@ -96,6 +101,10 @@ pub(super) const ENGLISH: Texts = Texts {
         of your country.",
     rights_controller: "Responsible for this data:",
     rights_contact: "Questions and requests:",
+    optout_of_site: "You came from a website that knows this browser on its own pages only. \
+        Opting out holds for that website, and erases what is held.",
+    optout_apart: "If your browser keeps each website’s cookies apart, opting out here reaches none of \
+        them. Opt out by the privacy link on the website itself, then.",
     optout_lead: "One click, and visits from this browser are no longer recorded.",
     does_heading: "What opting out does",
     does_stop: "No further visits from this browser are recorded, and the pages you open are no \

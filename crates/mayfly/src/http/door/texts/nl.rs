@@ -14,6 +14,9 @@ pub(super) const DUTCH: Texts = Texts {
     day_many: "{n} dagen",
     done_opted_out: "Gelukt: je bent afgemeld. Vanaf nu wordt van deze browser niets meer \
         verzameld.",
+    done_opted_out_of_site: "Gelukt: je bent afgemeld voor de website waar je vandaan kwam, en \
+        wat werd bewaard is gewist. Je browser hoort dit bij je volgende pagina daar. Je weer \
+        aanmelden doe je in de privacy-instellingen van die website.",
     done_opted_in: "Gelukt: je afmelding is ingetrokken.",
     done_erased: "Gewist: wat over deze browser werd bewaard, kan niet meer worden bekeken of \
         gebruikt. De laatste sporen verdwijnen bij de volgende opschoonrondes uit onze opslag.",
@@ -29,6 +32,9 @@ pub(super) const DUTCH: Texts = Texts {
     state_nothing: "Over deze browser wordt niets bewaard: hij heeft hier geen nummer.",
     state_may_start: "Dat kan veranderen bij je volgende bezoek aan een website die met ons \
         samenwerkt, tenzij je je afmeldt.",
+    state_apart: "Bewaart je browser de cookies van elke website apart, dan kan deze pagina niet zien \
+        wat bezoeken aan een website hebben achtergelaten. Kom dan hier via de privacylink op die \
+        website.",
     state_open: "Je hebt je niet afgemeld: bezoeken met deze browser kunnen worden vastgelegd.",
     privacy_heading: "Wat er over deze browser wordt bewaard",
     lead_what: "Websites die met ons samenwerken, leggen vast welke van hun pagina’s deze browser \
@@ -101,6 +107,10 @@ pub(super) const DUTCH: Texts = Texts {
         privacytoezichthouder in je land.",
     rights_controller: "Verantwoordelijk voor deze gegevens:",
     rights_contact: "Vragen en verzoeken:",
+    optout_of_site: "Je komt van een website die deze browser alleen op haar eigen pagina’s kent. \
+        Afmelden geldt voor die website en wist wat er wordt bewaard.",
+    optout_apart: "Bewaart je browser de cookies van elke website apart, dan bereikt een afmelding hier \
+        er geen. Meld je dan af via de privacylink op de website zelf.",
     optout_lead: "Eén klik, en bezoeken met deze browser worden niet meer vastgelegd.",
     does_heading: "Wat afmelden doet",
     does_stop: "Bezoeken met deze browser worden niet meer vastgelegd, en de pagina’s die je opent \

@@ -14,6 +14,9 @@ pub(super) const ROMANIAN: Texts = Texts {
     day_many: "{n} de zile",
     done_opted_out: "Gata: ați renunțat la colectare. De acum înainte nu se mai colectează nimic \
         din acest browser.",
+    done_opted_out_of_site: "Gata: ați renunțat la colectare pe site-ul de pe care ați venit, iar \
+        ce se păstra a fost șters. Browserul află acest lucru la următoarea pagină de acolo. \
+        Pentru a reveni, folosiți setările de confidențialitate ale acelui site.",
     done_opted_in: "Gata: renunțarea dumneavoastră a fost anulată.",
     done_erased: "Șters: ce se păstra despre acest browser nu mai poate fi văzut sau folosit. \
         Ultimele urme dispar din sistemele noastre la următoarele curățări.",
@@ -28,6 +31,9 @@ pub(super) const ROMANIAN: Texts = Texts {
     state_nothing: "Despre acest browser nu se păstrează nimic: nu are niciun număr la noi.",
     state_may_start: "Acest lucru se poate schimba la următoarea vizită pe un site care \
         colaborează cu noi, dacă nu renunțați la colectare.",
+    state_apart: "Dacă browserul dumneavoastră ține separat cookie-urile fiecărui site, această pagină \
+        nu poate vedea ce a rămas în urma vizitelor pe un site. În acest caz, veniți aici prin \
+        linkul de confidențialitate de pe acel site.",
     state_open: "Nu ați renunțat la colectare: vizitele din acest browser pot fi înregistrate.",
     privacy_heading: "Ce se păstrează despre acest browser",
     lead_what: "Site-urile care colaborează cu noi înregistrează ce pagini ale lor deschide acest \
@@ -101,6 +107,11 @@ pub(super) const ROMANIAN: Texts = Texts {
         pentru protecția datelor din țara dumneavoastră.",
     rights_controller: "Responsabil pentru aceste date:",
     rights_contact: "Întrebări și cereri:",
+    optout_of_site: "Veniți de pe un site care cunoaște acest browser numai pe paginile proprii. \
+        Renunțarea este valabilă pentru acel site și șterge ce se păstrează.",
+    optout_apart: "Dacă browserul dumneavoastră ține separat cookie-urile fiecărui site, renunțarea de \
+        aici nu ajunge la niciunul. În acest caz, renunțați prin linkul de confidențialitate de pe \
+        site-ul respectiv.",
     optout_lead: "Un singur clic, iar vizitele din acest browser nu se mai înregistrează.",
     does_heading: "Ce face renunțarea",
     does_stop: "Vizitele din acest browser nu se mai înregistrează, iar paginile pe care le \
