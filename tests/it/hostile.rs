@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::bad_input::{DEFINITIONS, raw, received, start};
 use crate::http::{Answer, Browser, Http};
@@ -128,6 +131,73 @@ fn an_address_has_its_share_whatever_stands_before_it() {
     assert_eq!(received(http), before + 40 * 9);
     assert!(!occurs(&program.setup().data(), b"203.0.113"), "no address is kept");
     assert!(!program.log().contains("203.0.113"));
+    program.stop();
+}
+
+#[test]
+fn a_site_has_its_share_and_a_click_over_it_still_leads_on() {
+    let program = start_with(&[("MAYFLY_HTTP__SITE_REQUESTS_PER_S", "2")]);
+    let http = &program.http;
+    let hit = |site: &str| format!("/p.gif?s={site}&u=https%3A%2F%2Fnews.example%2F");
+    let over = |path: &str| -> Vec<Answer> {
+        let mut answers: Vec<Answer> = (0..40).map(|_| http.get(path)).collect();
+        let is_over =
+            |a: &Answer| a.header("x-mayfly-outcome") == Some("over_limit; too_many_requests");
+        answers.retain(is_over);
+        answers
+    };
+    assert!(over(&hit("news")).len() >= 15);
+    assert!(over(&hit("nobody")).is_empty(), "what is no site has no share to take");
+    let click = format!("{}&e=ad_click&to=https%3A%2F%2Fnews.example%2Fbuy", hit("news"));
+    let clicks = over(&click);
+    let led = clicks.iter().all(|a| a.header("location") == Some("https://news.example/buy"));
+    assert!(led && clicks.len() >= 15);
+    program.stop();
+}
+
+/// Opens a connection, says something, and tells when it is closed.
+fn closed_after(http: &Http, say: impl FnOnce(&mut TcpStream)) -> Duration {
+    let begin = Instant::now();
+    let mut stream = TcpStream::connect(http.base().strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    say(&mut stream);
+    let mut all = Vec::new();
+    // Reset is closed, too.
+    drop(stream.read_to_end(&mut all));
+    begin.elapsed()
+}
+
+#[test]
+fn connections_that_get_nowhere_are_closed() {
+    let program = start_with(&[("MAYFLY_HTTP__STUCK_S", "2")]);
+    let http = &program.http;
+    let drip = |stream: &mut TcpStream| {
+        stream.write_all(get("").as_bytes()).unwrap();
+        stream.write_all(b"GET /p.gif?s=").unwrap();
+        for _ in 0..40 {
+            std::thread::sleep(Duration::from_millis(200));
+            if stream.write_all(b"x").is_err() {
+                return;
+            }
+        }
+        panic!("a head may drip for ever");
+    };
+    let chunks = |stream: &mut TcpStream| {
+        let head = get("transfer-encoding: chunked\r\n");
+        stream.write_all(format!("{head}5\r\nhello\r\n").as_bytes()).unwrap();
+    };
+    for say in [&drip as &dyn Fn(&mut TcpStream), &chunks] {
+        let after = closed_after(http, |stream| say(stream));
+        assert!(after < Duration::from_secs(8), "{after:?}");
+    }
+    // Who is answered now and then stays.
+    let mut stream = TcpStream::connect(http.base().strip_prefix("http://").unwrap()).unwrap();
+    for _ in 0..5 {
+        stream.write_all(get("").as_bytes()).unwrap();
+        let mut part = [0; 4096];
+        assert!(stream.read(&mut part).unwrap() > 0);
+        std::thread::sleep(Duration::from_secs(1));
+    }
     program.stop();
 }
 

@@ -3,6 +3,8 @@
 //! [`Settings::load`] reads all layers, checks everything at once and opens nothing. The default
 //! file below is the one table of settings: `config show` prints it, `docs/config.md` equals it.
 
+mod said;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +12,8 @@ use std::time::Duration;
 use mayfly_collector::{Ack, CookieNames, Placement};
 use mayfly_core::{Retention, limits};
 use mayfly_store::{StoreConfig, StoreUrl};
-use serde::Deserialize;
+
+use said::{Said, SaidCollector, SaidHttp, SaidStore};
 
 use crate::networks::Networks;
 
@@ -26,80 +29,6 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--bind ADDR:PORT`.
     pub bind: Option<String>,
-}
-
-/// The settings as said; unknown keys are refused.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Said {
-    data: String,
-    store: SaidStore,
-    http: SaidHttp,
-    collector: SaidCollector,
-    privacy: SaidPrivacy,
-    worker: SaidWorker,
-    log: SaidLog,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SaidStore {
-    url: String,
-    retention_days: u16,
-    partitions: u16,
-    realm: String,
-    deadline_ms: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SaidHttp {
-    public: String,
-    private: String,
-    prefix: String,
-    trusted_proxies: String,
-    address_requests_per_s: u32,
-    tls_certificate: String,
-    tls_key: String,
-    workers: usize,
-    connections_max: usize,
-    shutdown_s: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SaidCollector {
-    ack: String,
-    placement: String,
-    cookie_prefix: String,
-    cookie_secure: bool,
-    hits_per_minute_max: u32,
-    token_hits_per_s: u32,
-    geo_file: String,
-    spill_bytes_max: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SaidPrivacy {
-    controller: String,
-    contact: String,
-    withdrawal_grace_s: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SaidWorker {
-    checkpoint_s: u64,
-    poll_ms: u64,
-    lease_s: u32,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SaidLog {
-    level: String,
-    format: String,
 }
 
 /// How log lines look.
@@ -128,12 +57,16 @@ pub struct Settings {
     pub trusted: Networks,
     /// Requests a second of one address; 0 = any number.
     pub address_requests_per_s: u32,
+    /// Pixel requests that a site's pages may make, a second; 0 = any number.
+    pub site_requests_per_s: u32,
     /// Files of the certificate chain and its key.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Server threads; at least 1.
     pub workers: usize,
     /// Open connections a server thread takes.
     pub connections_max: usize,
+    /// How long a connection may go without an answer.
+    pub stuck: Duration,
     /// How long a stop waits for requests under way.
     pub shutdown: Duration,
     /// When a hit is acknowledged.
@@ -366,9 +299,11 @@ fn resolve(
         prefix: said.http.prefix.clone(),
         trusted,
         address_requests_per_s: said.http.address_requests_per_s,
+        site_requests_per_s: said.http.site_requests_per_s,
         tls,
         workers: if said.http.workers == 0 { cores } else { said.http.workers },
         connections_max: said.http.connections_max.max(1),
+        stuck: Duration::from_secs(said.http.stuck_s.max(1)),
         shutdown: Duration::from_secs(said.http.shutdown_s),
         ack,
         placement,

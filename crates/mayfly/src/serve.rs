@@ -9,6 +9,7 @@ mod boot;
 mod cache;
 mod geography;
 mod listen;
+mod reaper;
 mod tls;
 
 use std::io::IsTerminal;
@@ -272,7 +273,11 @@ async fn serve(
         metrics,
         app: OnceLock::new(),
         admin_token: admin_token.clone(),
-        shares: Shares::new(settings.address_requests_per_s, settings.token_hits_per_s),
+        shares: Shares::new(
+            settings.address_requests_per_s,
+            settings.token_hits_per_s,
+            settings.site_requests_per_s,
+        ),
         settings: settings.clone(),
         demo: options.demo,
         fault: RwLock::new(None),

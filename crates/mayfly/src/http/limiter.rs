@@ -1,5 +1,5 @@
-//! Fair shares: requests of one address, hits of one token. A share is an average over ten seconds;
-//! who was quiet may send ten seconds' worth at once.
+//! Fair shares: requests of one address, hits of one token, pixel requests of one site. A share is
+//! an average over ten seconds; who was quiet may send ten seconds' worth at once.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use mayfly_core::SiteId;
 
 /// Seconds that a share is an average over.
 const SECONDS: u32 = 10;
@@ -17,6 +18,7 @@ const SECONDS: u32 = 10;
 pub(crate) struct Shares {
     addresses: Option<DefaultKeyedRateLimiter<Network>>,
     tokens: Option<DefaultKeyedRateLimiter<String>>,
+    sites: Option<DefaultKeyedRateLimiter<SiteId>>,
 }
 
 /// An address as far as one client is told by it: IPv6 clients own 64 bits of addresses.
@@ -33,9 +35,20 @@ impl Network {
 }
 
 impl Shares {
-    /// So many requests a second of an address, and hits of a token; 0 = any number.
-    pub(crate) fn new(requests_per_s: u32, hits_per_s: u32) -> Self {
-        Self { addresses: limiter(requests_per_s), tokens: limiter(hits_per_s) }
+    /// So many requests a second of an address, hits of a token, pixel requests of a site; 0 = any
+    /// number.
+    pub(crate) fn new(requests_per_s: u32, hits_per_s: u32, site_requests_per_s: u32) -> Self {
+        Self {
+            addresses: limiter(requests_per_s),
+            tokens: limiter(hits_per_s),
+            sites: limiter(site_requests_per_s),
+        }
+    }
+
+    /// Whether a site has a pixel request left; `site` is asked only where there is a limit.
+    pub(crate) fn site_has_request(&self, site: impl FnOnce() -> Option<SiteId>) -> bool {
+        let Some(shares) = &self.sites else { return true };
+        site().is_none_or(|site| shares.check_key(&site).is_ok())
     }
 
     /// Whether an address has a request left.
@@ -66,6 +79,7 @@ impl Shares {
     pub(crate) fn tidy(&self) {
         self.addresses.iter().for_each(RateLimiter::retain_recent);
         self.tokens.iter().for_each(RateLimiter::retain_recent);
+        self.sites.iter().for_each(RateLimiter::retain_recent);
     }
 }
 
@@ -81,7 +95,7 @@ mod tests {
 
     #[test]
     fn each_has_his_own_share() {
-        let shares = Shares::new(2, 5);
+        let shares = Shares::new(2, 5, 0);
         let [one, other]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|a| a.parse().unwrap());
         let taken = (0..100).filter(|_| shares.has_request(one)).count();
         assert!((20..25).contains(&taken), "{taken}");
@@ -93,7 +107,7 @@ mod tests {
         assert!(shares.take_hits("a", 5).unwrap_err() <= Duration::from_secs(2));
         assert_eq!(shares.take_hits("b", 1), Ok(()));
         assert!(shares.take_hits("c", 51).is_err());
-        assert!(Shares::new(0, 0).take_hits("a", 1_000_000).is_ok());
+        assert!(Shares::new(0, 0, 0).take_hits("a", 1_000_000).is_ok());
         shares.tidy();
     }
 }

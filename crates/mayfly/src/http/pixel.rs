@@ -1,6 +1,8 @@
 //! `GET|POST /p.gif`: a GET always gets the GIF, the script tag's POST always JSON; what was wrong
 //! is in `X-Mayfly-Outcome` and counted.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
@@ -40,11 +42,17 @@ pub(crate) async fn tag(request: HttpRequest, state: State, payload: Payload) ->
 
 async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) -> HttpResponse {
     let asker = asker(request, state);
-    if let Some(address) = asker.address.filter(|_| !asker.is_trusted)
-        && !state.shares().has_request(address)
+    let limited = asker.address.filter(|_| !asker.is_trusted);
+    let site = || Some(state.collector().sites().get(&*parameter(query, "s")?)?.id);
+    if limited.is_some_and(|address| !state.shares().has_request(address))
+        || !state.shares().site_has_request(site)
     {
-        let verdict = state.collector().refuse(Reason::TooManyRequests);
-        return if is_post { json_of(request, &PixelTag::refused(verdict)) } else { gif(verdict) };
+        let verdict = Some(state.collector().refuse(Reason::TooManyRequests));
+        return match state.collector().redirect(query) {
+            _ if is_post => json_of(request, &PixelTag::refused(verdict)),
+            Some(to) => lead_on(&to, verdict, &[]),
+            None => image(verdict, &[]),
+        };
     }
     let header = |name| super::header(request, name);
     let cookies = super::cookies(request);
@@ -81,11 +89,14 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
     }
 }
 
+/// The first value of a parameter.
+fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
+    form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+}
+
 /// Whether the query holds the secret of a token that may look into hits.
 fn may_debug(state: &State, query: &str) -> bool {
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let secret = pairs.find(|(name, _)| name == "debug").map(|(_, value)| value);
-    let caller = secret.and_then(|secret| state.caller(&secret));
+    let caller = parameter(query, "debug").and_then(|secret| state.caller(&secret));
     caller.is_some_and(|caller| caller.role.may(Right::SendHits))
 }
 
@@ -100,8 +111,7 @@ async fn debug(state: &State, asked: &PixelRequest<'_>) -> HttpResponse {
         PixelAnswer::Probe { set_cookie, .. } => (None, vec![set_cookie]),
     };
     common(&mut answer, verdict, &set_cookies);
-    let mut pairs = form_urlencoded::parse(asked.query.as_bytes());
-    let key = pairs.find(|(name, _)| name == "s").map(|(_, key)| key).unwrap_or_default();
+    let key = parameter(asked.query, "s").unwrap_or_default();
     match state.app() {
         Ok(app) => answer.json(app.explain_pixel(&examined, verdict, &key)),
         Err(error) => error.error_response(),
@@ -110,7 +120,7 @@ async fn debug(state: &State, asked: &PixelRequest<'_>) -> HttpResponse {
 
 /// A request that was refused before it could be read.
 fn refused(request: &HttpRequest, state: &State, reason: Reason) -> HttpResponse {
-    json_of(request, &PixelTag::refused(state.collector().refuse(reason)))
+    json_of(request, &PixelTag::refused(Some(state.collector().refuse(reason))))
 }
 
 /// What the tag is told.
@@ -124,8 +134,7 @@ struct PixelTag {
 }
 
 impl PixelTag {
-    fn refused(verdict: Verdict) -> Self {
-        let verdict = Some(verdict);
+    fn refused(verdict: Option<Verdict>) -> Self {
         Self {
             verdict,
             probe: None,
@@ -161,10 +170,6 @@ fn json_of(request: &HttpRequest, tag: &PixelTag) -> HttpResponse {
         body.insert("out".into(), json!(true));
     }
     answer.json(Value::Object(body))
-}
-
-fn gif(verdict: Verdict) -> HttpResponse {
-    image(Some(verdict), &[])
 }
 
 fn image(verdict: Option<Verdict>, set_cookies: &[String]) -> HttpResponse {

@@ -1,15 +1,16 @@
 //! The listeners: public for browsers, private for operators, or one for both.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, Service};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context;
 
 use super::Shared;
+use super::reaper::{Connections, Watched};
 use super::tls::Certificate;
 use crate::config::Settings;
 use crate::http::{browsers, operators};
@@ -70,6 +71,8 @@ fn server(
 ) -> anyhow::Result<actix_web::dev::Server> {
     let state = web::Data::from(Arc::clone(shared));
     let prefix = settings.prefix.clone();
+    let connections = Connections::new(settings.stuck);
+    tokio::spawn(reap(Arc::downgrade(&connections)));
     let server = HttpServer::new(move || {
         let routes = |config: &mut ServiceConfig| {
             browsers(config, &prefix);
@@ -77,8 +80,17 @@ fn server(
                 operators(config);
             }
         };
-        App::new().app_data(state.clone()).configure(routes)
+        App::new().app_data(state.clone()).configure(routes).wrap_fn(|request, routes| {
+            let answering = request.conn_data::<Watched>().map(Watched::answering);
+            let answer = routes.call(request);
+            async move {
+                let answer = answer.await;
+                drop(answering);
+                answer
+            }
+        })
     })
+    .on_connect(move |stream, own| connections.watch(stream, own))
     .workers(settings.workers)
     .max_connections(settings.connections_max)
     .client_request_timeout(HEAD)
@@ -90,6 +102,16 @@ fn server(
         None => server.listen(listener),
     };
     Ok(server.context("cannot listen")?.run())
+}
+
+/// Closes connections that get nowhere, as long as there is a server.
+async fn reap(connections: Weak<Connections>) {
+    while let Some(connections) = connections.upgrade() {
+        connections.reap();
+        let pause = connections.every();
+        drop(connections);
+        tokio::time::sleep(pause).await;
+    }
 }
 
 impl Listeners {
