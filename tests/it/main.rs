@@ -37,6 +37,7 @@ mod raised;
 mod retention;
 mod retention_erasure;
 mod seeing;
+mod sensitive;
 mod stores;
 mod visitor_door;
 mod watched;

@@ -43,7 +43,7 @@ fn hit(visitor: &str, age: u16, own: bool) -> Value {
 }
 
 /// Files under a folder that hold a word.
-fn holding(folder: &Path, word: &str) -> Vec<String> {
+pub(crate) fn holding(folder: &Path, word: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
         let path = entry.path();

@@ -47,7 +47,8 @@ impl Behaviour {
         hash.update(&hit.site().0.to_le_bytes());
         hash.update(&visitor.partition.0.to_le_bytes());
         hash.update(&visitor.ordinal.to_le_bytes());
-        for text in [hit.event().name(), &hit.page().url, &hit.page().title] {
+        let (url, title) = hit.page().map_or(("", ""), |page| (&page.url, &page.title));
+        for text in [hit.event().name(), url, title] {
             hash.update(&(text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
         }

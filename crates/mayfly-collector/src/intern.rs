@@ -106,7 +106,7 @@ impl Interner {
         plan: &mut Plan<'g>,
         asked: &mut HashMap<u64, usize>,
     ) -> Option<Slot<PageKey>> {
-        let (page, day, visitor) = (received.hit.page(), received.hit.day(), received.visitor);
+        let (page, day, visitor) = (received.hit.page()?, received.hit.day(), received.visitor);
         let hash = page.key(self.seed).0;
         let mut reader = Some(visitor);
         let (mut is_of_today, mut is_new) = (false, true);

@@ -117,8 +117,8 @@ impl Collector {
         let mut waiting = Vec::with_capacity(hits.len());
         for hit in hits {
             let (site, at_s, event) = (hit.site().0, hit.time().secs(), hit.event().name());
-            let (url, attributes) = (&hit.page().url, hit.attributes());
-            let what = format!("{from} {site} {at_s} {event} {url} {attributes:?}");
+            let (url, attributes) = (hit.page().map(|page| &page.url), hit.attributes());
+            let what = format!("{from} {site} {at_s} {event} {url:?} {attributes:?}");
             let nth = same.entry(what.clone()).or_default();
             let name = format!("{what} {nth}");
             *nth += 1;

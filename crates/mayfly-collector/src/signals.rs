@@ -59,8 +59,9 @@ impl Signals {
     pub(crate) fn note(&self, hit: &Admitted, site: SiteId, stripped: &Stripped) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = all.entry(site).or_default();
-        let page = hit.page();
-        count(tally, SignalKind::Path, beginning(&page.url), Some(page));
+        if let Some(page) = hit.page() {
+            count(tally, SignalKind::Path, beginning(&page.url), Some(page));
+        }
         let kept = hit.attributes().iter().map(|attribute| &attribute.name);
         for name in kept.chain(&stripped.attributes) {
             count(tally, SignalKind::Attribute, name, None);

@@ -60,6 +60,9 @@ impl Collector {
         let Ok(query) = PixelQuery::parse(query) else { return };
         let url = query.url.as_deref().and_then(|url| canonical_url(url).ok());
         let url = url.map(String::from).unwrap_or_default();
+        let sites = self.sites();
+        let is_sensitive = sites.get(&query.site).is_some_and(|s| s.plan.is_sensitive(&url));
+        let url = if is_sensitive { String::new() } else { url };
         let clean = clean_url(&url, is_page_param, &mut Stripped::default()).unwrap_or(url);
         let mut passed = tail.passed.lock().unwrap_or_else(PoisonError::into_inner);
         passed.0 += 1;

@@ -83,7 +83,7 @@ pub struct Admitted {
     site: SiteId,
     time: Timestamp,
     day: Day,
-    page: Page,
+    page: Option<Page>,
     event: Event,
     engaged_s: u16,
     referrer: Referrer,
@@ -97,7 +97,7 @@ pub struct Admitted {
 impl Admitted {
     /// A hit that was admitted before and goes on under another visitor.
     #[must_use]
-    pub fn again(hit: &Hit, page: Page, consent: ConsentState) -> Self {
+    pub fn again(hit: &Hit, page: Option<Page>, consent: ConsentState) -> Self {
         let HitParts { time, site, event, engaged_s, referrer, context, attributes, fired, .. } =
             hit.0.clone();
         let (day, pages_per_day) = (hit.day(), u32::MAX);
@@ -119,8 +119,8 @@ impl Admitted {
 
     /// The page to intern; `None` for a hit without one.
     #[must_use]
-    pub fn page(&self) -> &Page {
-        &self.page
+    pub fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
     }
 
     /// The consent state to intern.
@@ -266,7 +266,7 @@ impl Hit {
             site: gate.site.id,
             time,
             day,
-            page: candidate.page,
+            page: (!gate.site.plan.is_sensitive(&candidate.page.url)).then_some(candidate.page),
             event: candidate.event,
             engaged_s: candidate.engaged_s.min(limits::ENGAGED_SECONDS_PER_HIT),
             referrer: candidate.referrer,

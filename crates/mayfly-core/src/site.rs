@@ -71,6 +71,10 @@ pub struct DataPlan {
     pub attributes: Vec<Box<str>>,
     /// Its own events; empty = every name.
     pub events: Vec<Box<str>>,
+    /// Beginnings of paths whose pages are never kept, `/health/`: what is read there may tell of
+    /// someone's health, faith or love. The hit is kept without its page and falls in no category
+    /// of it.
+    pub sensitive: Vec<Box<str>>,
     /// New pages a UTC day; a hit of a page beyond them is kept without its page.
     pub pages_per_day: u32,
 }
@@ -81,8 +85,24 @@ impl Default for DataPlan {
             query: Vec::new(),
             attributes: Vec::new(),
             events: Vec::new(),
+            sensitive: Vec::new(),
             pages_per_day: limits::PAGES_PER_DAY,
         }
+    }
+}
+
+impl DataPlan {
+    /// Whether pages at this canonical URL are never kept.
+    #[must_use]
+    pub fn is_sensitive(&self, url: &str) -> bool {
+        if self.sensitive.is_empty() {
+            return false;
+        }
+        let path = url.split_once("://").and_then(|(_, rest)| Some(&rest[rest.find('/')?..]));
+        let path = path.unwrap_or("/").as_bytes();
+        let begins =
+            |own: &[u8]| path.get(..own.len()).is_some_and(|p| p.eq_ignore_ascii_case(own));
+        self.sensitive.iter().any(|own| begins(own.as_bytes()))
     }
 }
 

@@ -68,7 +68,8 @@ impl Arrival {
         if fleeting.is_empty() || self.fleeting.is_empty() {
             return Vec::new();
         }
-        let page = PageFacts::of(hit.page());
+        let Some(page) = hit.page() else { return Vec::new() };
+        let page = PageFacts::of(page);
         let facts = HitFacts::coming(hit, fleeting, self.sites.get(&site));
         let holds = |rule: &&ClassRule| {
             let is_view = *facts.event == Event::PageView;

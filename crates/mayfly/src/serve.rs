@@ -273,11 +273,7 @@ async fn serve(
         metrics,
         app: OnceLock::new(),
         admin_token: admin_token.clone(),
-        shares: Shares::new(
-            settings.address_requests_per_s,
-            settings.token_hits_per_s,
-            settings.site_requests_per_s,
-        ),
+        shares: Shares::of(&settings),
         settings: settings.clone(),
         demo: options.demo,
         fault: RwLock::new(None),

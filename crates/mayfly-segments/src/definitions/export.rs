@@ -91,7 +91,7 @@ fn export_site(out: &mut String, site: &Site) {
     if site.keeps_bots {
         line(out, "bots", "\"keep\"");
     }
-    let DataPlan { query, attributes, events, pages_per_day } = &site.plan;
+    let DataPlan { query, attributes, events, sensitive, pages_per_day } = &site.plan;
     for (key, value, usual) in [
         ("consent_scope", &**scope, &*site.key),
         ("audience", audience_word(*audience), "general"),
@@ -105,6 +105,7 @@ fn export_site(out: &mut String, site: &Site) {
         ("query", query),
         ("attributes", attributes),
         ("events", events),
+        ("sensitive", sensitive),
         ("redirect_hosts", &site.redirect_hosts),
     ] {
         if !names.is_empty() {

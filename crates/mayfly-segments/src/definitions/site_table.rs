@@ -10,7 +10,7 @@ use super::table::{PlacedText, Table};
 use crate::problem::{Fault, ProblemKind};
 
 /// Every key of the table.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "key",
     "origins",
     "consent",
@@ -23,6 +23,7 @@ const KEYS: [&str; 14] = [
     "query",
     "attributes",
     "events",
+    "sensitive",
     "pages_per_day",
     "redirect_hosts",
 ];
@@ -159,8 +160,11 @@ fn plan(table: &mut Table<'_, '_>) -> DataPlan {
     let is_attribute = |name: &str| event::is_name(name, limits::ATTRIBUTE_NAME_BYTES);
     let attributes = names(table, "attributes", is_attribute);
     let events = names(table, "events", |name| event::is_name(name, limits::EVENT_NAME_BYTES));
+    let sensitive = names(table, "sensitive", |path| {
+        path.starts_with('/') && path.len() <= limits::URL_BYTES && !path.contains(['?', '#'])
+    });
     let pages = table.whole("pages_per_day", 1, u32::MAX).unwrap_or(limits::PAGES_PER_DAY);
-    DataPlan { query, attributes, events, pages_per_day: pages }
+    DataPlan { query, attributes, events, sensitive, pages_per_day: pages }
 }
 
 fn hosts(table: &mut Table<'_, '_>) -> Vec<Box<str>> {

@@ -80,6 +80,8 @@ struct SiteRow {
     #[serde(default)]
     events: Vec<Box<str>>,
     #[serde(default)]
+    sensitive: Vec<Box<str>>,
+    #[serde(default)]
     pages_per_day: Option<u32>,
     #[serde(default)]
     keeps_bots: bool,
@@ -207,7 +209,7 @@ fn site_row(SiteEntry { site, removed }: &SiteEntry) -> SiteRow {
         Origin::Exact(origin) => origin.clone(),
     };
     let ConsentRules { policy, role, scope, audience } = &site.consent;
-    let DataPlan { query, attributes, events, pages_per_day } = site.plan.clone();
+    let DataPlan { query, attributes, events, sensitive, pages_per_day } = site.plan.clone();
     SiteRow {
         id: site.id.0,
         key: site.key.clone(),
@@ -233,6 +235,7 @@ fn site_row(SiteEntry { site, removed }: &SiteEntry) -> SiteRow {
         query,
         attributes,
         events,
+        sensitive,
         pages_per_day: Some(pages_per_day),
         keeps_bots: site.keeps_bots,
         redirect_hosts: site.redirect_hosts.clone(),
@@ -268,6 +271,7 @@ fn site(row: SiteRow) -> Result<SiteEntry, DefinitionsError> {
         query: row.query,
         attributes: row.attributes,
         events: row.events,
+        sensitive: row.sensitive,
         pages_per_day: row.pages_per_day.unwrap_or(site.plan.pages_per_day),
     };
     site.time_zone = row.time_zone.unwrap_or(site.time_zone);

@@ -94,7 +94,9 @@ impl App {
         let open = Site { consent: ConsentRules::default(), ..site.clone() };
         let gate = Gate { site: &open, now: Self::now(), retention: self.settings.store.retention };
         let Ok(admitted) = Hit::admit(candidate.clone(), &gate) else { return Default::default() };
-        let (page, consent) = (candidate.page.key(0), admitted.consent().key(0));
+        // Of a sensitive page nothing follows.
+        let Some(page) = admitted.page().map(|page| page.key(0)) else { return Default::default() };
+        let consent = admitted.consent().key(0);
         let nobody = Visitor { partition: Partition(0), ordinal: 0 };
         let hit = admitted.into_hit(nobody, page, consent);
         let mut fell = Vec::new();

@@ -294,8 +294,8 @@ impl App {
         let mut admitted = Vec::with_capacity(hits.len());
         for hit in hits {
             let page = match hit.page {
-                Some(key) => self.store.pages(&[key]).await?.pop().flatten().unwrap_or_default(),
-                None => mayfly_core::Page::default(),
+                Some(key) => self.store.pages(&[key]).await?.pop().flatten(),
+                None => None,
             };
             // Without its proof a hit does not go on.
             if let Some(state) = self.store.consents(&[hit.consent]).await?.pop().flatten() {

@@ -10,6 +10,8 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use mayfly_core::SiteId;
 
+use crate::config::Settings;
+
 /// Seconds that a share is an average over.
 const SECONDS: u32 = 10;
 
@@ -35,9 +37,15 @@ impl Network {
 }
 
 impl Shares {
-    /// So many requests a second of an address, hits of a token, pixel requests of a site; 0 = any
-    /// number.
-    pub(crate) fn new(requests_per_s: u32, hits_per_s: u32, site_requests_per_s: u32) -> Self {
+    /// The shares that the settings give.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let Settings { address_requests_per_s, token_hits_per_s, site_requests_per_s, .. } =
+            settings;
+        Self::new(*address_requests_per_s, *token_hits_per_s, *site_requests_per_s)
+    }
+
+    /// So many a second; 0 = any number.
+    fn new(requests_per_s: u32, hits_per_s: u32, site_requests_per_s: u32) -> Self {
         Self {
             addresses: limiter(requests_per_s),
             tokens: limiter(hits_per_s),

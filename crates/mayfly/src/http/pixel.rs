@@ -43,7 +43,7 @@ pub(crate) async fn tag(request: HttpRequest, state: State, payload: Payload) ->
 async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) -> HttpResponse {
     let asker = asker(request, state);
     let limited = asker.address.filter(|_| !asker.is_trusted);
-    let site = || Some(state.collector().sites().get(&*parameter(query, "s")?)?.id);
+    let site = || Some(state.collector().sites().get(&parameter(query, "s")?)?.id);
     if limited.is_some_and(|address| !state.shares().has_request(address))
         || !state.shares().site_has_request(site)
     {
