@@ -3,6 +3,7 @@
 //! read.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -49,7 +50,14 @@ pub(crate) fn holding(folder: &Path, word: &str) -> Vec<String> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(holding(&path, word));
-        } else if fs::read(&path).unwrap().windows(word.len()).any(|w| w == word.as_bytes()) {
+            continue;
+        }
+        // A store that tidies up may just have removed it.
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            read => read.unwrap(),
+        };
+        if bytes.windows(word.len()).any(|w| w == word.as_bytes()) {
             found.push(path.display().to_string());
         }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::bad_input::received;
 use crate::http::{Browser, encoded};
 use crate::program::{Program, Setup};
 
@@ -180,8 +181,10 @@ fn bodies_may_be_packed_and_a_bomb_is_refused() {
     let packed = pack(hit.to_string().as_bytes());
     let answer = send(&packed, "gzip");
     assert_eq!(answer.json()["outcomes"], json!({"stored": 1}), "{}", answer.text());
+    let before = received(&program.http);
     assert_eq!(send(&packed[..packed.len() - 9], "gzip").status, 400);
     assert_eq!(send(&pack(&vec![b' '; 100_000_000]), "gzip").status, 413);
+    assert_eq!(received(&program.http), before + 2, "each is one refused hit");
     assert_eq!(send(&packed, "br").status, 415);
     program.stop();
 }

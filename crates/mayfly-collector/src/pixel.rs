@@ -212,7 +212,11 @@ impl Collector {
         let who = self.who(ready, &cookies, first_party.as_deref(), &asked).await;
         let admitted = self.admit(candidate, &fleeting, &asked.site, request.now);
         let hit = admitted.map_err(|denial| {
-            if let Some(Who::Known(cookie, _)) = &who {
+            // A foreign page can send a no in an image; it cannot say that it is the site's.
+            let is_from_page = request.origin.or(request.referer).is_some();
+            if let Some(Who::Known(cookie, _)) = &who
+                && is_from_page
+            {
                 self.note_no(WhoseNo::Visitor(cookie.visitor), &asked.site, &denial, request.now);
             }
             late(denial.into())

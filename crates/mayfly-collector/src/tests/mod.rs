@@ -1,5 +1,6 @@
 //! The collector on the real embedded store.
 
+mod fuzz;
 mod pixel;
 mod redis;
 mod server;

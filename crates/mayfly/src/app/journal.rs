@@ -28,7 +28,8 @@ impl Journal {
             fs::create_dir_all(folder)?;
         }
         let mut file = OpenOptions::new().create(true).append(true).open(&self.file)?;
-        file.write_all(format!("{} {visitor} {}\n", self.store, now.secs()).as_bytes())?;
+        // A line that a crash cut off must not swallow this one.
+        file.write_all(format!("\n{} {visitor} {}\n", self.store, now.secs()).as_bytes())?;
         file.sync_data()
     }
 
@@ -55,14 +56,21 @@ impl Journal {
                 visitors.push(visitor);
             }
         }
-        if kept.len() < text.len() {
-            let aside = self.file.with_extension("part");
-            let done = fs::write(&aside, kept).and_then(|()| fs::rename(aside, &self.file));
-            if let Err(error) = done {
-                tracing::warn!(%error, "old lines of the erasure journal stay");
-            }
+        if kept.len() < text.len()
+            && let Err(error) = self.replace(&kept)
+        {
+            tracing::warn!(%error, "old lines of the erasure journal stay");
         }
         visitors
+    }
+
+    fn replace(&self, text: &str) -> std::io::Result<()> {
+        let aside = self.file.with_extension("part");
+        let mut file = fs::File::create(&aside)?;
+        file.write_all(text.as_bytes())?;
+        // On disk before it takes the other's place.
+        file.sync_all()?;
+        fs::rename(aside, &self.file)
     }
 }
 
@@ -84,8 +92,10 @@ mod tests {
         own.note(visitor(9), day(150)).unwrap();
         // A line that was cut by a crash is no erasure.
         fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"0000").unwrap();
-        assert_eq!(own.read(Retention::default(), day(190)), [visitor(7), visitor(9)]);
-        assert_eq!(own.read(Retention::default(), day(191)), [visitor(9)]);
-        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);
+        own.note(visitor(10), day(150)).unwrap();
+        let (all, late) = ([visitor(7), visitor(9), visitor(10)], [visitor(9), visitor(10)]);
+        assert_eq!(own.read(Retention::default(), day(190)), all, "nor does it swallow the next");
+        assert_eq!(own.read(Retention::default(), day(191)), late);
+        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
     }
 }

@@ -25,6 +25,11 @@ pub(crate) async fn hits(
     body: Result<HitsBody, ApiError>,
 ) -> Answer {
     let caller = require(&request, &state, Right::SendHits)?;
+    let refuse = |error: ApiError, reason| {
+        state.collector().refuse_body(reason);
+        error
+    };
+    // A body whose connection broke was not received.
     if let Err(ApiError::TooLarge { .. }) = body {
         state.collector().refuse_body(Reason::BodyTooLong);
     }
@@ -32,10 +37,14 @@ pub(crate) async fn hits(
     let kind = super::header(&request, "content-type").unwrap_or_default();
     let format = BodyFormat::of_content_type(kind);
     let encoding = super::header(&request, "content-encoding").unwrap_or_default();
-    let body = decoded(&body, encoding)?;
+    let body = decoded(&body, encoding).map_err(|error| {
+        let is_long = matches!(error, ApiError::TooLarge { .. });
+        refuse(error, if is_long { Reason::BodyTooLong } else { Reason::BodyCut })
+    })?;
     let items = BodyItems::read(&body, format);
     if let Err(wait) = state.shares().take_hits(&caller.name, items.len()) {
-        return Err(ApiError::Limited { seconds: wait.as_secs() + 1 });
+        let limited = ApiError::Limited { seconds: wait.as_secs() + 1 };
+        return Err(refuse(limited, Reason::TooManyRequests));
     }
     let answer = state.collector().hits(items, clock::now()).await;
     let outcomes: Map<String, Value> = Outcome::ALL

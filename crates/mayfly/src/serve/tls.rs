@@ -18,7 +18,18 @@ use rustls::sign::CertifiedKey;
 pub(super) struct Certificate {
     files: (PathBuf, PathBuf),
     key: RwLock<Arc<CertifiedKey>>,
-    read_at: RwLock<Option<SystemTime>>,
+    last: RwLock<Last>,
+}
+
+/// When each of the two files was changed.
+type Changed = [Option<SystemTime>; 2];
+
+/// The last try to read them.
+#[derive(Debug)]
+struct Last {
+    of: Changed,
+    /// It may have come upon files that were half written.
+    failed: bool,
 }
 
 impl Certificate {
@@ -27,9 +38,9 @@ impl Certificate {
     /// # Errors
     /// A file that cannot be read, or holds no certificate or key.
     pub(super) fn open(files: (PathBuf, PathBuf)) -> anyhow::Result<Arc<Self>> {
-        let read_at = RwLock::new(changed(&files));
+        let last = RwLock::new(Last { of: changed(&files), failed: false });
         let key = RwLock::new(read(&files)?);
-        Ok(Arc::new(Self { files, key, read_at }))
+        Ok(Arc::new(Self { files, key, last }))
     }
 
     /// What listeners need: TLS 1.2 and 1.3; HTTP/2 and 1.1.
@@ -49,17 +60,22 @@ impl Certificate {
     /// Takes a changed certificate; one that cannot be read changes nothing.
     pub(super) fn refresh(&self) {
         let now = changed(&self.files);
-        let mut read_at = self.read_at.write().unwrap_or_else(PoisonError::into_inner);
-        if *read_at == now {
+        let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
+        let is_told = last.of == now;
+        if is_told && !last.failed {
             return;
         }
-        *read_at = now;
-        match read(&self.files) {
+        let key = read(&self.files);
+        *last = Last { of: now, failed: key.is_err() };
+        match key {
             Ok(key) => {
                 *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
                 tracing::info!("the certificate was read anew");
             }
-            Err(error) => tracing::error!(%error, "the changed certificate is not used"),
+            Err(error) if !is_told => {
+                tracing::error!(%error, "the changed certificate is not used")
+            }
+            Err(_) => {}
         }
     }
 }
@@ -81,8 +97,6 @@ fn read((chain, key): &(PathBuf, PathBuf)) -> anyhow::Result<Arc<CertifiedKey>> 
     Ok(Arc::new(key))
 }
 
-/// When the younger of the two files was changed.
-fn changed((chain, key): &(PathBuf, PathBuf)) -> Option<SystemTime> {
-    let at = |path: &PathBuf| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    at(chain).max(at(key))
+fn changed((chain, key): &(PathBuf, PathBuf)) -> Changed {
+    [chain, key].map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok())
 }
