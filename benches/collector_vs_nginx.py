@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Mayfly's pixel against nginx's empty_gif, on one machine in one run with one load generator.
 
-Ours: ack=stored (and queued), signed cookie, one server thread, embedded store and Redis.
+Ours: ack=stored (and queued), signed cookie, one server thread, embedded store and Redis, with and
+without a site that asks for a TC string; automata, clients and URLs are looked at for every hit.
 nginx: one worker, `empty_gif`, `userid` cookie, access log. Needs nginx, wrk, redis-server.
 
     benches/collector_vs_nginx.py [--seconds 8] [--rounds 3] [--binary target/release/mayfly]
@@ -15,6 +16,12 @@ SITE = """format = 1
 key = "news"
 origins = ["https://news.example"]
 consent = "none"
+[[site]]
+key = "asks"
+origins = ["https://news.example"]
+consent = "tcf"
+role = "vendor"
+vendor_id = 999
 [[category]]
 name = "Sports"
 rule = 'path startswith "/page/1"'
@@ -22,6 +29,9 @@ rule = 'path startswith "/page/1"'
 name = "fans"
 rule = 'visited("Sports", within 30d) >= 3'
 """
+# The site that asks for consent, with the string of a visitor who gives it.
+ASKS = ("asks&gdpr=1&gdpr_consent="
+        "CQtAQoAQtAQoAAHABBENEsFgALqAAAAAAAAAHzwAQHzgABAAAAAA.IHzwAQHzgAAA")
 NGINX = """worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log {dir}/error.log;
 events {{ worker_connections 2048; }}
 http {{
@@ -78,10 +88,10 @@ def nginx_cookies(port, n):
     return found
 
 
-def wrk(port, cookies, seconds, folder):
+def wrk(port, cookies, seconds, folder, site):
     file = folder / "cookies"
     file.write_text("\n".join(cookies) + "\n")
-    target = "/p.gif?s=news&t=Title&u=https%3A%2F%2Fnews.example%2Fpage%2F"
+    target = f"/p.gif?s={site}&t=Title&u=https%3A%2F%2Fnews.example%2Fpage%2F"
     env = dict(os.environ, COOKIES=str(file), TARGET=target)
     out = subprocess.run(
         ["wrk", "-t1", "-c256", f"-d{seconds}s", "--latency", "-s", str(HERE / "pixel.lua"),
@@ -136,7 +146,7 @@ def main():
         (folder / "nginx.conf").write_text(NGINX.format(dir=folder, port=port))
         servers = [Server(["nginx", "-c", folder / "nginx.conf", "-p", folder])]
         wait(port, "/p.gif")
-        targets = [("nginx empty_gif", port, nginx_cookies(port, 2000))]
+        targets = [("nginx empty_gif", port, nginx_cookies(port, 2000), "news")]
         redis = free_port()
         (top / "redis").mkdir()
         servers.append(Server(["redis-server", "--port", str(redis), "--dir", top / "redis",
@@ -149,19 +159,22 @@ def main():
             folder.mkdir()
             server, port = mayfly(o.binary, folder, store, ack)
             servers.append(server)
-            targets.append((name, port, visitor_cookies(port, 2000)))
+            cookies = visitor_cookies(port, 2000)
+            targets.append((name, port, cookies, "news"))
+            if ack == "stored":
+                targets.append((name + ", TC string", port, cookies, ASKS))
         # Rounds take turns, so that a noisy minute touches all alike.
         for _ in range(o.rounds):
-            for name, port, cookies in targets:
-                rows.setdefault(name, []).append(wrk(port, cookies, o.seconds, top))
+            for name, port, cookies, site in targets:
+                rows.setdefault(name, []).append(wrk(port, cookies, o.seconds, top, site))
         for server in servers[::-1]:
             server.stop()
     base = statistics.median(r[0] for r in rows["nginx empty_gif"])
-    print(f"{'':<18}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}{'ratio':>8}")
+    print(f"{'':<28}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}{'ratio':>8}")
     for name, runs in rows.items():
         rate, p50, p99 = (statistics.median(r[i] for r in runs) for i in range(3))
         failed = sum(r[3] for r in runs)
-        print(f"{name:<18}{rate:>9.0f}{p50 / 1000:>9.2f}{p99 / 1000:>9.2f}{failed:>8}{rate / base:>8.2f}")
+        print(f"{name:<28}{rate:>9.0f}{p50 / 1000:>9.2f}{p99 / 1000:>9.2f}{failed:>8}{rate / base:>8.2f}")
 
 
 if __name__ == "__main__":

@@ -198,20 +198,50 @@ fn the_journal_erases_again_what_a_backup_brings_back() {
     assert_eq!(browser.get(&pixel("/a", "&gdpr=0")).outcome(), "stored");
     let me = browser.get("/api/v1/me").json()["visitor"].as_str().unwrap().to_owned();
     let setup = program.stop();
-    let (store, backup) = (setup.data().join("store"), setup.data().join("backup"));
-    let copy = |from: &std::path::Path, to: &std::path::Path| {
-        let done = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-        assert!(done.success());
-    };
-    copy(&store, &backup);
+    back_up(&setup);
     let program = setup.start();
     assert_eq!(browser.send("DELETE", "/api/v1/me", &[]).status, 200);
-    let setup = program.stop();
-    std::fs::remove_dir_all(&store).unwrap();
-    std::fs::rename(&backup, &store).unwrap();
-    let program = setup.start();
+    let program = restore(program.stop()).start();
     let shown = program.admin().get(&format!("/api/v1/visitors/{me}")).json();
     assert_eq!(shown["hits"], json!([]), "{shown}");
     assert!(program.log().contains("erased again by the journal"), "{}", program.log());
+    program.stop();
+}
+
+fn back_up(setup: &Setup) {
+    let (store, backup) = (setup.data().join("store"), setup.data().join("backup"));
+    let done = std::process::Command::new("cp").arg("-a").args([store, backup]).status().unwrap();
+    assert!(done.success());
+}
+
+fn restore(setup: Setup) -> Setup {
+    let (store, backup) = (setup.data().join("store"), setup.data().join("backup"));
+    std::fs::remove_dir_all(&store).unwrap();
+    std::fs::rename(&backup, &store).unwrap();
+    setup
+}
+
+/// Whoever came after the backup keeps a cookie whose number the restored store has not issued yet:
+/// nobody else may become him.
+#[test]
+fn after_a_restore_no_number_is_issued_again() {
+    let setup = Setup::new().env("MAYFLY_STORE__PARTITIONS", "1");
+    let file = setup.write("mayfly.toml", DEFINITIONS).display().to_string();
+    let program = setup.start();
+    program.setup().ok(&["apply", &file]);
+    let visit = |program: &Program| {
+        let mut browser = Browser::new(&program.http);
+        assert_eq!(browser.get(&pixel("/a", "&gdpr=0")).outcome(), "stored");
+        browser.get("/api/v1/me").json()["visitor"].as_str().unwrap().to_owned()
+    };
+    let setup = program.stop();
+    back_up(&setup);
+    let program = setup.start();
+    let late: Vec<String> = (0..20).map(|_| visit(&program)).collect();
+    // The numbers are kept within a second.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let program = restore(program.stop()).start();
+    let next: Vec<String> = (0..20).map(|_| visit(&program)).collect();
+    assert!(next.iter().all(|visitor| !late.contains(visitor)), "{late:?} {next:?}");
     program.stop();
 }

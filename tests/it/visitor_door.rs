@@ -10,6 +10,9 @@ format = 1
 [[site]]
 key = "news"
 origins = ["https://news.example"]
+[[category]]
+name = "Sports"
+rule = 'path startswith "/sport"'
 [[segment]]
 name = "seen"
 rule = 'visited("*", within 30d)'
@@ -53,6 +56,8 @@ fn tell(placement: &str) {
     );
     assert_eq!(page.header("cache-control"), Some("no-store, private"));
     let download = browser.get("/api/v1/me?download=1");
+    assert_eq!(download.json()["hits"][0]["falls_in"], json!(["Sports"]));
+    assert!(text.contains(">Sports<"), "{text}");
     assert!(download.header("content-disposition").is_some_and(|d| d.starts_with("attachment")));
 
     let visitor = download.json()["visitor"].as_str().unwrap().to_owned();

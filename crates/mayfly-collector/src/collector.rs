@@ -6,16 +6,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use mayfly_core::{Admitted, Partition, Retention, SiteId, Timestamp, Visitor, limits};
-use mayfly_store::{ForeignId, Identity, Store, StoreError};
+use mayfly_core::{Admitted, Ordinal, Partition, Retention, SiteId, Timestamp, Visitor, limits};
+use mayfly_store::{ForeignId, Store, StoreError};
 use roaring::RoaringBitmap;
 use tokio::sync::{mpsc, watch};
 
 use crate::batcher::{Batcher, Command};
 use crate::behaviour::Behaviour;
 use crate::bots::Bots;
-use crate::cookie::VisitorCookie;
-use crate::cookie_header::{CookieNames, OwnCookies, Placement, probe_names, set_cookie};
+use crate::cookie_header::{CookieNames, OwnCookies, Placement, set_cookie};
 use crate::enrichment::Geography;
 use crate::intake::{Due, Received};
 use crate::intern::Interner;
@@ -31,7 +30,7 @@ use crate::sites::SiteTable;
 use crate::spill::SpillError;
 use crate::spill_gate::SpillGate;
 use crate::tail::Tail;
-use crate::visitors::{Erased, OPTED_OUT_SPACE, Visitors};
+use crate::visitors::{Erased, Visitors};
 
 /// When a pixel is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -196,6 +195,7 @@ impl Collector {
         &self,
         store: Store,
         keys: KeyRing,
+        issued: &[Ordinal],
         now: Timestamp,
     ) -> Result<Attached, AttachError> {
         let config = &self.0.config;
@@ -209,7 +209,7 @@ impl Collector {
         let (intake, hits) = mpsc::channel(limits::INTAKE_HITS);
         let (commands, orders) = mpsc::channel(2);
         let (end, ended) = watch::channel(false);
-        let visitors = Arc::new(self.visitors(store.clone(), keys, Arc::clone(&away)));
+        let visitors = Arc::new(self.visitors(store.clone(), keys, issued, Arc::clone(&away)));
         match visitors.refill().await {
             // A store that is known from before may be away: each tick asks again.
             Err(error) if error.is_transient() => {}
@@ -241,10 +241,22 @@ impl Collector {
         Ok(Attached { runner: Runner { batcher, visitors, end }, spill_aside })
     }
 
-    fn visitors(&self, store: Store, keys: KeyRing, away: Arc<AtomicBool>) -> Visitors {
+    /// The ordinals that were leased up to now: the end of the highest block of each partition.
+    #[must_use]
+    pub fn issued(&self) -> Vec<Ordinal> {
+        self.ready().map(|ready| ready.visitors.ordinals.ends()).unwrap_or_default()
+    }
+
+    fn visitors(
+        &self,
+        store: Store,
+        keys: KeyRing,
+        issued: &[Ordinal],
+        away: Arc<AtomicBool>,
+    ) -> Visitors {
         let identity = store.identity();
         Visitors {
-            ordinals: Ordinals::new(identity.partitions),
+            ordinals: Ordinals::new(identity.partitions, issued),
             store,
             identity,
             keys: RwLock::new(Arc::new(keys)),
@@ -286,59 +298,6 @@ impl Collector {
         self.0.erased.add(visitor);
     }
 
-    /// Whose browser sent this `Cookie` header.
-    #[must_use]
-    pub async fn visitor(&self, cookie_header: &str, now: Timestamp) -> Option<Visitor> {
-        let cookies = self.own_cookies(cookie_header).ok()?;
-        for value in cookies.visitors() {
-            if let Some(visitor) = self.visitor_of_cookie(value, now).await {
-                return Some(visitor);
-            }
-        }
-        None
-    }
-
-    /// Whose id this is, which the script tag kept for a site.
-    #[must_use]
-    pub async fn visitor_of_tag(&self, site: &str, value: &str, now: Timestamp) -> Option<Visitor> {
-        let site = self.sites().get(site)?.id;
-        let standing = self.ready()?.visitors.first_party(value, site, now).await;
-        Some(standing?.living()?.visitor)
-    }
-
-    /// Whom a link of [`Self::pass`] is for.
-    #[must_use]
-    pub async fn visitor_of_pass(&self, site: &str, pass: &str, now: Timestamp) -> Option<Visitor> {
-        let site = self.sites().get(site)?.id;
-        Some(self.ready()?.visitors.pass(pass, site, now).await?.living()?.visitor)
-    }
-
-    /// A link by which a site's page shows its visitor what is held about him, where our own page
-    /// could not know him: the browser keeps our cookie apart for each site, or not at all.
-    #[must_use]
-    pub fn pass(&self, site: &str, visitor: Visitor, now: Timestamp) -> Option<String> {
-        let (site, ready) = (self.sites().get(site)?.id, self.ready()?);
-        let Identity { store, realm, .. } = ready.visitors.identity;
-        let cookie = VisitorCookie { store, realm, visitor, issued: now.day()? };
-        Some(cookie.encode_pass(site, now, &ready.visitors.keys()))
-    }
-
-    /// Notes that a visitor opted out by a link: his browser is told with its next hit. To be
-    /// called before he is erased.
-    ///
-    /// # Errors
-    /// Why it is not noted: try again.
-    pub async fn opt_out(&self, visitor: Visitor, now: Timestamp) -> Result<(), Reason> {
-        let ready = self.ready().ok_or(Reason::NotOpen)?;
-        ready.visitors.note_leaving(OPTED_OUT_SPACE, visitor, now).await.map(|_| ())
-    }
-
-    /// Whether this `Cookie` header says no to everything, or is too long to be sure.
-    #[must_use]
-    pub fn is_opted_out(&self, cookie_header: &str) -> bool {
-        self.own_cookies(cookie_header).map_or(true, |cookies| cookies.opted_out)
-    }
-
     /// Our cookies in a header.
     pub(crate) fn own_cookies<'h>(&self, header: &'h str) -> Result<OwnCookies<'h>, Reason> {
         OwnCookies::find(header, &self.config().cookies)
@@ -348,34 +307,6 @@ impl Collector {
     #[must_use]
     pub fn cookie_names(&self) -> &CookieNames {
         &self.config().cookies
-    }
-
-    /// `Set-Cookie` values by which a browser opts out (or back in) for as long as browsers keep a
-    /// cookie; the visitor's id and the probes that it sent go with opting out.
-    #[must_use]
-    pub fn set_opt_out(&self, is_out: bool, cookie_header: &str, https: bool) -> Vec<String> {
-        let optout = &self.cookie_names().optout;
-        if !is_out {
-            return vec![self.set_cookie(optout, "", 0, https)];
-        }
-        let mut set = self.set_forgotten(cookie_header, https);
-        set.push(self.set_cookie(optout, "1", limits::OPTOUT_SECONDS, https));
-        set
-    }
-
-    /// `Set-Cookie` values by which a browser forgets who it was.
-    #[must_use]
-    pub fn set_forgotten(&self, cookie_header: &str, https: bool) -> Vec<String> {
-        let names = self.cookie_names();
-        let probes = probe_names(cookie_header, names);
-        let all = std::iter::once(&*names.visitor).chain(probes.iter().map(String::as_str));
-        all.map(|name| self.set_cookie(name, "", 0, https)).collect()
-    }
-
-    /// Whose cookie value this is.
-    #[must_use]
-    pub async fn visitor_of_cookie(&self, value: &str, now: Timestamp) -> Option<Visitor> {
-        Some(self.ready()?.visitors.cookie(value, now).await?.living()?.visitor)
     }
 
     /// A foreign id as the store knows it; `None` before there is a store.

@@ -51,6 +51,7 @@ mod spilled_values;
 pub mod submission;
 pub mod tail;
 mod visitors;
+mod whose;
 
 #[cfg(test)]
 mod tests;

@@ -33,8 +33,11 @@ struct Reserve {
 }
 
 impl Ordinals {
-    pub(crate) fn new(partitions: u16) -> Self {
-        let reserves = vec![Reserve::default(); usize::from(partitions)];
+    /// No block yet; of each partition the end of the highest block that is known from before.
+    pub(crate) fn new(partitions: u16, ends: &[Ordinal]) -> Self {
+        let known = ends.iter().map(|&above| Reserve { above, ..Reserve::default() });
+        let unknown = std::iter::repeat_with(Reserve::default);
+        let reserves = known.chain(unknown).take(usize::from(partitions)).collect();
         Self { reserves: Mutex::new(reserves), low: Notify::new() }
     }
 
@@ -80,6 +83,11 @@ impl Ordinals {
     /// The end of the highest block known of a partition; `None` for a partition not known.
     pub(crate) fn above(&self, partition: Partition) -> Option<Ordinal> {
         self.lock().get(usize::from(partition.0)).map(|r| r.above)
+    }
+
+    /// The end of the highest block known of each partition.
+    pub(crate) fn ends(&self) -> Vec<Ordinal> {
+        self.lock().iter().map(|reserve| reserve.above).collect()
     }
 
     /// Partitions that want a block, with what is known of them.
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn visitors_spread_evenly_and_the_reserve_ends() {
-        let ordinals = Ordinals::new(4);
+        let ordinals = Ordinals::new(4, &[]);
         assert_eq!(ordinals.take(), None);
         for p in 0..4 {
             ordinals.add(Partition(p), 1..11);
@@ -147,7 +155,7 @@ mod tests {
 
     #[test]
     fn new_partitions_go_first_when_the_old_are_a_tier_fuller() {
-        let ordinals = Ordinals::new(1);
+        let ordinals = Ordinals::new(1, &[]);
         ordinals.add(Partition(0), TIER..TIER + 10);
         ordinals.raise(2);
         ordinals.add(Partition(1), 1..6);
@@ -156,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_taken_again_once() {
-        let ordinals = Ordinals::new(1);
+        let ordinals = Ordinals::new(1, &[]);
         ordinals.add(Partition(0), 1..4);
         let (a, b) = (ordinals.take().unwrap(), ordinals.take().unwrap());
         ordinals.give_back(a);

@@ -8,6 +8,7 @@
 mod boot;
 mod cache;
 mod geography;
+mod issued;
 mod listen;
 mod reaper;
 mod tls;

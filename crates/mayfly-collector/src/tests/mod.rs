@@ -61,7 +61,7 @@ pub(super) async fn collector_on(
     change(&mut config);
     let collector = Collector::new(config, metrics.clone());
     collector.set_sites([site()].into_iter().collect());
-    let mut attached = collector.attach(store.clone(), keys.clone(), noon()).await.unwrap();
+    let mut attached = collector.attach(store.clone(), keys.clone(), &[], noon()).await.unwrap();
     if let Some(patience) = patience {
         attached.runner.batcher.deadline = patience;
     }

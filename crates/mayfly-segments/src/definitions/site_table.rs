@@ -160,11 +160,27 @@ fn plan(table: &mut Table<'_, '_>) -> DataPlan {
     let is_attribute = |name: &str| event::is_name(name, limits::ATTRIBUTE_NAME_BYTES);
     let attributes = names(table, "attributes", is_attribute);
     let events = names(table, "events", |name| event::is_name(name, limits::EVENT_NAME_BYTES));
-    let sensitive = names(table, "sensitive", |path| {
-        path.starts_with('/') && path.len() <= limits::URL_BYTES && !path.contains(['?', '#'])
-    });
+    let sensitive = paths(table);
     let pages = table.whole("pages_per_day", 1, u32::MAX).unwrap_or(limits::PAGES_PER_DAY);
     DataPlan { query, attributes, events, sensitive, pages_per_day: pages }
+}
+
+/// The paths of pages that are never kept.
+fn paths(table: &mut Table<'_, '_>) -> Vec<Box<str>> {
+    let texts = table.texts("sensitive");
+    at_most(table, "sensitive", texts.len(), limits::PLAN_NAMES);
+    let is_path = |text: &str| {
+        text.starts_with('/') && text.len() <= limits::URL_BYTES && !text.contains(['?', '#'])
+    };
+    let mut paths = Vec::new();
+    for PlacedText { value, span } in texts {
+        if is_path(&value) {
+            paths.push(value);
+        } else {
+            table.fault(ProblemKind::BadPath { path: value }, span);
+        }
+    }
+    paths
 }
 
 fn hosts(table: &mut Table<'_, '_>) -> Vec<Box<str>> {

@@ -249,6 +249,12 @@ pub enum ProblemKind {
         /// As written.
         origin: Box<str>,
     },
+    /// Not the beginning of a path.
+    #[error("\"{path}\" is not the beginning of a path")]
+    BadPath {
+        /// As written.
+        path: Box<str>,
+    },
     /// More than the limit.
     #[error("more than {limit} {what}")]
     TooMany {
@@ -299,8 +305,9 @@ impl ProblemKind {
     fn fix(&self) -> Option<&'static str> {
         Some(match self {
             Self::UnknownField { .. } => {
-                "fields: host path url query.NAME title keywords categories event referrer \
-                 referrer.host referrer.kind a.NAME site"
+                "fields: host path url query.NAME title keywords categories event site a.NAME x.NAME \
+                 referrer referrer.host referrer.kind campaign.source campaign.medium \
+                 campaign.name device os browser language geo.country geo.region hour weekday"
             }
             Self::OperatorMismatch { .. } => {
                 "< <= > >= compare numbers of a.NAME and query.NAME; has looks into keywords and \
@@ -324,6 +331,7 @@ impl ProblemKind {
             Self::BadOrigin { .. } => {
                 "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
             }
+            Self::BadPath { .. } => "write \"/health/\": from the first slash on, without ? and #",
             Self::BadName { .. } => {
                 "site keys are of a-z 0-9 _ - . ; levels of a category stand between \" > \" and \
                  are not empty; no name has control characters or quotes"

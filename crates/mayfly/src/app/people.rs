@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mayfly_core::{Allowed, ConsentState, Day, Hit, Page, Timestamp, Visitor};
+use mayfly_core::{Allowed, CategoryId, ConsentState, Day, Hit, Page, Timestamp, Visitor};
+use mayfly_segments::PageMemo;
 use mayfly_store::{CatalogName, Finding, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -127,13 +128,20 @@ impl App {
         consents.dedup();
         let states = self.store.consents(&consents).await?;
         let states: HashMap<_, _> = consents.into_iter().zip(states).collect();
-        let active = self.active();
+        let (active, mut memo) = (self.active(), PageMemo::default());
+        let definitions = active.definitions();
         let all: Vec<Value> = hits
             .iter()
             .map(|hit| {
                 let page = hit.page.and_then(|_| pages.next()).flatten();
                 let state = states.get(&hit.consent).and_then(Option::as_ref);
-                shown(hit, page.as_ref(), state, active.definitions().site_key(hit.site))
+                let mut shown = shown(hit, page.as_ref(), state, definitions.site_key(hit.site));
+                let (page, mut fell) = (page.unwrap_or_default(), Vec::new());
+                active.classifier().classify(&mut memo, hit, &page, &mut fell);
+                fell.retain(|id| *id != CategoryId::ALL);
+                let fell: Vec<_> = fell.into_iter().map(|id| definitions.path(id)).collect();
+                shown["falls_in"] = json!(fell);
+                shown
             })
             .collect();
         Ok(json!({

@@ -13,6 +13,7 @@ use mayfly_store::{Store, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::issued::Issued;
 use super::{Options, RETRY, Role, Shared, cache};
 use crate::app::App;
 use crate::config::Settings;
@@ -124,9 +125,10 @@ pub(super) async fn open(
 
 /// Has the collector take hits for this store from now on.
 async fn attach(shared: &Shared, store: Store, keys: KeyRing) -> anyhow::Result<JoinHandle<()>> {
+    let issued = Issued::open(shared.settings.data.join("ordinals.issued"), store.identity().store);
     let attached = shared
         .collector
-        .attach(store, keys, clock::now())
+        .attach(store, keys, issued.ends(), clock::now())
         .await
         .context("the collector cannot start")?;
     for file in &attached.spill_aside {
@@ -185,6 +187,8 @@ async fn tick(
 ) {
     let known = || (app.active().version(), app.store().identity().partitions);
     let (mut cached, mut definitions) = (known(), app.watch_definitions());
+    let store = app.store().identity().store;
+    let mut issued = Issued::open(app.settings().data.join("ordinals.issued"), store);
     let mut every = tokio::time::interval(Duration::from_secs(1));
     loop {
         let is_second = tokio::select! {
@@ -194,6 +198,9 @@ async fn tick(
         };
         if is_second {
             beat(&app, &shared).await;
+            if let Err(error) = issued.keep(shared.collector.issued()) {
+                tracing::warn!(%error, "ordinals.issued cannot be written");
+            }
         }
         if !private && cached != known() {
             cached = known();
