@@ -28,6 +28,7 @@ mod hostile;
 mod http;
 mod ledger;
 mod life;
+mod network;
 mod opening;
 mod outage;
 mod outage_gone;

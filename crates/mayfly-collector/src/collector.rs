@@ -21,6 +21,7 @@ use crate::intern::Interner;
 use crate::keys::KeyRing;
 use crate::lanes::{Acknowledged, Lane};
 use crate::metrics::CollectorMetrics;
+use crate::network::NetworkKeys;
 use crate::no::No;
 use crate::ordinals::Ordinals;
 use crate::recent::Recent;
@@ -55,6 +56,8 @@ pub struct CollectorConfig {
     pub is_secure: bool,
     /// Hits a minute that a visitor may make; 0 = any number.
     pub hits_per_minute_max: u32,
+    /// Whether hits get a token of their network.
+    pub network_tokens: bool,
     /// When a pixel is answered.
     pub ack: Ack,
     /// How long the store may take for one operation before hits go to the spill.
@@ -77,6 +80,7 @@ impl CollectorConfig {
             cookies: CookieNames::default(),
             is_secure: false,
             hits_per_minute_max: 0,
+            network_tokens: false,
             ack: Ack::default(),
             store_deadline: Duration::from_secs(2),
             spill_dir,
@@ -126,6 +130,7 @@ struct Inner {
     bots: Option<Bots>,
     geography: RwLock<Option<Arc<Geography>>>,
     behaviour: Behaviour,
+    networks: NetworkKeys,
     noes: Mutex<VecDeque<No>>,
     signals: Signals,
     tail: Tail,
@@ -173,6 +178,7 @@ impl Collector {
     pub fn new(config: CollectorConfig, metrics: CollectorMetrics) -> Self {
         Self(Arc::new(Inner {
             behaviour: Behaviour::new(config.hits_per_minute_max),
+            networks: NetworkKeys::default(),
             config,
             metrics,
             sites: RwLock::default(),
@@ -321,6 +327,7 @@ impl Collector {
     /// failover, refreshes gauges.
     pub fn tick(&self, now: Timestamp, generation: impl Into<Option<u64>>) {
         let generation = generation.into();
+        self.0.networks.destroy_old(now);
         if let Some(ready) = self.ready() {
             let waiting = ready.intake.max_capacity().saturating_sub(ready.intake.capacity());
             self.0.metrics.intake(waiting, now);
@@ -354,6 +361,10 @@ impl Collector {
 
     pub(crate) fn bots(&self) -> Option<&Bots> {
         self.0.bots.as_ref()
+    }
+
+    pub(crate) fn networks(&self) -> Option<&NetworkKeys> {
+        self.0.config.network_tokens.then_some(&self.0.networks)
     }
 
     pub(crate) fn behaviour(&self) -> &Behaviour {

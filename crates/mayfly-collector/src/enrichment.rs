@@ -51,5 +51,5 @@ pub(crate) fn context(
 ) -> Context {
     let language: Option<Language> = accept_language.and_then(language);
     let geo = address.zip(geography).map(|(address, file)| file.locate(address));
-    Context { client: client(hints), language, geo: geo.unwrap_or_default() }
+    Context { client: client(hints), language, geo: geo.unwrap_or_default(), network: None }
 }

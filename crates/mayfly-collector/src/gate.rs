@@ -39,6 +39,7 @@ impl Collector {
         mut candidate: Candidate,
         fleeting: &[Attribute],
         site: &Site,
+        address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Admitted, Denial> {
         let sites = self.sites();
@@ -47,6 +48,9 @@ impl Collector {
         let mut hit = Hit::admit(candidate, &gate)?;
         let fired = sites.arrival().fired(&hit, site.id, fleeting);
         hit.set_fired(fired);
+        if let (Some(networks), Some(address)) = (self.networks(), address) {
+            hit.set_network(networks.token(address, hit.day(), now));
+        }
         self.signals_cell().note(&hit, site.id, &stripped);
         self.metrics().count_stripped(&stripped);
         Ok(hit)

@@ -34,6 +34,7 @@ mod intern;
 pub mod keys;
 mod lanes;
 pub mod metrics;
+mod network;
 pub mod no;
 mod ordinals;
 pub mod percent;

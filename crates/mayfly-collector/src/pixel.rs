@@ -210,7 +210,7 @@ impl Collector {
         let first_party = query.first_party.clone();
         let (candidate, fleeting) = self.candidate(query, &asked).map_err(late)?;
         let who = self.who(ready, &cookies, first_party.as_deref(), &asked).await;
-        let admitted = self.admit(candidate, &fleeting, &asked.site, request.now);
+        let admitted = self.admit(candidate, &fleeting, &asked.site, request.address, request.now);
         let hit = admitted.map_err(|denial| {
             // A foreign page can send a no in an image; it cannot say that it is the site's.
             let is_from_page = request.origin.or(request.referer).is_some();

@@ -181,7 +181,7 @@ impl Collector {
             self.judge(&site, &hints)?;
         }
         candidate.context = self.context(&hints, client.language.as_deref(), client.address);
-        let hit = match self.admit(candidate, &fleeting, &site, now) {
+        let hit = match self.admit(candidate, &fleeting, &site, client.address, now) {
             Ok(hit) => hit,
             Err(denial) => {
                 if let Some(who) = whose(ready, &visitor, now).await {

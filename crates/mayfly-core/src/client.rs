@@ -12,7 +12,14 @@ pub struct Context {
     pub language: Option<Language>,
     /// Where it asked from.
     pub geo: Geo,
+    /// Which network it came from that day; only where tokens are switched on.
+    pub network: Option<NetworkToken>,
 }
+
+/// Hits of one UTC day with the same token came from the same network, and nothing else follows
+/// from it: a keyed hash of the address, under a key that was destroyed soon after the day.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NetworkToken(pub u64);
 
 /// Where a request came from, as the operator's file of networks has it; unknown without one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

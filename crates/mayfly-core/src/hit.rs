@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::client::Context;
+use crate::client::{Context, NetworkToken};
 use crate::consent::{self, Choice, ConsentKey, ConsentState, Refusal, Signals};
 use crate::event::{Attribute, Event};
 use crate::limits;
@@ -163,6 +163,11 @@ impl Admitted {
     #[must_use]
     pub fn attributes(&self) -> &[Attribute] {
         &self.attributes
+    }
+
+    /// Notes which network it came from.
+    pub fn set_network(&mut self, network: Option<NetworkToken>) {
+        self.context.network = network;
     }
 
     /// Notes the categories that rules over values that are not kept gave it.

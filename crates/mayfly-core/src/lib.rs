@@ -22,7 +22,7 @@ pub mod time;
 pub mod visitor;
 
 pub use cell::{Cell, CellEntry, CellId, DayCells};
-pub use client::{Browser, Client, Context, Device, Geo, Os};
+pub use client::{Browser, Client, Context, Device, Geo, NetworkToken, Os};
 pub use consent::{
     Allowed, Choice, ConsentKey, ConsentPolicy, ConsentRules, ConsentState, Refusal, Signals,
 };

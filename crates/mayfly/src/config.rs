@@ -83,6 +83,8 @@ pub struct Settings {
     pub token_hits_per_s: u32,
     /// The operator's file of networks.
     pub geo_file: Option<PathBuf>,
+    /// Whether hits get a token of their network.
+    pub network_token: bool,
     /// Who is responsible, as visitors read it.
     pub controller: String,
     /// Where visitors can ask.
@@ -312,6 +314,7 @@ fn resolve(
         hits_per_minute_max: said.collector.hits_per_minute_max,
         token_hits_per_s: said.collector.token_hits_per_s,
         geo_file: filled(&said.collector.geo_file).map(PathBuf::from),
+        network_token: said.privacy.network_token,
         controller: said.privacy.controller.clone(),
         contact: filled(&said.privacy.contact),
         withdrawal_grace: Duration::from_secs(said.privacy.withdrawal_grace_s),

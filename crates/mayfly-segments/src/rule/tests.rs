@@ -30,6 +30,7 @@ fn check(rule: &str, expected: bool) {
         client: Client { device: Device::Phone, os: Os::Ios, browser: Browser::Safari },
         language: Language::parse("nl-BE"),
         geo: Geo::new("BE", ""),
+        network: None,
     };
     // 2026-11-21T23:30Z, a Saturday: in Amsterdam it is Sunday by then.
     let site = SiteFacts { key: "news".into(), zone: TimeZone::get("Europe/Amsterdam").unwrap() };

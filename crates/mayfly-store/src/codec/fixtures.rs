@@ -77,6 +77,7 @@ fn hit_2(ordinal: u32) -> Hit {
             },
             language: Language::parse("nl-be"),
             geo: Geo::new("BE", "VLG"),
+            network: None,
         };
     }
     Hit::restore(parts)

@@ -12,8 +12,8 @@ use std::hash::Hash;
 
 use mayfly_core::{
     Attribute, Browser, Campaign, CategoryId, Client, ConsentKey, Context, Day, Device, Event, Geo,
-    Hit, HitParts, Language, Os, PageKey, Partition, Referrer, ReferrerKind, SiteId, Value,
-    Visitor, limits,
+    Hit, HitParts, Language, NetworkToken, Os, PageKey, Partition, Referrer, ReferrerKind, SiteId,
+    Value, Visitor, limits,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -78,6 +78,16 @@ struct Extras {
     /// Index into it, 0 = none, 1 = its first.
     #[serde(default)]
     campaigns: ByteBuf,
+    /// Network tokens. This and the next are written only where a hit has one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    network_table: Vec<u64>,
+    /// Index into it, 0 = none, 1 = its first.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    networks: ByteBuf,
+}
+
+fn is_empty(bytes: &ByteBuf) -> bool {
+    bytes.is_empty()
 }
 
 /// Device, system, browser (each its place in its `ALL`), language, country, region.
@@ -167,9 +177,15 @@ fn pages(hits: &[&Hit]) -> (ByteBuf, ByteBuf) {
 fn extras(hits: &[&Hit]) -> Option<Extras> {
     let (attribute_table, attributes) = attributes(hits);
     let (mut contexts, mut campaigns) = (Table::new(), Table::new());
+    let mut networks = Table::new();
     let context_of: Vec<u32> = hits
         .iter()
-        .map(|h| if h.context == Context::default() { 0 } else { contexts.index_of(h.context) + 1 })
+        .map(|h| Context { network: None, ..h.context })
+        .map(|c| if c == Context::default() { 0 } else { contexts.index_of(c) + 1 })
+        .collect();
+    let network_of: Vec<u32> = hits
+        .iter()
+        .map(|h| h.context.network.map_or(0, |token| networks.index_of(token.0) + 1))
         .collect();
     let campaign_of: Vec<u32> = hits
         .iter()
@@ -187,8 +203,11 @@ fn extras(hits: &[&Hit]) -> Option<Extras> {
             .map(|c| (c.source.clone(), c.medium.clone(), c.name.clone()))
             .collect(),
         campaigns: varint::column(&campaign_of).into(),
+        network_table: networks.keys,
+        networks: varint::column(&network_of).into(),
     };
-    let columns = [&extras.attributes, &extras.fired, &extras.contexts, &extras.campaigns];
+    let Extras { attributes, fired, contexts, campaigns, networks, .. } = &extras;
+    let columns = [attributes, fired, contexts, campaigns, networks];
     let has_any = columns.into_iter().any(|column| !column.is_empty());
     has_any.then_some(extras)
 }
@@ -224,7 +243,7 @@ fn fired(hits: &[&Hit]) -> Vec<u8> {
 }
 
 fn context_row(context: Context) -> ContextRow {
-    let Context { client: Client { device, os, browser }, language, geo } = context;
+    let Context { client: Client { device, os, browser }, language, geo, network: _ } = context;
     let language = language.map(|l| l.as_str().into()).unwrap_or_default();
     let text = |text: Option<&str>| text.unwrap_or("").into();
     ContextRow(
@@ -317,6 +336,8 @@ struct Columns {
     contexts: Vec<u32>,
     campaign_table: Vec<Campaign>,
     campaigns: Vec<u32>,
+    network_table: Vec<u64>,
+    networks: Vec<u32>,
 }
 
 impl Columns {
@@ -350,6 +371,8 @@ impl Columns {
             contexts: varint::uncolumn(&extras.contexts, n)?,
             campaign_table: extras.campaign_table.iter().map(read_campaign).collect(),
             campaigns: varint::uncolumn(&extras.campaigns, n)?,
+            network_table: extras.network_table.clone(),
+            networks: varint::uncolumn(&extras.networks, n)?,
         })
     }
 
@@ -366,6 +389,8 @@ impl Columns {
         let mut referrer = at(&self.referrer_table, &self.referrers, i)?.clone();
         referrer.campaign = behind_none(&self.campaign_table, &self.campaigns, i)?
             .map(|campaign| Box::new(campaign.clone()));
+        let context = behind_none(&self.context_table, &self.contexts, i)?.copied();
+        let network = behind_none(&self.network_table, &self.networks, i)?.copied();
         Some(Hit::restore(HitParts {
             visitor: Visitor { partition, ordinal: *self.ordinals.get(i)? },
             time: day.at_second(second),
@@ -378,9 +403,7 @@ impl Columns {
             event: at(&self.event_table, &self.events, i)?.clone(),
             engaged_s: u16::try_from(*self.engaged.get(i)?).ok()?,
             referrer,
-            context: behind_none(&self.context_table, &self.contexts, i)?
-                .copied()
-                .unwrap_or_default(),
+            context: Context { network: network.map(NetworkToken), ..context.unwrap_or_default() },
             attributes: self.attributes.get_mut(i).map(std::mem::take).unwrap_or_default(),
             consent: ConsentKey(*at(&self.consent_table, &self.consents, i)?),
             fired: self.fired.get_mut(i).map(std::mem::take).unwrap_or_default(),
@@ -409,7 +432,7 @@ fn read_context(row: &ContextRow) -> Option<Context> {
         browser: *Browser::ALL.get(usize::from(*browser))?,
     };
     let language = if language.is_empty() { None } else { Some(Language::parse(language)?) };
-    Some(Context { client, language, geo: Geo::new(country, region) })
+    Some(Context { client, language, geo: Geo::new(country, region), network: None })
 }
 
 fn read_campaign((source, medium, name): &(Box<str>, Box<str>, Box<str>)) -> Campaign {

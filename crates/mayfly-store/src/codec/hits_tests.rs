@@ -37,7 +37,9 @@ fn campaign() -> impl Strategy<Value = Option<Campaign>> {
 fn context() -> impl Strategy<Value = Context> {
     let client = (0usize..2, 0usize..8, 0usize..9);
     let place = ("|[a-z]{2}", "|NL|BE", "|[A-Z0-9]{1,3}");
-    (client, place).prop_map(|((device, os, browser), (language, country, region))| Context {
+    let network = option::of(0u64..3);
+    let all = (client, place, network);
+    all.prop_map(|((device, os, browser), (language, country, region), network)| Context {
         client: Client {
             device: Device::ALL[device],
             os: Os::ALL[os],
@@ -45,6 +47,7 @@ fn context() -> impl Strategy<Value = Context> {
         },
         language: Language::parse(&language),
         geo: Geo::new(&country, &region),
+        network: network.map(NetworkToken),
     })
 }
 

@@ -66,6 +66,7 @@ fn shown(
         "language": hit.context.language.map(|l| l.to_string()),
         "country": hit.context.geo.country(),
         "region": hit.context.geo.region(),
+        "network": hit.context.network.map(|token| format!("{:016x}", token.0)),
         "campaign": hit.referrer.campaign.as_deref().map(
             |c| json!({"source": c.source, "medium": c.medium, "name": c.name}),
         ),

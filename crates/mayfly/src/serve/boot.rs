@@ -59,6 +59,7 @@ pub(super) fn collector(settings: &Settings, metrics: CollectorMetrics) -> Colle
     config.cookies = settings.cookies.clone();
     config.is_secure = settings.cookie_secure;
     config.hits_per_minute_max = settings.hits_per_minute_max;
+    config.network_tokens = settings.network_token;
     config.store_deadline = match settings.store.url {
         // On the same disk a spill is no faster than the store: waiting is better.
         StoreUrl::File(_) => settings.store.deadline.max(EMBEDDED_DEADLINE),
