@@ -147,6 +147,7 @@ fn a_site_has_its_share_and_a_click_over_it_still_leads_on() {
         answers
     };
     assert!(over(&hit("news")).len() >= 15);
+    assert!(over(&hit("&s=news")).len() >= 15, "an empty site is none");
     assert!(over(&hit("nobody")).is_empty(), "what is no site has no share to take");
     let click = format!("{}&e=ad_click&to=https%3A%2F%2Fnews.example%2Fbuy", hit("news"));
     let clicks = over(&click);

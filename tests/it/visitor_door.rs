@@ -168,6 +168,9 @@ fn a_page_of_the_site_makes_a_link_for_its_visitor() {
     let program = start("chips");
     let mut browser = Browser::new(&program.http);
     assert_eq!(browser.hit("news", "https://news.example/sport/1").outcome(), "stored");
+    program.until("make him a member", |_| {
+        (browser.get("/api/v1/me").json()["segments"] == json!(["seen"])).then_some(())
+    });
     let cookies: Vec<String> = browser.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
     let ask = |origin: &str, site: &str| {
         let headers =
@@ -185,6 +188,7 @@ fn a_page_of_the_site_makes_a_link_for_its_visitor() {
     // Our own page, where the browser shows none of that jar.
     let mut top = Browser::new(&program.http);
     let held = top.get(&format!("/api/v1/me?s=news&as={pass}")).json();
+    assert_eq!(held["segments"], json!([]), "the site's page could read it, and none is for it");
     assert_eq!(held["hits"][0]["url"], "https://news.example/sport/1");
     assert!(top.get(&format!("/privacy?s=news&as={pass}")).text().contains("/sport/1"));
     assert!(top.get(&format!("/api/v1/me?s=other&as={pass}")).json()["visitor"].is_null());

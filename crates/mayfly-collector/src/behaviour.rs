@@ -43,12 +43,13 @@ impl Behaviour {
         if *hit.event() == Event::Engagement {
             return Some(Noted(None));
         }
+        // Of pages that are not kept nobody can say whether they are the same.
+        let Some(page) = hit.page() else { return Some(Noted(None)) };
         let mut hash = Xxh3::new();
         hash.update(&hit.site().0.to_le_bytes());
         hash.update(&visitor.partition.0.to_le_bytes());
         hash.update(&visitor.ordinal.to_le_bytes());
-        let (url, title) = hit.page().map_or(("", ""), |page| (&page.url, &page.title));
-        for text in [hit.event().name(), url, title] {
+        for text in [hit.event().name(), &page.url, &page.title] {
             hash.update(&(text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
         }

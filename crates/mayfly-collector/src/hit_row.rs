@@ -15,7 +15,7 @@ use crate::percent::cut;
 use crate::query::engaged_seconds;
 use crate::refusal::Reason;
 use crate::submission::{Submission, SubmittedClient, VisitorRef};
-use crate::visitors::{MOVED_SPACE, PROBE_SPACE};
+use crate::visitors::OWN_SPACES;
 
 /// One hit on the wire; every field may be absent, so that each absence has its own reason.
 #[derive(Deserialize, Debug, Default)]
@@ -159,7 +159,7 @@ impl VisitorRow {
                 let named = is_name(&space, limits::SPACE_NAME_BYTES);
                 let fits = (1..=limits::FOREIGN_ID_BYTES).contains(&id.len());
                 // Some spaces are ours: nobody may claim a nonce from outside.
-                let is_ours = [PROBE_SPACE, MOVED_SPACE].contains(&&*space);
+                let is_ours = OWN_SPACES.contains(&&*space);
                 if named && fits && !is_ours {
                     Ok(VisitorRef::Foreign { space, id })
                 } else {

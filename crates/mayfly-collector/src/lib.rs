@@ -78,3 +78,4 @@ pub use sites::SiteTable;
 pub use spill::SpillError;
 pub use submission::{Submission, SubmittedClient, VisitorRef};
 pub use tail::Passed;
+pub use whose::Holder;

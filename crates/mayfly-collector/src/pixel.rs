@@ -104,6 +104,8 @@ enum Who {
     Known(VisitorCookie, By),
     /// He opted out by a link, which his browser is told now.
     OptedOut(By),
+    /// Erased, and the store does not say whether he opted out: he is no stranger.
+    Unsure,
     /// A probe came back.
     Probed(Nonce, By),
 }
@@ -275,6 +277,7 @@ impl Collector {
     ) -> Result<PixelAnswer, Verdict> {
         match who {
             Some(Who::OptedOut(by)) => Ok(self.tell_opted_out(by, asked)),
+            Some(Who::Unsure) => Err(Reason::StoreAway.into()),
             Some(Who::Known(cookie, by)) => {
                 let renewed = (cookie.issued != asked.today).then_some(by);
                 let due = Due::new(self.metrics());
@@ -392,6 +395,7 @@ impl Collector {
 async fn known(visitors: &Visitors, standing: Option<Standing>, by: By) -> Option<Who> {
     match standing? {
         Standing::OptedOut => Some(Who::OptedOut(by)),
+        Standing::Unsure => Some(Who::Unsure),
         Standing::Living(cookie) => {
             visitors.is_issued(cookie.visitor).await.then_some(Who::Known(cookie, by))
         }

@@ -224,6 +224,7 @@ async fn named(ready: &Ready, visitor: VisitorRef, now: Timestamp) -> Result<Nam
             let cookie = match ready.visitors.cookie(&value, now).await {
                 Some(Standing::Living(cookie)) => cookie,
                 Some(Standing::OptedOut) => return Err(Reason::Consent(Refusal::OptedOut)),
+                Some(Standing::Unsure) => return Err(Reason::StoreAway),
                 None => return Err(Reason::BadVisitor),
             };
             known(ready, cookie.visitor).await

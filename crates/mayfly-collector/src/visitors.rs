@@ -28,6 +28,8 @@ pub(crate) const PROBE_SPACE: &str = "probe";
 /// The id space of visitors whose hits went on under another visitor: ours alone.
 pub(crate) const MOVED_SPACE: &str = "moved";
 
+/// Id spaces that nobody may name from outside.
+pub(crate) const OWN_SPACES: [&str; 3] = [PROBE_SPACE, MOVED_SPACE, OPTED_OUT_SPACE];
 /// The id space of visitors who opted out by a link, where their browser keeps no cookie of it.
 pub(crate) const OPTED_OUT_SPACE: &str = "opted_out";
 
@@ -39,13 +41,15 @@ pub(crate) enum Standing {
     Living(VisitorCookie),
     /// He opted out by a link, and his browser does not know it yet.
     OptedOut,
+    /// He is erased, and the store does not say whether more is known of him.
+    Unsure,
 }
 
 impl Standing {
     pub(crate) fn living(self) -> Option<VisitorCookie> {
         match self {
             Self::Living(cookie) => Some(cookie),
-            Self::OptedOut => None,
+            Self::OptedOut | Self::Unsure => None,
         }
     }
 }
@@ -108,28 +112,32 @@ impl Visitors {
     }
 
     /// What became of a visitor; `None` when he is erased and no more is known.
-    async fn standing(&self, mut cookie: VisitorCookie) -> Option<Standing> {
-        for _ in 0..limits::MOVES_FOLLOWED {
-            if !self.erased.contains(cookie.visitor) {
-                return Some(Standing::Living(cookie));
-            }
-            if self.away.load(Ordering::Relaxed) {
-                return None;
-            }
-            let ids = [MOVED_SPACE, OPTED_OUT_SPACE].map(|space| {
-                let hash = self.foreign_hash(space, &cookie.visitor.to_string());
-                ForeignId { space: space.into(), hash }
-            });
-            let found = within(self.deadline, self.store.lookup_ids(&ids)).await.ok()?;
-            let [moved, opted_out] = found[..] else { return None };
-            if opted_out.is_some() {
-                return Some(Standing::OptedOut);
-            }
-            cookie.visitor = moved?;
-            // Of no day: it is renewed with the new number at once.
-            cookie.issued = Day::default();
+    async fn standing(&self, cookie: VisitorCookie) -> Option<Standing> {
+        if !self.erased.contains(cookie.visitor) {
+            return Some(Standing::Living(cookie));
         }
-        None
+        if self.away.load(Ordering::Relaxed) {
+            return Some(Standing::Unsure);
+        }
+        let ids = [MOVED_SPACE, OPTED_OUT_SPACE].map(|space| {
+            let hash = self.foreign_hash(space, &cookie.visitor.to_string());
+            ForeignId { space: space.into(), hash }
+        });
+        let found = match within(self.deadline, self.store.lookup_ids(&ids)).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.metrics.count_error(&error);
+                return Some(Standing::Unsure);
+            }
+        };
+        match found[..] {
+            [_, Some(_)] => Some(Standing::OptedOut),
+            // Of no day: it is renewed with the new number at once.
+            [Some(visitor), None] => {
+                Some(Standing::Living(VisitorCookie { visitor, issued: Day::default(), ..cookie }))
+            }
+            _ => None,
+        }
     }
 
     /// Notes something about a visitor that is to be erased, for as long as his cookie may live:
@@ -141,8 +149,10 @@ impl Visitors {
         now: Timestamp,
     ) -> Result<Visitor, Reason> {
         let hash = self.foreign_hash(space, &from.to_string());
-        let today = now.day().unwrap_or_default();
-        let claimed = self.of_foreign(vec![(space.into(), hash, today)], now).await;
+        // As long as the tag may keep his id, also where hits are kept for less.
+        let longer = limits::FIRST_PARTY_DAYS.saturating_sub(self.retention.days());
+        let day = now.day().unwrap_or_default().plus(longer);
+        let claimed = self.of_foreign(vec![(space.into(), hash, day)], now).await;
         claimed.get(&hash).copied().unwrap_or(Err(Reason::NoOrdinal))
     }
 

@@ -8,7 +8,18 @@ use crate::collector::Collector;
 use crate::cookie::VisitorCookie;
 use crate::cookie_header::probe_names;
 use crate::refusal::Reason;
-use crate::visitors::OPTED_OUT_SPACE;
+use crate::visitors::{OPTED_OUT_SPACE, Standing};
+
+/// Whom a link is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// This visitor.
+    Visitor(Visitor),
+    /// Someone who opted out by it.
+    OptedOut,
+    /// Nobody: it is too old, forged, or of someone who was erased.
+    Nobody,
+}
 
 impl Collector {
     /// Whose browser sent this `Cookie` header.
@@ -32,10 +43,14 @@ impl Collector {
     }
 
     /// Whom a link of [`Self::pass`] is for.
-    #[must_use]
-    pub async fn visitor_of_pass(&self, site: &str, pass: &str, now: Timestamp) -> Option<Visitor> {
-        let site = self.sites().get(site)?.id;
-        Some(self.ready()?.visitors.pass(pass, site, now).await?.living()?.visitor)
+    pub async fn holder(&self, site: &str, pass: &str, now: Timestamp) -> Holder {
+        let (sites, ready) = (self.sites(), self.ready());
+        let (Some(site), Some(ready)) = (sites.get(site), ready) else { return Holder::Nobody };
+        match ready.visitors.pass(pass, site.id, now).await {
+            Some(Standing::Living(cookie)) => Holder::Visitor(cookie.visitor),
+            Some(Standing::OptedOut) => Holder::OptedOut,
+            Some(Standing::Unsure) | None => Holder::Nobody,
+        }
     }
 
     /// A link by which a site's page shows its visitor what is held about him, where our own page

@@ -107,8 +107,8 @@ pub const RECENT_HITS: usize = 128 * 1024;
 pub const NOES: usize = 1024;
 /// How long a link from a site's page to what is held is good at least, seconds.
 pub const PASS_SECONDS: i64 = 600;
-/// Times that a visitor's hits went on under a new number, which are followed from an old cookie.
-pub const MOVES_FOLLOWED: usize = 8;
+/// How long the script tag keeps a visitor's id, days.
+pub const FIRST_PARTY_DAYS: u16 = 90;
 /// Names of signals that are counted for a site.
 pub const SIGNALS_PER_SITE: usize = 1000;
 /// Pixels that are kept for who looks on.

@@ -99,11 +99,27 @@ impl DataPlan {
             return false;
         }
         let path = url.split_once("://").and_then(|(_, rest)| Some(&rest[rest.find('/')?..]));
-        let path = path.unwrap_or("/").as_bytes();
-        let begins =
-            |own: &[u8]| path.get(..own.len()).is_some_and(|p| p.eq_ignore_ascii_case(own));
-        self.sensitive.iter().any(|own| begins(own.as_bytes()))
+        let path = plain_path(path.unwrap_or("/"));
+        self.sensitive.iter().any(|own| path.starts_with(&plain_path(own)))
     }
+}
+
+/// A path in one form, however it is written: `%xx` decoded, small letters, no empty parts.
+fn plain_path(path: &str) -> Vec<u8> {
+    let (mut plain, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let decoded = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        };
+        rest = if decoded.is_some() { &after[2..] } else { after };
+        let byte = decoded.unwrap_or(first).to_ascii_lowercase();
+        if !(byte == b'/' && plain.last() == Some(&b'/')) {
+            plain.push(byte);
+        }
+    }
+    plain
 }
 
 impl Site {
@@ -143,5 +159,25 @@ mod tests {
         for bad in ["", "news.example", "https://a.example/x", "ftp://a.example", "https://u@a.b"] {
             assert_eq!(Origin::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_sensitive_path_is_found_however_it_is_written() {
+        let plan = |path: &str| DataPlan { sensitive: vec![path.into()], ..DataPlan::default() };
+        for (own, path, expected) in [
+            ("/health/", "/health/x", true),
+            ("/health/", "/Health/x?a=b", true),
+            ("/health/", "/%68ealth/x", true),
+            ("/health/", "//health//x", true),
+            ("/santé/", "/sant%C3%A9/x", true),
+            ("/sant%c3%a9/", "/sant%C3%A9/", true),
+            ("/health/", "/healthy", false),
+            ("/health/", "/news/health/", false),
+            ("/100%/", "/100%/x", true),
+        ] {
+            let url = format!("https://news.example{path}");
+            assert_eq!(plan(own).is_sensitive(&url), expected, "{own} {path}");
+        }
+        assert!(plan("/").is_sensitive("https://news.example"));
     }
 }

@@ -124,10 +124,17 @@ async function optsOutByLink(t, options) {
     const click = browser.page.click(`nav a[hreflang=${language}]`);
     await Promise.all([browser.page.waitForNavigation(), click]);
   }
+  const link = new URL(browser.page.url()).searchParams;
   assert.match(await press(browser.page, "out"), /opted out of the website/);
-  assert.ok((await browser.page.goto(`${door}/privacy`)).ok());
-  const alone = await browser.page.textContent("main");
-  assert.match(alone, /privacy link on that website/, "by itself it says where to go");
+  assert.equal(await browser.page.locator("form").count(), 0, "nothing is left to say");
+  for (const [query, expected] of [
+    [`?${link}`, /opted out of the website/],
+    ["?s=news&as=AbC", /no longer good/],
+    ["", /privacy link on that website/],
+  ]) {
+    assert.ok((await browser.page.goto(`${door}/privacy${query}`)).ok());
+    assert.match(await browser.page.textContent("main"), expected, query);
+  }
   browser.page = first;
   assert.deepEqual((await t.program.held(visitor)).hits, []);
   const { stored } = await t.counts();
@@ -272,6 +279,10 @@ for (const [placement, cookies] of [
       await t.counted("opt_out");
       assert.equal((await t.counts()).stored, before);
     }
+    // Where one cookie is for all sites, its no is not the page's to take back.
+    await browser.goto(next);
+    const isBack = await browser.run(() => new Promise((done) => mayfly.optIn(done)));
+    assert.equal(isBack, !(placement === "third_party" && cookies === "allowed"));
     assert.deepEqual(browser.complaints, []);
   });
 }

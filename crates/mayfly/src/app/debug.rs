@@ -94,16 +94,17 @@ impl App {
         let open = Site { consent: ConsentRules::default(), ..site.clone() };
         let gate = Gate { site: &open, now: Self::now(), retention: self.settings.store.retention };
         let Ok(admitted) = Hit::admit(candidate.clone(), &gate) else { return Default::default() };
-        // Of a sensitive page nothing follows.
-        let Some(page) = admitted.page().map(|page| page.key(0)) else { return Default::default() };
-        let consent = admitted.consent().key(0);
+        // None of a sensitive one.
+        let page = admitted.page().cloned();
+        let (key, consent) = (page.as_ref().map(|page| page.key(0)), admitted.consent().key(0));
+        let page = page.unwrap_or_default();
         let nobody = Visitor { partition: Partition(0), ordinal: 0 };
-        let hit = admitted.into_hit(nobody, page, consent);
+        let hit = admitted.into_hit(nobody, key, consent);
         let mut fell = Vec::new();
         let classifier = active.classifier();
-        classifier.classify(&mut PageMemo::default(), &hit, &candidate.page, &mut fell);
+        classifier.classify(&mut PageMemo::default(), &hit, &page, &mut fell);
         fell.retain(|id| *id != CategoryId::ALL);
-        let nearly = classifier.nearly(&hit, &candidate.page, NEARLY);
+        let nearly = classifier.nearly(&hit, &page, NEARLY);
         let paths = |all: Vec<CategoryId>| all.into_iter().map(|id| definitions.path(id)).collect();
         (paths(fell), paths(nearly))
     }

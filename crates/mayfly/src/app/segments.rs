@@ -153,6 +153,17 @@ impl App {
     /// The names of the segments that a visitor is in; those that a page of this origin may see.
     #[must_use]
     pub fn segments_of(&self, visitor: Visitor, page: Option<&str>) -> Vec<String> {
+        self.segments_seen(visitor, |own| page.is_none_or(|origin| self.may_see(origin, own)))
+    }
+
+    /// The names of a visitor's segments that pages of a site may read.
+    #[must_use]
+    pub fn segments_of_site(&self, visitor: Visitor, key: &str) -> Vec<String> {
+        let site = self.collector.sites().get(key).map(|site| site.id);
+        self.segments_seen(visitor, |own| site.is_some_and(|site| own.allows(site)))
+    }
+
+    fn segments_seen(&self, visitor: Visitor, is_seen: impl Fn(&OnPage) -> bool) -> Vec<String> {
         let slots = self.slots();
         let Some(slot) = slots.iter().find(|s| s.partition() == visitor.partition) else {
             return Vec::new();
@@ -168,7 +179,7 @@ impl App {
         active
             .definitions()
             .segments()
-            .filter(|s| page.is_none_or(|origin| self.may_see(origin, &s.on_page)))
+            .filter(|s| is_seen(&s.on_page))
             .filter(|s| is_member(s.id))
             .map(|s| s.name.to_string())
             .collect()

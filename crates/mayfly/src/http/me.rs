@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
-use mayfly_collector::Placement;
+use mayfly_collector::{Holder, Placement};
 use mayfly_core::Visitor;
 use serde::Deserialize;
 use serde_json::json;
@@ -58,10 +58,18 @@ pub(crate) async fn subject(
 ) -> Option<Subject> {
     let (collector, now) = (state.collector(), clock::now());
     let of_site = |visitor: Visitor| Subject { visitor, site: Some(site.to_owned()) };
+    let known = collector.visitor(cookies, now).await;
     if !pass.is_empty() {
-        return collector.visitor_of_pass(site, pass, now).await.map(of_site);
+        return match collector.holder(site, pass, now).await {
+            // Here, too, our cookie says so: nothing is apart.
+            Holder::Visitor(visitor) if known == Some(visitor) => {
+                Some(Subject { visitor, site: None })
+            }
+            Holder::Visitor(visitor) => Some(of_site(visitor)),
+            Holder::OptedOut | Holder::Nobody => None,
+        };
     }
-    match collector.visitor(cookies, now).await {
+    match known {
         Some(visitor) => Some(Subject { visitor, site: None }),
         None => collector.visitor_of_tag(site, fp, now).await.map(of_site),
     }
@@ -79,9 +87,14 @@ async fn who_asks(request: &HttpRequest, state: &State, wish: &Wish) -> Option<S
 pub(crate) async fn held(state: &State, subject: &Subject) -> Result<serde_json::Value, ApiError> {
     let turn = tokio::time::timeout(PATIENCE, READERS.acquire()).await;
     let _turn = turn.ok().and_then(Result::ok).ok_or(ApiError::Busy)?;
-    let mut held = state.app()?.visitor(subject.visitor).await?;
-    if let (Some(site), Some(hits)) = (&subject.site, held["hits"].as_array_mut()) {
-        hits.retain(|hit| hit["site"].as_str() == Some(site));
+    let app = state.app()?;
+    let mut held = app.visitor(subject.visitor).await?;
+    if let Some(site) = &subject.site {
+        if let Some(hits) = held["hits"].as_array_mut() {
+            hits.retain(|hit| hit["site"].as_str() == Some(site));
+        }
+        // The page could read them: it learns of those that are meant for it.
+        held["segments"] = json!(app.segments_of_site(subject.visitor, site));
     }
     Ok(held)
 }
@@ -148,7 +161,8 @@ pub(crate) async fn link(request: HttpRequest, state: State, wish: Query<Wish>) 
     let sites = state.collector().sites();
     let is_own = sites.get(&wish.s).is_some_and(|site| site.allows(&origin(&request)));
     let subject = if is_own { who_asks(&request, &state, &wish).await } else { None };
-    let is_apart = state.settings().placement == Placement::Chips;
+    // A browser may keep any foreign cookie apart for each site, whatever we ask of it.
+    let is_apart = state.settings().placement != Placement::FirstParty;
     let pass = subject
         .filter(|subject| is_apart || subject.site.is_some())
         .and_then(|subject| state.collector().pass(&wish.s, subject.visitor, clock::now()));

@@ -89,9 +89,10 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
     }
 }
 
-/// The first value of a parameter.
+/// The first value of a parameter; an empty one is none, as for the hit itself.
 fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
-    form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(own, value)| own == name && !value.is_empty()).map(|(_, value)| value)
 }
 
 /// Whether the query holds the secret of a token that may look into hits.

@@ -4,14 +4,14 @@
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Bytes, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use mayfly_collector::Placement;
+use mayfly_collector::{Holder, Placement};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::asker::{asker, fair};
 use super::body::within;
-use super::door::{self, Done, HitRow, Known, Language};
+use super::door::{self, Done, HitRow, Known, Language, Spent};
 use super::me::{self, Subject};
 use super::{Answer, ApiError, State};
 use crate::clock;
@@ -49,8 +49,9 @@ struct Form {
 /// The browser that asks, as far as the pages show it.
 struct Browser {
     subject: Option<Subject>,
-    /// The link by which it came, good or not.
+    /// The link by which it came.
     pass: Option<(String, String)>,
+    spent: Option<Spent>,
     opted_out: bool,
     gpc: bool,
     https: bool,
@@ -59,9 +60,20 @@ struct Browser {
 impl Browser {
     async fn of(request: &HttpRequest, state: &State, site: &str, pass: &str) -> Self {
         let cookies = super::cookies(request).unwrap_or_default();
+        let spent = if pass.is_empty() {
+            None
+        } else {
+            match state.collector().holder(site, pass, clock::now()).await {
+                Holder::Visitor(_) => None,
+                Holder::OptedOut => Some(Spent::OptedOut),
+                Holder::Nobody => Some(Spent::Expired),
+            }
+        };
+        let is_good = !pass.is_empty() && spent.is_none();
         Self {
             subject: me::subject(state, &cookies, (site, "", pass)).await,
-            pass: (!pass.is_empty()).then(|| (site.to_owned(), pass.to_owned())),
+            pass: is_good.then(|| (site.to_owned(), pass.to_owned())),
+            spent,
             opted_out: state.collector().is_opted_out(&cookies),
             gpc: super::header(request, "sec-gpc").is_some_and(|value| value.trim() == "1"),
             https: asker(request, state).https,
@@ -116,18 +128,20 @@ pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payl
     let form = form(&request, payload).await?;
     let mut browser = Browser::of(&request, &state, &form.site, &form.pass).await;
     let language = language(&request, form.lang.as_deref());
-    if !form.pass.is_empty() {
+    if form.action == "out" && !form.pass.is_empty() {
         return opt_out_of_site(&state, browser, language).await;
     }
-    // A page may take back what it said for its own visitors: where the browser keeps our cookie
-    // apart for each site. A no to all sites is the visitor's own.
-    let may_take_back = !form.is_json || state.settings().placement == Placement::Chips;
-    let is_out = form.action != "in" || !may_take_back;
+    let is_out = form.action != "in";
+    if !is_out && form.is_json && !may_take_back(&request, &state) {
+        let mut answer = said(browser.opted_out);
+        super::access::cors(&request, &state, &mut answer);
+        return Ok(answer);
+    }
     browser.opted_out = is_out;
     let sent = super::cookies(&request).unwrap_or_default();
     let cookies = state.collector().set_opt_out(is_out, &sent, browser.https);
     let mut answer = if form.is_json {
-        let mut answer = no_store(&mut HttpResponse::Ok()).json(json!({"opted_out": is_out}));
+        let mut answer = said(is_out);
         super::access::cors_any(&request, &state, &mut answer);
         answer
     } else {
@@ -141,6 +155,18 @@ pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payl
     Ok(answer)
 }
 
+/// Whether a page may take a no back: a site's own, for its own visitors. Where one cookie is for
+/// all sites, its no is the visitor's alone, and he takes it back on our page.
+fn may_take_back(request: &HttpRequest, state: &State) -> bool {
+    let origin = super::header(request, "origin");
+    let is_own = origin.is_some_and(|origin| state.collector().sites().names(origin));
+    is_own && state.settings().placement != Placement::ThirdParty
+}
+
+fn said(is_out: bool) -> HttpResponse {
+    no_store(&mut HttpResponse::Ok()).json(json!({"opted_out": is_out}))
+}
+
 /// Opts a visitor out whom a link names. His browser hears of it with his next hit, so what he was
 /// known as must go.
 async fn opt_out_of_site(state: &State, mut browser: Browser, language: Language) -> Answer {
@@ -149,11 +175,12 @@ async fn opt_out_of_site(state: &State, mut browser: Browser, language: Language
             let noted = state.collector().opt_out(visitor, clock::now()).await;
             noted.map_err(|_| ApiError::Busy)?;
             state.app()?.erase(visitor).await?;
-            Done::OptedOutOfSite
+            (browser.pass, browser.spent) = (None, Some(Spent::OptedOut));
+            Some(Done::OptedOutOfSite)
         }
-        None => Done::NothingHeld,
+        None => None,
     };
-    Ok(optout_page(state, &browser, Some(done), language))
+    Ok(optout_page(state, &browser, done, language))
 }
 
 /// What browsers ask for by themselves.
@@ -277,6 +304,7 @@ fn page(
         opted_out: browser.opted_out,
         gpc: browser.gpc,
         is_apart: settings.placement != Placement::FirstParty && browser.pass.is_none(),
+        spent: browser.spent,
         known,
         done,
         pass: browser.pass.as_ref().map(|(site, value)| door::Pass { site, value }),

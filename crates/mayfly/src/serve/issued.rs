@@ -35,7 +35,9 @@ impl Issued {
     ///
     /// # Errors
     /// The file cannot be written; the next call tries again.
-    pub(super) fn keep(&mut self, ends: Vec<Ordinal>) -> std::io::Result<()> {
+    pub(super) fn keep(&mut self, mut ends: Vec<Ordinal>) -> std::io::Result<()> {
+        // A store from before a raise has fewer partitions than were issued from.
+        ends.extend(self.kept.iter().skip(ends.len()));
         if ends == self.kept || ends.is_empty() {
             return Ok(());
         }

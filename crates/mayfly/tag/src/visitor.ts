@@ -42,7 +42,8 @@ export async function choose(base: string, isOut: boolean, callback: unknown): P
   rememberOptOut(isOut);
   let done = false;
   try {
-    done = (await post(base + "optout", "json=1&action=" + (isOut ? "out" : "in"))).ok;
+    const answer = await post(base + "optout", "json=1&action=" + (isOut ? "out" : "in"));
+    done = (await answer.json()).opted_out === isOut;
   } catch {
     // The callback hears of it.
   }

@@ -64,7 +64,7 @@ class Host {
       return this.segments.has(s) ? this.segments.get(s) : { segments: ["football-fans", "new"] };
     }
     if (path.endsWith("/link")) return { as: this.links.get(parameters.s) };
-    if (path.endsWith("/optout")) return { ok: true };
+    if (path.endsWith("/optout")) return { opted_out: parameters.action === "out" };
     const answer = this.answers.get(parameters.s);
     return answer ? answer(parameters) : { outcome: "stored", reason: null };
   }

@@ -4,7 +4,7 @@ use url::form_urlencoded;
 
 use super::html::{Html, fill};
 use super::texts::Texts;
-use super::{Done, Language, State};
+use super::{Done, Language, Spent, State};
 
 /// A page being written.
 pub(super) struct Page<'a> {
@@ -162,6 +162,18 @@ impl<'a> Page<'a> {
         html.leaf("p", &[("class", "done"), ("role", "status")], text);
     }
 
+    /// What became of the link by which the browser came; whether that is all there is to say.
+    pub(super) fn spent(&self, html: &mut Html) -> bool {
+        match self.state.spent {
+            Some(Spent::Expired) => html.leaf("p", &[], self.texts.link_expired),
+            // What was just done says so.
+            Some(Spent::OptedOut) if self.state.done.is_some() => {}
+            Some(Spent::OptedOut) => html.leaf("p", &[], self.texts.done_opted_out_of_site),
+            None => return false,
+        }
+        true
+    }
+
     /// What the button to opt out does here.
     pub(super) fn what_opting_out_does(&self) -> &'static str {
         if self.state.pass.is_some() { self.texts.optout_of_site } else { self.texts.optout_what }
@@ -191,7 +203,10 @@ impl<'a> Page<'a> {
             };
             hidden(html, "action", value);
             hidden(html, "lang", self.language.code());
-            self.pass().for_each(|(name, value)| hidden(html, name, value));
+            // A link opts out of its site; back in leads only what was said here.
+            if action != Action::OptIn {
+                self.pass().for_each(|(name, value)| hidden(html, name, value));
+            }
             html.leaf("button", &[("type", "submit"), ("class", class)], label);
         });
     }

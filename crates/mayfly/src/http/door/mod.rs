@@ -46,8 +46,10 @@ pub(crate) struct State<'a> {
     pub known: Option<Known>,
     /// What was just done.
     pub done: Option<Done>,
-    /// The link by which a site's page sent its visitor.
+    /// The link by which a site's page sent its visitor, while it is good.
     pub pass: Option<Pass<'a>>,
+    /// The link was good once.
+    pub spent: Option<Spent>,
     /// What stands before the path of every link: empty, or e.g. `/m`.
     pub base: &'a str,
     /// The address of [`STYLE`].
@@ -70,6 +72,15 @@ pub(crate) struct Pass<'a> {
     pub site: &'a str,
     /// Signed, and good for minutes.
     pub value: &'a str,
+}
+
+/// Why a link is good no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Spent {
+    /// Its time is over.
+    Expired,
+    /// Its visitor opted out by it.
+    OptedOut,
 }
 
 /// What our cookies are called.

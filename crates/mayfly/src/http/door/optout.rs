@@ -10,7 +10,7 @@ pub(crate) fn optout_page(state: &State<'_>, language: Language) -> String {
     let page = Page::new(state, language);
     page.render(Route::Optout, page.texts.optout_heading, |html| {
         section(html, "state", page.texts.state_heading, |html| choice(&page, html));
-        if state.pass.is_some() {
+        if state.pass.is_some() || state.spent.is_some() {
             return;
         }
         section(html, "does", page.texts.does_heading, |html| does(&page, html));
@@ -20,6 +20,9 @@ pub(crate) fn optout_page(state: &State<'_>, language: Language) -> String {
 
 fn choice(page: &Page<'_>, html: &mut Html) {
     let texts = page.texts;
+    if page.spent(html) {
+        return;
+    }
     page.refusals(html);
     if page.state.opted_out {
         html.leaf("p", &[], texts.optin_what);

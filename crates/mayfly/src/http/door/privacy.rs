@@ -22,7 +22,9 @@ pub(crate) fn privacy_page(state: &State<'_>, language: Language) -> String {
         if let Some(known) = &state.known {
             section(html, "held", texts.held_heading, |html| held(&page, html, known));
         }
-        section(html, "actions", texts.actions_heading, |html| actions(&page, html));
+        if state.spent.is_none() {
+            section(html, "actions", texts.actions_heading, |html| actions(&page, html));
+        }
         section(html, "cookies", texts.cookies_heading, |html| cookies(&page, html));
         section(html, "rights", texts.rights_heading, |html| rights(&page, html));
     })
@@ -30,6 +32,9 @@ pub(crate) fn privacy_page(state: &State<'_>, language: Language) -> String {
 
 fn browser(page: &Page<'_>, html: &mut Html) {
     let texts = page.texts;
+    if page.spent(html) {
+        return;
+    }
     page.refusals(html);
     match &page.state.known {
         Some(known) => {

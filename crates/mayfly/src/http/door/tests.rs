@@ -107,6 +107,7 @@ fn state(known: Option<Known>) -> State<'static> {
         known,
         done: None,
         pass: None,
+        spent: None,
         base: "/m",
         style: "/m/door.css",
         cookies: CookieNames { id: "mf_id", probe: "mf_probe", optout: "mf_optout" },
@@ -129,7 +130,9 @@ fn states() -> Vec<State<'static>> {
     let pass = Some(Pass { site: "news", value: "AbC-_" });
     let done = Some(Done::OptedOutOfSite);
     states.push(State { pass, ..state(Some(known("DATA"))) });
-    states.push(State { pass, done, ..state(None) });
+    states.push(State { spent: Some(Spent::OptedOut), done, ..state(None) });
+    states.push(State { spent: Some(Spent::OptedOut), ..state(None) });
+    states.push(State { spent: Some(Spent::Expired), ..state(None) });
     states.push(State { is_apart: true, ..state(None) });
     states
 }
@@ -236,8 +239,13 @@ fn each_state_offers_the_forms_that_fit() {
             };
             let choice = form("optout", if state.opted_out { "in" } else { "out" });
             let privacy = forms(&privacy_page(&state, language));
+            let optout = forms(&optout_page(&state, language));
+            if state.spent.is_some() {
+                assert_eq!((privacy.len(), optout.len()), (0, 0), "there is nothing to say by it");
+                continue;
+            }
             assert_eq!(privacy, [form("privacy", "erase"), choice.clone()]);
-            assert_eq!(forms(&optout_page(&state, language)), [choice]);
+            assert_eq!(optout, [choice]);
         }
     }
 }
@@ -287,9 +295,16 @@ fn a_no_is_said_on_both_pages_and_nothing_else_is() {
                 said,
                 order.map(|done| (state.done == Some(done), state.done == Some(done)))
             );
-            assert_eq!(optout.contains(t.state_open), !state.refused());
-            assert_eq!(privacy.contains(t.erase_again), !state.refused());
-            let may = state.known.is_none() && !state.refused();
+            let is_open = !state.refused() && state.spent.is_none();
+            assert_eq!(optout.contains(t.state_open), is_open);
+            assert_eq!(privacy.contains(t.erase_again), is_open);
+            let may = state.known.is_none() && is_open;
+            for page in [&privacy, &optout] {
+                let is_expired = state.spent == Some(Spent::Expired);
+                assert_eq!(page.contains(t.link_expired), is_expired);
+                let is_out = state.spent == Some(Spent::OptedOut);
+                assert_eq!(page.contains(t.done_opted_out_of_site), is_out);
+            }
             assert_eq!(privacy.contains(t.state_may_start), may);
             let collected = t.state_collected.replace("{id}", "DATA");
             let shown = state.known.as_ref().is_some_and(|known| known.id == "DATA");

@@ -47,6 +47,7 @@ texts! {
     state_earlier: "Held from before, with its id.",
     state_nothing: "No id.",
     state_may_start: "No id, and may get one.",
+    link_expired: "The link that a site's page made is too old.",
     state_apart: "No id, and the browser may keep one apart for each site.",
     state_open: "On the opt-out page: no no was said.",
     privacy_heading: "Heading of the privacy page.",

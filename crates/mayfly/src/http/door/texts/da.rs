@@ -31,6 +31,8 @@ pub(super) const DANISH: Texts = Texts {
     state_nothing: "Der er ikke gemt noget om denne browser: Den har intet nummer hos os.",
     state_may_start: "Det kan ændre sig, næste gang du besøger et websted, der samarbejder med os, \
         medmindre du framelder dig.",
+    link_expired: "Linket, der førte dig hertil, gælder ikke længere. Åbn siden igen fra webstedets egne \
+        privatlivsindstillinger.",
     state_apart: "Hvis din browser holder hvert websteds cookies adskilt, kan denne side ikke se, hvad \
         besøg på et websted har efterladt. Kom så hertil via privatlivslinket på det websted.",
     state_open: "Du har ikke frameldt dig: Besøg fra denne browser kan blive registreret.",

@@ -30,6 +30,8 @@ pub(super) const ENGLISH: Texts = Texts {
     state_nothing: "Nothing is held about this browser: it has no id here.",
     state_may_start: "That may change with your next visit to a website that works with us, unless \
         you opt out.",
+    link_expired: "The link that brought you here is no longer good. Open this page again from the \
+        website’s own privacy settings.",
     state_apart: "If your browser keeps each website’s cookies apart, this page cannot see what a \
         website’s visits left behind. Come here by the privacy link on that website, then.",
     state_open: "You have not opted out: visits from this browser may be recorded.",

@@ -32,6 +32,8 @@ pub(super) const DUTCH: Texts = Texts {
     state_nothing: "Over deze browser wordt niets bewaard: hij heeft hier geen nummer.",
     state_may_start: "Dat kan veranderen bij je volgende bezoek aan een website die met ons \
         samenwerkt, tenzij je je afmeldt.",
+    link_expired: "De link die je hierheen bracht, is verlopen. Open deze pagina opnieuw vanuit de \
+        privacy-instellingen van de website.",
     state_apart: "Bewaart je browser de cookies van elke website apart, dan kan deze pagina niet zien \
         wat bezoeken aan een website hebben achtergelaten. Kom dan hier via de privacylink op die \
         website.",

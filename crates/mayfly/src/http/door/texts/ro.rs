@@ -31,6 +31,8 @@ pub(super) const ROMANIAN: Texts = Texts {
     state_nothing: "Despre acest browser nu se păstrează nimic: nu are niciun număr la noi.",
     state_may_start: "Acest lucru se poate schimba la următoarea vizită pe un site care \
         colaborează cu noi, dacă nu renunțați la colectare.",
+    link_expired: "Linkul care v-a adus aici nu mai este valabil. Deschideți din nou această pagină din \
+        setările de confidențialitate ale site-ului.",
     state_apart: "Dacă browserul dumneavoastră ține separat cookie-urile fiecărui site, această pagină \
         nu poate vedea ce a rămas în urma vizitelor pe un site. În acest caz, veniți aici prin \
         linkul de confidențialitate de pe acel site.",
