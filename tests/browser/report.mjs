@@ -6,8 +6,12 @@ const seconds = (data) => `${(data.details.duration_ms / 1000).toFixed(1)} s`;
 export default async function* report(events) {
   const sums = { passed: 0, failed: 0, "known defects": 0 };
   const awaited = [];
+  const heard = new Map();
   for await (const { type, data } of events) {
     if (type === "test:enqueue" && data.name !== data.file) awaited.push(data.name);
+    if (type === "test:stderr") {
+      heard.set(data.file, ((heard.get(data.file) ?? "") + data.message).slice(-4000));
+    }
     if (type !== "test:pass" && type !== "test:fail") continue;
     const { todo, name } = data;
     if (awaited.includes(name)) awaited.splice(awaited.indexOf(name), 1);
@@ -22,6 +26,8 @@ export default async function* report(events) {
       sums.failed += 1;
       const { error } = data.details;
       yield `FAIL  ${name}, ${seconds(data)}\n${error.cause?.stack ?? error.stack ?? error}\n`;
+      // The file itself ended: what it said last.
+      if (name === data.file) yield `${error.exitCode ?? ""} ${heard.get(data.file) ?? ""}\n`;
     }
   }
   for (const lost of awaited) {

@@ -34,6 +34,8 @@ trial("a page view is stored as the page says, one visitor over two loads", {
     title: "A derby",
     keywords: ["derby", "cup"],
     categories: ["Football"],
+    falls_in: ["Sports"],
+    network: null,
     attributes: {},
     referrer: "",
     campaign: null,
