@@ -7,10 +7,10 @@ nginx: one worker, `empty_gif`, `userid` cookie, access log. Needs nginx, wrk, r
 
     benches/collector_vs_nginx.py [--seconds 8] [--rounds 3] [--binary target/release/mayfly]
 """
-import argparse, http.client, os, pathlib, shutil, signal, socket, statistics, subprocess, sys
-import tempfile, time
+import argparse, http.client, os, pathlib, signal, statistics, subprocess, sys, tempfile, time
 
-HERE = pathlib.Path(__file__).resolve().parent
+from program import HERE, free_port, need, say_where, visitor_cookies
+
 SITE = """format = 1
 [[site]]
 key = "news"
@@ -44,12 +44,6 @@ http {{
 """
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def wait(port, path="/health"):
     for _ in range(200):
         try:
@@ -61,21 +55,6 @@ def wait(port, path="/health"):
             pass
         time.sleep(0.05)
     sys.exit(f"nothing answers on port {port}")
-
-
-def visitor_cookies(port, n):
-    """Real visitors: each follows the probe's redirect and keeps what it is given."""
-    found = []
-    c = http.client.HTTPConnection("127.0.0.1", port)
-    page = "/p.gif?s=news&u=https%3A%2F%2Fnews.example%2Fpage%2F0"
-    for _ in range(n):
-        c.request("GET", page)
-        r = c.getresponse(); r.read()
-        probe, to = r.getheader("set-cookie").split(";")[0], r.getheader("location")
-        c.request("GET", "/p.gif" + to[to.index("?"):], headers={"Cookie": probe})
-        r = c.getresponse(); r.read()
-        found.append(r.getheader("set-cookie").split(";")[0])
-    return found
 
 
 def nginx_cookies(port, n):
@@ -135,9 +114,8 @@ def main():
     a.add_argument("--rounds", type=int, default=3)
     a.add_argument("--binary", default=str(HERE.parent / "target/release/mayfly"))
     o = a.parse_args()
-    for tool in ("wrk", "nginx", "redis-server"):
-        if not shutil.which(tool):
-            sys.exit(f"{tool} is missing; deploy/install-test-tools.sh installs it")
+    need("wrk", "nginx", "redis-server")
+    say_where()
     rows = {}
     with tempfile.TemporaryDirectory() as t:
         top = pathlib.Path(t)

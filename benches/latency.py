@@ -11,7 +11,8 @@ request is sent, so they hold the acknowledgement and the asking, too.
 """
 import argparse, http.client, json, os, pathlib, random, statistics, subprocess, threading, time
 
-from program import (BINARY, HERE, Mayfly, Redis, bodies, need, percentiles, say_where, scratch)
+from program import (AGENT, BINARY, HERE, Mayfly, Redis, bodies, need, percentiles, say_where, scratch,
+                     visitor_cookies)
 
 DEFINITIONS = """format = 1
 [[site]]
@@ -35,24 +36,11 @@ VISITORS = 60_000
 DAY_MS = 86_400_000
 
 
-def cookies(port, number):
-    """Real visitors: each follows the probe's redirect and keeps what it is given."""
-    found, c = [], http.client.HTTPConnection("127.0.0.1", port)
-    for _ in range(number):
-        c.request("GET", "/p.gif?s=news&u=https%3A%2F%2Fnews.example%2Fstart")
-        r = c.getresponse(); r.read()
-        probe, to = r.getheader("set-cookie").split(";")[0], r.getheader("location")
-        c.request("GET", "/p.gif" + to[to.index("?"):], headers={"Cookie": probe})
-        r = c.getresponse(); r.read()
-        found.append(r.getheader("set-cookie").split(";")[0])
-    return found
-
-
 def one_probe(c, cookie):
     """Seconds until the acknowledgement, and until the membership is read."""
     sent = time.monotonic()
     c.request("GET", "/p.gif?s=news&u=https%3A%2F%2Fnews.example%2Fprobe",
-              headers={"Cookie": cookie})
+              headers={"Cookie": cookie, "User-Agent": AGENT})
     r = c.getresponse(); r.read()
     assert r.getheader("x-mayfly-outcome") == "stored", r.headers
     stored = time.monotonic()
@@ -66,7 +54,7 @@ def one_probe(c, cookie):
 def hit_to_segment(name, top, store, o):
     server = Mayfly(top / name, store)
     server.apply(DEFINITIONS)
-    load, probes = cookies(server.port, 2000), cookies(server.port, o.probes)
+    load, probes = (visitor_cookies(server.port, n) for n in (2000, o.probes))
     file = top / f"{name}.cookies"
     file.write_text("\n".join(load) + "\n")
     env = dict(os.environ, COOKIES=str(file), PIXEL=str(HERE / "pixel.lua"),

@@ -5,6 +5,8 @@ import tempfile, time
 HERE = pathlib.Path(__file__).resolve().parent
 BINARY = os.environ.get("MAYFLY_BINARY", HERE.parent / "target/release/mayfly")
 DAY = 86_400
+# A browser's: of an automaton no hit is taken.
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36"
 # Categories are activity types under modules; windows, frequencies, negation, parents.
 SEGMENTS = [
     'visited("AAA", within 30d) >= 3',
@@ -49,6 +51,20 @@ def start(line, **options):
     server = subprocess.Popen(line, **options)
     atexit.register(lambda: server.poll() is None and server.kill())
     return server
+
+
+def visitor_cookies(port, number):
+    """Real visitors: each follows the probe's redirect and keeps what it is given."""
+    found, c = [], http.client.HTTPConnection("127.0.0.1", port)
+    for _ in range(number):
+        agent = {"User-Agent": AGENT}
+        c.request("GET", "/p.gif?s=news&u=https%3A%2F%2Fnews.example%2Fstart", headers=agent)
+        r = c.getresponse(); r.read()
+        probe, to = r.getheader("set-cookie").split(";")[0], r.getheader("location")
+        c.request("GET", "/p.gif" + to[to.index("?"):], headers={"Cookie": probe, **agent})
+        r = c.getresponse(); r.read()
+        found.append(r.getheader("set-cookie").split(";")[0])
+    return found
 
 
 class Redis:

@@ -343,18 +343,24 @@ fn weight(new: &NewHit) -> usize {
 
 /// The operation, or [`StoreError::Deadline`]. A deadline of nothing has passed at once: the
 /// operation is begun and not waited for (a timer would wait for its next tick).
-pub(crate) async fn within<T>(
+///
+/// The operation is boxed: what is done with a store takes kilobytes, which every request would
+/// carry around that seldom or never asks it.
+pub(crate) fn within<T>(
     deadline: Duration,
     operation: impl Future<Output = mayfly_store::Result<T>>,
-) -> mayfly_store::Result<T> {
-    let late = async {
-        if !deadline.is_zero() {
-            tokio::time::sleep(deadline).await;
+) -> impl Future<Output = mayfly_store::Result<T>> {
+    let operation = Box::pin(operation);
+    async move {
+        let late = async {
+            if !deadline.is_zero() {
+                tokio::time::sleep(deadline).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = operation => answer,
+            () = late => Err(StoreError::Deadline),
         }
-    };
-    tokio::select! {
-        biased;
-        answer = operation => answer,
-        () = late => Err(StoreError::Deadline),
     }
 }

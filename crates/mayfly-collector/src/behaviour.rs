@@ -58,7 +58,7 @@ impl Behaviour {
         }
         let key = hash.digest();
         let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = hits.get(key).map(|at| now.millis() - at.millis());
+        let before = hits.get(&key).map(|at| now.millis() - at.millis());
         if before.is_some_and(|ms| (0..REPEAT_MS).contains(&ms)) {
             return None;
         }
@@ -83,7 +83,7 @@ impl Behaviour {
         }
         let minute = now.millis().div_euclid(MINUTE_MS);
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = match paces.get(visitor) {
+        let count = match paces.get(&visitor) {
             Some((own, count)) if *own == minute => {
                 *count = count.saturating_add(1);
                 *count

@@ -7,7 +7,7 @@
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 
-use crate::client::{AGENT_BYTES, Hints, head};
+use crate::client::{AGENT_BYTES, Hints, agent_of, head};
 
 #[cfg(test)]
 mod tests;
@@ -77,7 +77,11 @@ impl Bots {
     /// [`AGENT_BYTES`] the beginning is judged.
     #[must_use]
     pub fn judge(&self, hints: &Hints<'_>) -> Option<BotKind> {
-        let agent = head(hints.user_agent.unwrap_or_default().trim(), AGENT_BYTES);
+        self.judge_agent(agent_of(hints)).or_else(|| impossible_hints(hints))
+    }
+
+    /// Why an agent is an automaton's, by itself.
+    pub(crate) fn judge_agent(&self, agent: &str) -> Option<BotKind> {
         // Access logs write a missing agent as a hyphen.
         if matches!(agent, "" | "-") {
             return Some(BotKind::NoAgent);
@@ -85,7 +89,7 @@ impl Bots {
         if self.texts.is_match(agent) || self.others.is_match(agent) {
             return Some(BotKind::Listed);
         }
-        (impossible_agent(agent) || impossible_hints(hints)).then_some(BotKind::Impossible)
+        impossible_agent(agent).then_some(BotKind::Impossible)
     }
 }
 
@@ -126,10 +130,12 @@ fn impossible_agent(agent: &str) -> bool {
         || agent.contains("://")
 }
 
-/// Hints that no browser sends.
-fn impossible_hints(hints: &Hints<'_>) -> bool {
+/// [`BotKind::Impossible`] for hints that no browser sends.
+pub(crate) fn impossible_hints(hints: &Hints<'_>) -> Option<BotKind> {
     let says = |hint: Option<&str>, value| hint.is_some_and(|hint| hint.trim() == value);
-    hints.ua.is_some_and(|brands| head(brands, AGENT_BYTES).contains("HeadlessChrome"))
-        // There is no telephone with Windows whose browser sends hints.
-        || says(hints.mobile, "?1") && says(hints.platform, "\"Windows\"")
+    let is_headless =
+        hints.ua.is_some_and(|brands| head(brands, AGENT_BYTES).contains("HeadlessChrome"));
+    // There is no telephone with Windows whose browser sends hints.
+    let is_windows_phone = says(hints.mobile, "?1") && says(hints.platform, "\"Windows\"");
+    (is_headless || is_windows_phone).then_some(BotKind::Impossible)
 }

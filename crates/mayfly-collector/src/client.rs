@@ -37,7 +37,21 @@ pub struct Hints<'h> {
 /// What asked, as far as the headers tell.
 #[must_use]
 pub fn client(hints: &Hints<'_>) -> Client {
-    let said = hints.user_agent.map(agent::read).unwrap_or_default();
+    hinted(by_agent(agent_of(hints)), hints)
+}
+
+/// The part of the user agent that is read.
+pub(crate) fn agent_of<'h>(hints: &Hints<'h>) -> &'h str {
+    head(hints.user_agent.unwrap_or_default().trim(), AGENT_BYTES)
+}
+
+/// What a user agent says of its client.
+pub(crate) fn by_agent(agent: &str) -> Client {
+    agent::read(agent)
+}
+
+/// What an agent said, and what the hints say above it.
+pub(crate) fn hinted(said: Client, hints: &Hints<'_>) -> Client {
     let os = hints.platform.and_then(brands::platform);
     let browser = match hints.ua.map_or(Brands::Silent, brands::read) {
         Brands::Named(browser) => browser,

@@ -11,9 +11,9 @@ use mayfly_store::{ForeignId, Store, StoreError};
 use roaring::RoaringBitmap;
 use tokio::sync::{mpsc, watch};
 
+use crate::agents::Agents;
 use crate::batcher::{Batcher, Command};
 use crate::behaviour::Behaviour;
-use crate::bots::Bots;
 use crate::cookie_header::{CookieNames, OwnCookies, Placement, set_cookie};
 use crate::enrichment::Geography;
 use crate::intake::{Due, Received};
@@ -126,8 +126,7 @@ struct Inner {
     metrics: CollectorMetrics,
     sites: RwLock<Arc<SiteTable>>,
     erased: Arc<Erased>,
-    /// `None` only if the patterns that are built in were broken.
-    bots: Option<Bots>,
+    agents: Agents,
     geography: RwLock<Option<Arc<Geography>>>,
     behaviour: Behaviour,
     networks: NetworkKeys,
@@ -183,7 +182,7 @@ impl Collector {
             metrics,
             sites: RwLock::default(),
             erased: Arc::default(),
-            bots: Bots::new().ok(),
+            agents: Agents::new(),
             geography: RwLock::default(),
             noes: Mutex::default(),
             signals: Signals::default(),
@@ -359,8 +358,8 @@ impl Collector {
         &self.0.config
     }
 
-    pub(crate) fn bots(&self) -> Option<&Bots> {
-        self.0.bots.as_ref()
+    pub(crate) fn agents(&self) -> &Agents {
+        &self.0.agents
     }
 
     pub(crate) fn networks(&self) -> Option<&NetworkKeys> {

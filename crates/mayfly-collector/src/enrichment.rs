@@ -4,9 +4,7 @@
 use std::net::IpAddr;
 
 use maxminddb::{MaxMindDbError, Reader, path};
-use mayfly_core::{Context, Geo, Language, language::language};
-
-use crate::client::{Hints, client};
+use mayfly_core::{Client, Context, Geo, Language, language::language};
 
 /// An operator's file of networks, in memory: `.mmdb`, with countries under `country.iso_code`
 /// (MaxMind, DB-IP) or `country_code` (files made from the registries), and regions under
@@ -44,12 +42,12 @@ impl Geography {
 
 /// What is known of a request.
 pub(crate) fn context(
-    hints: &Hints<'_>,
+    client: Client,
     accept_language: Option<&str>,
     address: Option<IpAddr>,
     geography: Option<&Geography>,
 ) -> Context {
     let language: Option<Language> = accept_language.and_then(language);
     let geo = address.zip(geography).map(|(address, file)| file.locate(address));
-    Context { client: client(hints), language, geo: geo.unwrap_or_default(), network: None }
+    Context { client, language, geo: geo.unwrap_or_default(), network: None }
 }

@@ -48,9 +48,10 @@ impl Collector {
         let mut stripped = Stripped::default();
         let mut decision = Ok(Allowed::default());
         let sites = self.sites();
+        let asker = self.agents().asker(&request.hints);
         let hit = PixelQuery::parse(request.query).and_then(|query| {
             let site = sites.get(&query.site).ok_or(Reason::UnknownSite)?;
-            let context = self.context(&request.hints, request.language, request.address);
+            let context = self.context(asker.client, request.language, request.address);
             let mut candidate = admission::candidate(query, request, context)?;
             stripped = hygiene::tidy(&mut candidate, site, sites.arrival());
             decision = consent::decide(&site.consent, &candidate.signals);
@@ -60,8 +61,7 @@ impl Collector {
         if cookie == CookieSeen::OptOut {
             decision = Err(Refusal::OptedOut);
         }
-        let bot = self.bots().and_then(|bots| bots.judge(&request.hints));
-        Examined { hit, stripped, consent: decision, bot, cookie }
+        Examined { hit, stripped, consent: decision, bot: asker.bot, cookie }
     }
 
     async fn cookie_seen(&self, request: &PixelRequest<'_>) -> CookieSeen {

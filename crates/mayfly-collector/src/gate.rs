@@ -4,33 +4,26 @@
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
-use mayfly_core::{Admitted, Attribute, Candidate, Context, Denial, Gate, Hit, Outcome, Site};
+use mayfly_core::{
+    Admitted, Attribute, Candidate, Client, Context, Denial, Gate, Hit, Outcome, Site,
+};
 use mayfly_core::{Timestamp, Visitor};
 
 use crate::behaviour::Noted;
-use crate::client::Hints;
 use crate::collector::Collector;
 use crate::enrichment::{self, Geography};
 use crate::hygiene;
 use crate::refusal::{Reason, Verdict};
 
 impl Collector {
-    /// Refuses an automaton, by what it says of itself.
-    pub(crate) fn judge(&self, site: &Site, hints: &Hints<'_>) -> Result<(), Reason> {
-        if site.keeps_bots {
-            return Ok(());
-        }
-        self.bots().and_then(|bots| bots.judge(hints)).map_or(Ok(()), |kind| Err(Reason::Bot(kind)))
-    }
-
     /// What is known of a request.
     pub(crate) fn context(
         &self,
-        hints: &Hints<'_>,
+        client: Client,
         language: Option<&str>,
         address: Option<IpAddr>,
     ) -> Context {
-        enrichment::context(hints, language, address, self.geography().as_deref())
+        enrichment::context(client, language, address, self.geography().as_deref())
     }
 
     /// Takes out of a hit what may not be stored, and lets it through the gate.

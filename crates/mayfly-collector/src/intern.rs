@@ -110,7 +110,7 @@ impl Interner {
         let hash = page.key(self.seed).0;
         let mut reader = Some(visitor);
         let (mut is_of_today, mut is_new) = (false, true);
-        if let Some(known) = self.pages.get(hash).filter(|known| known.page == *page) {
+        if let Some(known) = self.pages.get(&hash).filter(|known| known.page == *page) {
             (is_of_today, is_new) = (known.day >= day, false);
             reader = reader.filter(|_| known.reader == reader);
             if is_of_today && known.reader == reader {
@@ -133,7 +133,7 @@ impl Interner {
                 if let Some(&at) = asked.get(&last) {
                     return Some(Slot::Missing(at));
                 }
-                if let Some(known) = self.pages.get(last) {
+                if let Some(known) = self.pages.get(&last) {
                     return Some(Slot::Known(known.key));
                 }
             }
@@ -163,7 +163,7 @@ impl Interner {
     /// Counts a new version of a URL.
     fn version(&mut self, page: &Page, hash: u64, day: Day) -> Version {
         let url = xxh3_64_with_seed(page.url.as_bytes(), self.seed);
-        match self.versions.get(url) {
+        match self.versions.get(&url) {
             Some(seen) if seen.day >= day => {
                 if seen.count >= limits::PAGE_VERSIONS_PER_DAY {
                     let last = seen.last;

@@ -14,6 +14,7 @@
 //! files other than the spill's, and any table of behaviour: that is the store's.
 
 mod admission;
+mod agents;
 mod batcher;
 mod behaviour;
 pub mod body;

@@ -233,8 +233,9 @@ impl Collector {
         asked: &Asked<'_>,
     ) -> Result<(Candidate, Vec<Attribute>), Verdict> {
         let request = asked.request;
-        self.judge(&asked.site, &request.hints)?;
-        let context = self.context(&request.hints, request.language, request.address);
+        let asker = self.agents().asker(&request.hints);
+        asker.may_ask(&asked.site)?;
+        let context = self.context(asker.client, request.language, request.address);
         let fleeting = std::mem::take(&mut query.fleeting);
         Ok((admission::candidate(query, request, context)?, fleeting))
     }

@@ -1,5 +1,6 @@
 //! A bounded map of what was used lately: two generations, the older dropped whole.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -18,12 +19,16 @@ impl<K: Hash + Eq, V> Recent<K, V> {
     }
 
     /// The entry, which becomes young again.
-    pub(crate) fn get(&mut self, key: K) -> Option<&mut V> {
-        if !self.young.contains_key(&key) {
-            let value = self.old.remove(&key)?;
+    pub(crate) fn get<Q>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if !self.young.contains_key(key) {
+            let (key, value) = self.old.remove_entry(key)?;
             return Some(self.insert_new(key, value));
         }
-        self.young.get_mut(&key)
+        self.young.get_mut(key)
     }
 
     /// Writes an entry.
@@ -60,10 +65,10 @@ mod tests {
         let mut recent = Recent::new(100);
         for i in 0..10_000 {
             recent.insert(i, i);
-            assert!(recent.get(0).is_some(), "used all the time");
+            assert!(recent.get(&0).is_some(), "used all the time");
             assert!(recent.young.len() + recent.old.len() <= 100);
         }
-        assert_eq!(recent.get(1), None);
-        assert_eq!(recent.get(9_999), Some(&mut 9_999));
+        assert_eq!(recent.get(&1), None);
+        assert_eq!(recent.get(&9_999), Some(&mut 9_999));
     }
 }

@@ -11,7 +11,8 @@ impl Collector {
     /// `None` where it names no site or a host that the site did not register.
     #[must_use]
     pub fn redirect(&self, query: &str) -> Option<String> {
-        if query.len() > limits::QUERY_BYTES {
+        // Asked of every pixel, and few are clicks.
+        if query.len() > limits::QUERY_BYTES || !query.contains("to=") {
             return None;
         }
         let said = |wanted: &str| {

@@ -177,10 +177,11 @@ impl Collector {
         let Submission { site, visitor, mut candidate, fleeting, client, hit_id } = item?;
         let site = self.sites().get(&site).cloned().ok_or(Reason::UnknownSite)?;
         let hints = Hints { user_agent: client.user_agent.as_deref(), ..Hints::default() };
+        let asker = self.agents().asker(&hints);
         if hints.user_agent.is_some() {
-            self.judge(&site, &hints)?;
+            asker.may_ask(&site)?;
         }
-        candidate.context = self.context(&hints, client.language.as_deref(), client.address);
+        candidate.context = self.context(asker.client, client.language.as_deref(), client.address);
         let hit = match self.admit(candidate, &fleeting, &site, client.address, now) {
             Ok(hit) => hit,
             Err(denial) => {

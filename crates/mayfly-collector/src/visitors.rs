@@ -323,7 +323,7 @@ impl Visitors {
     /// A foreign id's visitor, if it is kept long enough and not erased.
     fn remembered(&self, hash: u128, day: Day) -> Option<Visitor> {
         let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
-        let &mut (visitor, until) = foreign.get(hash)?;
+        let &mut (visitor, until) = foreign.get(&hash)?;
         drop(foreign);
         (until >= day && !self.erased.contains(visitor)).then_some(visitor)
     }

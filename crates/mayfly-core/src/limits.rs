@@ -101,6 +101,8 @@ pub const ORDINAL_BLOCKS_READY: usize = 2;
 pub const INTERNED_PAGES: usize = 64 * 1024;
 /// Consent states that a collector remembers as interned; all are forgotten when there are more.
 pub const INTERNED_CONSENTS: usize = 4096;
+/// User agents that a collector remembers as read, each of at most a kibibyte.
+pub const AGENTS: usize = 4096;
 /// Hits, and visitors, whose last moments a collector remembers to find repeats and automata.
 pub const RECENT_HITS: usize = 128 * 1024;
 /// Refusals of known visitors that wait for a look at what was granted before.

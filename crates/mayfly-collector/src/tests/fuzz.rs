@@ -17,6 +17,7 @@ use mayfly_core::{Day, RealmId, Referrer, StoreId, Timestamp};
 use crate::body::parse_hit_line;
 use crate::bots::Bots;
 use crate::canonical::canonical_url;
+use crate::client::client;
 use crate::cookie::{ProbeCookie, VisitorCookie};
 use crate::cookie_header::CookieNames;
 use crate::hygiene::{Stripped, clean_url};
@@ -219,7 +220,7 @@ fn clients() {
     fuzz_text(&agents, |text| {
         let said = Some(text);
         let hints = Hints { user_agent: said, ua: said, mobile: said, platform: said };
-        black_box((bots.judge(&hints), crate::enrichment::context(&hints, said, None, None)));
+        black_box((bots.judge(&hints), client(&hints)));
         black_box(language(text));
     });
 }

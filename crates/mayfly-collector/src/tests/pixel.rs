@@ -341,3 +341,11 @@ async fn new_visitors_reach_new_partitions() {
     }
     assert!(partitions.iter().any(|&p| p >= before), "{partitions:?}");
 }
+
+#[tokio::test]
+async fn what_a_request_carries_around_is_small() {
+    let world = World::new().await;
+    let request = PixelRequest { query: PAGE, ..a_request() };
+    // It is moved several times on its way; a store's own work, of kilobytes, is not in it.
+    assert!(size_of_val(&world.collector.pixel(&request)) < 4096);
+}

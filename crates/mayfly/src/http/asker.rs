@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
+use actix_web::http::header;
 
 use super::{ApiError, State};
 
@@ -25,11 +26,11 @@ pub(crate) fn asker(request: &HttpRequest, state: &State) -> Asker {
     if !peer.is_some_and(|peer| trusted.contains(peer)) {
         return Asker { address: peer, https, is_trusted: false };
     }
-    let said = super::header(request, "x-forwarded-proto");
+    let said = super::header(request, header::X_FORWARDED_PROTO);
     let https = https || said.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"));
     // The last hop that is not ours was told by one that is; what stands before it is hearsay. One
     // that is no address is not ours either, and shares what its hop may send.
-    let lines = request.headers().get_all("x-forwarded-for").map(|line| line.as_bytes());
+    let lines = request.headers().get_all(header::X_FORWARDED_FOR).map(|line| line.as_bytes());
     let mut hops: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).collect();
     let is_direct = hops.is_empty();
     while let Some(hop) = hops.pop() {

@@ -23,7 +23,7 @@ mod visitor_pages;
 
 use std::borrow::Cow;
 
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{self, AsHeaderName, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -136,7 +136,7 @@ async fn no_route() -> Answer {
 
 /// The cookies of all `Cookie` headers, joined. Bytes that are no text spoil their own cookie only.
 pub(crate) fn cookies(request: &HttpRequest) -> Option<Cow<'_, str>> {
-    let mut all = request.headers().get_all("cookie");
+    let mut all = request.headers().get_all(header::COOKIE);
     let first = String::from_utf8_lossy(all.next()?.as_bytes());
     let join = |all: Cow<'_, str>, next: &HeaderValue| {
         format!("{all}; {}", String::from_utf8_lossy(next.as_bytes())).into()
@@ -145,6 +145,6 @@ pub(crate) fn cookies(request: &HttpRequest) -> Option<Cow<'_, str>> {
 }
 
 /// A header as text; none when it is missing or not visible ASCII.
-pub(crate) fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+pub(crate) fn header(request: &HttpRequest, name: impl AsHeaderName) -> Option<&str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }

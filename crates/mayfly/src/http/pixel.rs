@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use mayfly_collector::{Hints, PixelAnswer, PixelRequest, Reason, Verdict};
@@ -19,6 +19,13 @@ use crate::tokens::Right;
 
 /// The parameter with the secret of a token, whose holder is told what the request amounts to.
 const DEBUG: &str = "debug=";
+
+// Names that are ready: the server would read each of them anew for each request.
+const SEC_CH_UA: HeaderName = HeaderName::from_static("sec-ch-ua");
+const SEC_CH_UA_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
+const SEC_CH_UA_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
+const OUTCOME: HeaderName = HeaderName::from_static("x-mayfly-outcome");
 
 /// The smallest transparent GIF.
 const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\
@@ -54,28 +61,29 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
             None => image(verdict, &[]),
         };
     }
-    let header = |name| super::header(request, name);
+    let header = |name: HeaderName| super::header(request, name);
     let cookies = super::cookies(request);
     let asked = PixelRequest {
         query,
         is_post,
         cookie: cookies.as_deref(),
-        referer: header("referer"),
-        origin: header("origin"),
+        referer: header(header::REFERER),
+        origin: header(header::ORIGIN),
         hints: Hints {
-            user_agent: header("user-agent"),
-            ua: header("sec-ch-ua"),
-            mobile: header("sec-ch-ua-mobile"),
-            platform: header("sec-ch-ua-platform"),
+            user_agent: header(header::USER_AGENT),
+            ua: header(SEC_CH_UA),
+            mobile: header(SEC_CH_UA_MOBILE),
+            platform: header(SEC_CH_UA_PLATFORM),
         },
-        language: header("accept-language"),
+        language: header(header::ACCEPT_LANGUAGE),
         address: asker.address,
-        gpc: header("sec-gpc"),
+        gpc: header(SEC_GPC),
         https: asker.https,
         now: clock::now(),
     };
     if query.contains(DEBUG) && may_debug(state, query) {
-        return debug(state, &asked).await;
+        // Boxed: no other request is to carry what this takes.
+        return Box::pin(debug(state, &asked)).await;
     }
     match state.collector().pixel(&asked).await {
         PixelAnswer::Gif { verdict, set_cookies } => match state.collector().redirect(query) {
@@ -151,7 +159,7 @@ fn json_of(request: &HttpRequest, tag: &PixelTag) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     common(&mut answer, tag.verdict, &tag.set_cookies);
     if tag.probe.is_some() {
-        answer.insert_header(("x-mayfly-outcome", "probe"));
+        answer.insert_header((OUTCOME, "probe"));
     }
     answer.insert_header((header::VARY, HeaderValue::from_static("origin")));
     if let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| tag.is_readable) {
@@ -191,7 +199,7 @@ fn common(answer: &mut HttpResponseBuilder, verdict: Option<Verdict>, set_cookie
                 .unwrap_or_else(|_| HeaderValue::from_static(outcome.label()))
         }
     };
-    answer.insert_header(("x-mayfly-outcome", outcome));
+    answer.insert_header((OUTCOME, outcome));
     for cookie in set_cookies {
         answer.append_header((header::SET_COOKIE, &**cookie));
     }
@@ -221,5 +229,5 @@ fn no_store(answer: &mut HttpResponseBuilder) {
         HeaderValue::from_static("no-store, no-cache, must-revalidate, private"),
     ));
     let any = HeaderValue::from_static("cross-origin");
-    answer.insert_header(("cross-origin-resource-policy", any));
+    answer.insert_header((header::CROSS_ORIGIN_RESOURCE_POLICY, any));
 }
