@@ -156,6 +156,10 @@ pub const RULE_BYTES: usize = 64 * 1024;
 pub const RULE_DEPTH: usize = 64;
 /// Leaves of one expression after other segments are put in.
 pub const LEAVES: usize = 1000;
+/// Segments whose overlaps are told at once.
+pub const OVERLAP_SEGMENTS: usize = 20;
+/// Members of a sample.
+pub const SAMPLE_MEMBERS: u64 = 1000;
 /// A regular expression's text, bytes.
 pub const REGEX_BYTES: usize = 1024;
 /// A compiled regular expression, bytes.

@@ -30,6 +30,11 @@ impl Window {
         if a <= b { Self { newest: a, oldest: b } } else { Self { newest: b, oldest: a } }
     }
 
+    /// Its ends in days ago: the newest, the oldest.
+    pub(crate) const fn ends(self) -> (u16, u16) {
+        (self.newest, self.oldest)
+    }
+
     /// Its days when `today` is the current UTC day.
     #[must_use]
     pub fn days(self, today: Day) -> RangeInclusive<Day> {
@@ -51,6 +56,8 @@ pub enum Measure {
     Visited,
     /// Engaged seconds: `engaged(…)`.
     Engaged,
+    /// Distinct UTC days with a hit: `days(…)`.
+    Days,
 }
 
 /// What one tally sums up.

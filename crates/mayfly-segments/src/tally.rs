@@ -27,6 +27,7 @@ impl Measure {
         match self {
             Self::Visited => u32::from(entry.count),
             Self::Engaged => u32::from(entry.seconds),
+            Self::Days => u32::from(entry.count > 0),
         }
     }
 }
@@ -81,16 +82,18 @@ pub struct Tally {
 
 #[derive(Clone, Debug)]
 enum Sums {
-    Visited(BTreeMap<u16, Block<u16>>),
-    Engaged(BTreeMap<u16, Block<u32>>),
+    /// Hits or days.
+    Narrow(BTreeMap<u16, Block<u16>>),
+    /// Seconds.
+    Wide(BTreeMap<u16, Block<u32>>),
 }
 
 /// Runs the same on both widths.
 macro_rules! on {
     ($tally:expr, $blocks:ident => $run:expr) => {
         match $tally {
-            Sums::Visited($blocks) => $run,
-            Sums::Engaged($blocks) => $run,
+            Sums::Narrow($blocks) => $run,
+            Sums::Wide($blocks) => $run,
         }
     };
 }
@@ -100,8 +103,8 @@ impl Tally {
     #[must_use]
     pub fn new(measure: Measure) -> Self {
         let sums = match measure {
-            Measure::Visited => Sums::Visited(BTreeMap::new()),
-            Measure::Engaged => Sums::Engaged(BTreeMap::new()),
+            Measure::Visited | Measure::Days => Sums::Narrow(BTreeMap::new()),
+            Measure::Engaged => Sums::Wide(BTreeMap::new()),
         };
         Self { measure, sums, full: false }
     }
@@ -370,9 +373,10 @@ mod tests {
         #[test]
         fn sums_are_those_of_a_plain_map(
             steps in prop::collection::vec((0u32..5, 1u32..20_000, 1u32..8, 1u8..=255), 1..8),
-            engaged in any::<bool>(),
+            measure in prop::sample::select(
+                vec![Measure::Visited, Measure::Engaged, Measure::Days]
+            ),
         ) {
-            let measure = if engaged { Measure::Engaged } else { Measure::Visited };
             let mut tally = Tally::new(measure);
             let mut plain: BTreeMap<u32, u32> = BTreeMap::new();
             let mut added = Vec::new();

@@ -6,11 +6,11 @@
 //! at least 2 of (visited("A", within 7d), visited("B", earlier than 30d), "another segment")
 //! ```
 //!
-//! `visited` counts hits, `engaged` seconds (`120s`, `2m`, `1h`; no unit = seconds); without a
-//! comparison both mean at least 1. `within Nd` = the current UTC day and the N - 1 before it;
-//! `between 30d and 7d ago` = both ends included; `earlier than Nd` = the days before `within Nd`,
-//! as far as the retention goes. `visited("*", …)` counts every hit. Another segment stands by its
-//! name, in quotes or bare, and means that segment's expression.
+//! `visited` counts hits, `engaged` seconds (`120s`, `2m`, `1h`; no unit = seconds), `days` the UTC
+//! days with a hit; without a comparison all mean at least 1. `within Nd` = the current UTC day and
+//! the N - 1 before it; `between 30d and 7d ago` = both ends included; `earlier than Nd` = the days
+//! before `within Nd`, as far as the retention goes. `visited("*", …)` counts every hit. Another
+//! segment stands by its name, in quotes or bare, and means that segment's expression.
 //!
 //! An expression that holds for a visitor without hits is refused. Limits:
 //! [`mayfly_core::limits::LEAVES`], [`mayfly_core::limits::RULE_DEPTH`] (other segments included).
@@ -37,6 +37,11 @@ pub(crate) enum Node {
     Or(Vec<Node>),
     /// At least so many of the branches.
     AtLeast(usize, Vec<Node>),
+}
+
+/// An expression as written.
+pub(crate) fn parsed(text: &str) -> Result<syntax::Branch, Problem> {
+    parse::expression(text).map_err(|fault| Source::new(Subject::Text, text).problem(fault))
 }
 
 impl Node {

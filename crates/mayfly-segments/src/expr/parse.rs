@@ -5,7 +5,7 @@
 //! and        = not { "and" not }
 //! not        = "not" not | "(" expression ")" | quorum | count | segment
 //! quorum     = "at" "least" number "of" "(" expression { "," expression } ")"
-//! count      = ( "visited" | "engaged" ) "(" text "," window ")" [ comparison number ]
+//! count      = ( "visited" | "engaged" | "days" ) "(" text "," window ")" [ comparison number ]
 //! window     = "within" days | "between" days "and" days "ago" | "earlier" "than" days
 //! segment    = text | word
 //! ```
@@ -17,12 +17,12 @@ use crate::leaf::Measure;
 use crate::lex::{Cursor, Sign, Token};
 use crate::problem::{Fault, ProblemKind};
 
-const STARTS: [&str; 4] = ["visited", "engaged", "not", "at"];
+const STARTS: [&str; 5] = ["visited", "engaged", "days", "not", "at"];
 const WINDOWS: [&str; 3] = ["within", "between", "earlier"];
 /// Words that are no names of segments unless they stand in quotes.
-const KEYWORDS: [&str; 12] = [
+const KEYWORDS: [&str; 13] = [
     "and", "or", "not", "at", "least", "of", "visited", "engaged", "within", "between", "earlier",
-    "ago",
+    "ago", "days",
 ];
 
 pub(crate) fn expression(text: &str) -> Result<Branch, Fault> {
@@ -85,12 +85,16 @@ fn not(cursor: &mut Cursor) -> Result<Branch, Fault> {
 }
 
 fn primary(cursor: &mut Cursor) -> Result<What, Fault> {
-    const EXPECTED: &str = "visited(…), engaged(…), `at least`, `not`, `(` or a segment's name";
+    const EXPECTED: &str =
+        "visited(…), engaged(…), days(…), `at least`, `not`, `(` or a segment's name";
     if cursor.take_word("visited") {
         return count(cursor, Measure::Visited);
     }
     if cursor.take_word("engaged") {
         return count(cursor, Measure::Engaged);
+    }
+    if cursor.take_word("days") {
+        return count(cursor, Measure::Days);
     }
     if cursor.take_word("at") {
         return quorum(cursor);
@@ -210,6 +214,7 @@ fn comparison(
     cursor.next();
     let number = match measure {
         Measure::Visited => whole(cursor, &[("", 1)], "a whole number of hits")?,
+        Measure::Days => whole(cursor, &[("", 1), ("d", 1)], "a whole number of days")?,
         Measure::Engaged => whole(
             cursor,
             &[("", 1), ("s", 1), ("m", 60), ("h", 3600)],

@@ -9,7 +9,7 @@ use super::parse;
 use super::syntax::{Branch, Comparison, Count, Days, What};
 use crate::definitions::Definitions;
 use crate::leaf::{Measure, Plan, TallyKey, Window};
-use crate::problem::{Fault, ProblemKind};
+use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
 /// Resolves expressions against definitions; keeps the parsed segments.
 pub(crate) struct Resolver<'a> {
@@ -105,10 +105,23 @@ impl<'a> Resolver<'a> {
         node
     }
 
+    /// The expression of another segment, as written.
+    pub(crate) fn rule_of(&self, name: &str) -> Option<Box<str>> {
+        self.definitions.segment_named(name).map(|segment| segment.rule.clone())
+    }
+
+    /// What a condition of this text sums up.
+    pub(crate) fn key(&self, count: &Count, text: &str) -> Result<TallyKey, Problem> {
+        self.tally(count).map_err(|fault| Source::new(Subject::Text, text).problem(fault))
+    }
+
+    fn tally(&self, count: &Count) -> Result<TallyKey, Fault> {
+        let (cell, window) = (self.cell(count)?, self.window(count.window, count)?);
+        Ok(TallyKey { cell, window, measure: count.measure })
+    }
+
     fn count(&self, count: &Count, plan: &mut Plan) -> Result<Node, Fault> {
-        let cell = self.cell(count)?;
-        let window = self.window(count.window, count)?;
-        let key = TallyKey { cell, window, measure: count.measure };
+        let key = self.tally(count)?;
         let n = count.number;
         let not = |node| Node::Not(Box::new(node));
         match count.comparison {
@@ -157,6 +170,7 @@ fn least(count: &Count, key: TallyKey, n: u32, plan: &mut Plan) -> Result<Node, 
     let highest = match count.measure {
         Measure::Visited => limits::VISITED_MAX,
         Measure::Engaged => limits::ENGAGED_MAX,
+        Measure::Days => u32::from(limits::RETENTION_DAYS_MAX),
     };
     if n > highest {
         return here(ProblemKind::ThresholdTooHigh { highest });

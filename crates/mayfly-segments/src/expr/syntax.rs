@@ -55,14 +55,27 @@ pub(crate) enum Comparison {
 }
 
 impl Comparison {
-    /// Whether a sum of nothing meets it.
-    pub(crate) fn of_zero(self, number: u32) -> bool {
+    /// Whether a sum meets it.
+    pub(crate) fn meets(self, sum: u32, number: u32) -> bool {
         match self {
-            Self::Less => number > 0,
-            Self::LessEqual => true,
-            Self::More => false,
-            Self::MoreEqual | Self::Equal => number == 0,
-            Self::Unequal => number != 0,
+            Self::Less => sum < number,
+            Self::LessEqual => sum <= number,
+            Self::More => sum > number,
+            Self::MoreEqual => sum >= number,
+            Self::Equal => sum == number,
+            Self::Unequal => sum != number,
+        }
+    }
+
+    /// What holds where this does not.
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::Less => Self::MoreEqual,
+            Self::LessEqual => Self::More,
+            Self::More => Self::LessEqual,
+            Self::MoreEqual => Self::Less,
+            Self::Equal => Self::Unequal,
+            Self::Unequal => Self::Equal,
         }
     }
 }
@@ -78,7 +91,7 @@ impl Branch {
                 branches.iter().filter(|b| b.of_nobody()).count() >= *least as usize
             }
             What::Segment(_) => false,
-            What::Count(count) => count.comparison.of_zero(count.number),
+            What::Count(count) => count.comparison.meets(0, count.number),
         }
     }
 

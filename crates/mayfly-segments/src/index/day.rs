@@ -13,6 +13,15 @@ pub(super) fn adds(hit: &Hit) -> (u8, u16) {
     (u8::from(hit.event != Event::Engagement), hit.engaged_s)
 }
 
+/// What a visitor's entry really grew by: count and seconds saturate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grown {
+    pub(super) count: u32,
+    pub(super) seconds: u32,
+    /// 1 for the first hit of the day.
+    pub(super) days: u32,
+}
+
 /// Entries up to which a new visitor is put into the sorted list at once.
 const SHORT: usize = 4096;
 
@@ -30,22 +39,25 @@ impl OpenDay {
         Self { cells, ..Self::default() }
     }
 
-    /// Adds to a visitor's entry; gives what it really grew by, for count and seconds saturate.
+    /// Adds to a visitor's entry.
     pub(super) fn add(
         &mut self,
         cell: CellId,
         ordinal: Ordinal,
         (count, seconds): (u8, u16),
-    ) -> (u32, u32) {
+    ) -> Grown {
         self.mark(cell.category, 1);
         let entry = self.entry(cell, ordinal);
         let before = *entry;
         entry.count = before.count.saturating_add(count);
         entry.seconds = before.seconds.saturating_add(seconds);
-        let count = u32::from(entry.count - before.count);
-        let seconds = u32::from(entry.seconds - before.seconds);
+        let grown = Grown {
+            count: u32::from(entry.count - before.count),
+            seconds: u32::from(entry.seconds - before.seconds),
+            days: u32::from(before.count == 0 && entry.count > 0),
+        };
         self.fit(cell);
-        (count, seconds)
+        grown
     }
 
     /// The visitor's entry, empty when it is new.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mayfly_core::{Cell, CellId, Day, DayCells, Ordinal};
 use roaring::RoaringBitmap;
 
+use super::day::Grown;
 use crate::classify::{Classifier, PageMemo};
 use crate::compiled::Compiled;
 use crate::evaluate;
@@ -57,7 +58,7 @@ impl Layer {
         cell: CellId,
         (day, today): (Day, Day),
         ordinal: Ordinal,
-        (count, seconds): (u32, u32),
+        grown: Grown,
         touched: &mut Vec<usize>,
     ) {
         let plan = self.compiled.plan();
@@ -70,8 +71,9 @@ impl Layer {
                 continue;
             }
             let by = match key.measure {
-                Measure::Visited => count,
-                Measure::Engaged => seconds,
+                Measure::Visited => grown.count,
+                Measure::Engaged => grown.seconds,
+                Measure::Days => grown.days,
             };
             let (before, after) = tally.increase(ordinal, by);
             for leaf in flipped(&self.compiled, *at, before, after) {

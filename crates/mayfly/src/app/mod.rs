@@ -3,10 +3,12 @@
 
 mod debug;
 pub mod definitions;
+mod insights;
 mod journal;
 mod people;
 mod segments;
 mod status;
+mod why;
 mod withdrawals;
 
 use std::collections::VecDeque;

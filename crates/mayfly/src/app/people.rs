@@ -116,14 +116,7 @@ impl App {
     /// # Errors
     /// The store's.
     pub async fn visitor(&self, visitor: Visitor) -> Result<Value, ApiError> {
-        let today = Self::now().day().unwrap_or_default();
-        let days = self.settings.store.retention.oldest(today)..today.plus(1);
-        let mut hits = self.store.read_visitor(visitor, days).await?;
-        if self.hidden(visitor.partition).contains(visitor.ordinal) {
-            hits.clear();
-        }
-        let keys: Vec<_> = hits.iter().filter_map(|h| h.page).collect();
-        let mut pages = self.store.pages(&keys).await?.into_iter();
+        let (hits, pages) = self.hits_and_pages(visitor).await?;
         let mut consents: Vec<_> = hits.iter().map(|h| h.consent).collect();
         consents.sort_unstable();
         consents.dedup();
@@ -133,12 +126,13 @@ impl App {
         let definitions = active.definitions();
         let all: Vec<Value> = hits
             .iter()
-            .map(|hit| {
-                let page = hit.page.and_then(|_| pages.next()).flatten();
+            .zip(&pages)
+            .map(|(hit, page)| {
                 let state = states.get(&hit.consent).and_then(Option::as_ref);
-                let mut shown = shown(hit, page.as_ref(), state, definitions.site_key(hit.site));
-                let (page, mut fell) = (page.unwrap_or_default(), Vec::new());
-                active.classifier().classify(&mut memo, hit, &page, &mut fell);
+                let known = hit.page.map(|_| page);
+                let mut shown = shown(hit, known, state, definitions.site_key(hit.site));
+                let mut fell = Vec::new();
+                active.classifier().classify(&mut memo, hit, page, &mut fell);
                 fell.retain(|id| *id != CategoryId::ALL);
                 let fell: Vec<_> = fell.into_iter().map(|id| definitions.path(id)).collect();
                 shown["falls_in"] = json!(fell);
@@ -150,6 +144,25 @@ impl App {
             "segments": self.segments_of(visitor, None),
             "hits": all,
         }))
+    }
+
+    /// A visitor's hits by time, each with its page (an empty one when it has none); none of an
+    /// erased visitor.
+    pub(super) async fn hits_and_pages(
+        &self,
+        visitor: Visitor,
+    ) -> Result<(Vec<Hit>, Vec<Page>), ApiError> {
+        let today = Self::now().day().unwrap_or_default();
+        let days = self.settings.store.retention.oldest(today)..today.plus(1);
+        let mut hits = self.store.read_visitor(visitor, days).await?;
+        if self.hidden(visitor.partition).contains(visitor.ordinal) {
+            hits.clear();
+        }
+        let keys: Vec<_> = hits.iter().filter_map(|hit| hit.page).collect();
+        let mut found = self.store.pages(&keys).await?.into_iter();
+        let page = |hit: &Hit| hit.page.and_then(|_| found.next()).flatten().unwrap_or_default();
+        let pages = hits.iter().map(page).collect();
+        Ok((hits, pages))
     }
 
     /// Erases a visitor: invisible at once here and in every process within a second.

@@ -94,7 +94,7 @@ impl App {
         Ok(shown)
     }
 
-    fn segment_id(&self, name: &str) -> Result<SegmentId, ApiError> {
+    pub(super) fn segment_id(&self, name: &str) -> Result<SegmentId, ApiError> {
         let active = self.active();
         let found = active.definitions().segment_named(name).map(|s| s.id);
         found.ok_or_else(|| ApiError::NoSegment { name: name.to_owned() })
@@ -276,7 +276,7 @@ fn stamp(shown: &mut Value, now: Timestamp, exact: bool) {
 }
 
 /// Two significant digits; nothing under the floor.
-fn rounded(n: u64) -> Option<u64> {
+pub(super) fn rounded(n: u64) -> Option<u64> {
     if n < FLOOR {
         return None;
     }

@@ -8,11 +8,13 @@ mod client;
 mod consent;
 mod definitions;
 mod doctor;
+mod insights;
 mod output;
 mod people;
 mod replay;
 mod segments;
 mod sites;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -209,6 +211,36 @@ enum SegmentCommand {
         /// The segment's name
         name: String,
     },
+    /// A few of its members, one a line
+    Sample {
+        /// The segment's name
+        name: String,
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        number: u64,
+    },
+    /// How many visitors each two segments have in common
+    Overlap {
+        /// Names of segments, or expressions
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// What its members do more or less than everybody, category by category
+    Composition {
+        /// The segment's name, or an expression
+        name: String,
+        /// Hits of so many days count
+        #[arg(long, default_value_t = 30)]
+        days: u16,
+    },
+    /// Why a visitor is a member, or is not: each condition and the hits behind it
+    Why {
+        /// The segment's name
+        name: String,
+        /// A cookie value, space:id, or partition.ordinal
+        #[arg(long, value_name = "ID")]
+        visitor: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -333,6 +365,14 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
             segments::count(&asks, name.as_deref(), rule.as_deref())
         }
         Command::Segment(SegmentCommand::Members { name }) => segments::members(&asks, &name),
+        Command::Segment(SegmentCommand::Sample { name, number }) => {
+            insights::sample(&asks, &name, number)
+        }
+        Command::Segment(SegmentCommand::Overlap { names }) => insights::overlap(&asks, &names),
+        Command::Segment(SegmentCommand::Composition { name, days }) => {
+            insights::composition(&asks, &name, days)
+        }
+        Command::Segment(SegmentCommand::Why { name, visitor }) => why::why(&asks, &name, &visitor),
         Command::Export(ExportCommand::Run { names, to, format }) => {
             segments::export(&asks, &names, &to, &format)
         }

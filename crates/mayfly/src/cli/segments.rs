@@ -67,7 +67,7 @@ fn size_header(first: &str) -> Vec<String> {
     row
 }
 
-fn print_as_of(answer: &Value) {
+pub(super) fn print_as_of(answer: &Value) {
     let exact = if answer["exact"] == json!(true) { "exact" } else { "rounded" };
     line(&format!("\n{exact} as of {}", text(answer, "/as_of")));
 }

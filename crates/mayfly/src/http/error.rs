@@ -75,6 +75,14 @@ pub enum ApiError {
         /// What is wrong.
         reason: mayfly_collector::Reason,
     },
+    /// More things at once than the limit.
+    #[error("more {what} than the limit of {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// More than the limit.
     #[error("more than the limit of {limit} bytes")]
     TooLarge {
@@ -120,6 +128,7 @@ impl ApiError {
             Self::NotText => ("not_utf8", StatusCode::BAD_REQUEST),
             Self::Hits { .. } => ("bad_hits", StatusCode::BAD_REQUEST),
             Self::TooLarge { .. } => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::TooMany { .. } => ("too_many", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Problems(_) => ("bad_definitions", StatusCode::UNPROCESSABLE_ENTITY),
             Self::SeenFile { .. } => ("file_replayed_before", StatusCode::CONFLICT),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),

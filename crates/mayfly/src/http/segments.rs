@@ -1,6 +1,6 @@
 //! Segments and the size of any expression.
 
-use actix_web::web::Path;
+use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
@@ -31,6 +31,29 @@ pub(crate) async fn members(request: HttpRequest, state: State, name: Path<Strin
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(bytes))
 }
 
+/// Whose membership is explained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Of {
+    /// A cookie value, `space:id`, or `partition.ordinal`.
+    visitor: String,
+}
+
+/// Why a visitor is a member, or is not.
+pub(crate) async fn why(
+    request: HttpRequest,
+    state: State,
+    name: Path<String>,
+    of: Query<Of>,
+) -> Answer {
+    let caller = require(&request, &state, Right::ReadMembers)?;
+    let app = state.app()?;
+    let visitor = app.find_visitor(&of.visitor).await?;
+    // Reading one person is logged: who and whom, never what.
+    tracing::info!(by = caller.name, %visitor, segment = %*name, "a visitor was read");
+    Ok(HttpResponse::Ok().json(app.why(&name, visitor).await?))
+}
+
 /// The body of `count`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,4 +68,66 @@ pub(crate) async fn count(request: HttpRequest, state: State, body: Body) -> Ans
     let Rule { rule } =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
     Ok(HttpResponse::Ok().json(app.count(&rule, caller.role.sees_exact()).await?))
+}
+
+/// Options of a sample.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sample {
+    /// How many members.
+    #[serde(default = "twenty")]
+    number: u64,
+}
+
+fn twenty() -> u64 {
+    20
+}
+
+/// A few members.
+pub(crate) async fn sample(
+    request: HttpRequest,
+    state: State,
+    name: Path<String>,
+    sample: Query<Sample>,
+) -> Answer {
+    require(&request, &state, Right::ReadMembers)?;
+    Ok(HttpResponse::Ok().json(state.app()?.sample(&name, sample.number).await?))
+}
+
+/// The body of `overlap`: names of segments, or expressions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Overlap {
+    segments: Vec<String>,
+}
+
+/// What each two segments have in common.
+pub(crate) async fn overlap(request: HttpRequest, state: State, body: Body) -> Answer {
+    let caller = require(&request, &state, Right::Read)?;
+    let app = state.app()?;
+    let Overlap { segments } =
+        serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
+    Ok(HttpResponse::Ok().json(app.overlap(&segments, caller.role.sees_exact()).await?))
+}
+
+/// The body of `composition`: a segment's name or an expression, and how many days back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Composition {
+    of: String,
+    #[serde(default = "thirty")]
+    days: u16,
+}
+
+fn thirty() -> u16 {
+    30
+}
+
+/// What members do more or less than everybody.
+pub(crate) async fn composition(request: HttpRequest, state: State, body: Body) -> Answer {
+    let caller = require(&request, &state, Right::Read)?;
+    let app = state.app()?;
+    let Composition { of, days } =
+        serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
+    Ok(HttpResponse::Ok().json(app.composition(&of, days, caller.role.sees_exact()).await?))
 }

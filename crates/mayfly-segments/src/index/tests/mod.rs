@@ -9,6 +9,7 @@ use super::*;
 use crate::Evaluation;
 use crate::Expression;
 use crate::definitions::{Definitions, DefinitionsFile};
+use crate::why::Why;
 use plain::{Plain, RETENTION_DAYS, Raw, pages};
 
 #[derive(Clone, Debug)]
@@ -219,6 +220,7 @@ impl World {
             let expression = Expression::parse(&text, &self.definitions, retention()).unwrap();
             assert_eq!(self.ad_hoc(&expression), members, "by itself: {text}");
         }
+        self.check_why();
         let now = self.today.at_second(50_000);
         let all: BTreeSet<Ordinal> =
             hits.iter().filter(|h| adds(&h.hit()) != (0, 0)).map(|h| h.ordinal).collect();
@@ -228,6 +230,27 @@ impl World {
         let week: BTreeSet<Ordinal> = week.map(|h| h.ordinal).collect();
         assert_eq!((seen.d7, seen.d90), (week.len() as u64, all.len() as u64));
         self.check_cells();
+    }
+
+    /// Why a visitor is in or out agrees with who is, now and on each day to come.
+    fn check_why(&self) {
+        let compiled = self.index.compiled();
+        let ordinals: BTreeSet<Ordinal> = self.raw.iter().map(|raw| raw.ordinal).collect();
+        for ordinal in ordinals {
+            let own: Vec<Raw> = self.raw.iter().filter(|r| r.ordinal == ordinal).cloned().collect();
+            let hits: Vec<Hit> = own.iter().map(Raw::hit).collect();
+            let hits: Vec<_> =
+                hits.iter().zip(&own).map(|(hit, raw)| (hit, &self.pages[raw.page])).collect();
+            for (at, tree) in self.plain.trees.iter().enumerate() {
+                let why = Why::of(&tree.text(), compiled, self.today, &hits).unwrap();
+                let is_in = |today| !self.plain.members(at, &own, today).is_empty();
+                assert_eq!(why.holds(), is_in(self.today), "{}", tree.text());
+                let days = (1..=RETENTION_DAYS).map(|ahead| self.today.plus(ahead));
+                let changes = days.into_iter().find(|day| is_in(*day) != why.holds());
+                assert_eq!(why.changes_on, changes, "{}", tree.text());
+                assert_eq!(why.nearest.is_some(), !why.holds(), "{}", tree.text());
+            }
+        }
     }
 
     fn ad_hoc(&mut self, expression: &Expression) -> RoaringBitmap {

@@ -1,10 +1,14 @@
 //! The plain model: definitions as closures over raw hits, memberships by counting hits one by one.
 
+use std::collections::BTreeSet;
+
 use mayfly_core::{
     Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, Ordinal, Page, PageKey,
     Partition, Referrer, SiteId, Value, Visitor,
 };
 use proptest::prelude::*;
+
+use crate::leaf::Measure;
 
 pub(super) const RETENTION_DAYS: u16 = 10;
 pub(super) const PATHS: [&str; 4] = ["A", "A > B", "A > B > C", "D"];
@@ -69,8 +73,8 @@ pub(super) const RULES: [Rule; 6] = [
 
 #[derive(Clone, Debug)]
 pub(super) enum Tree {
-    /// Category (4 = every hit), engaged, window's ends in days ago, comparison, number.
-    Leaf(usize, bool, (u16, u16), &'static str, u32),
+    /// Category (4 = every hit), measure, window's ends in days ago, comparison, number.
+    Leaf(usize, Measure, (u16, u16), &'static str, u32),
     Not(Box<Tree>),
     And(Vec<Tree>),
     Or(Vec<Tree>),
@@ -89,8 +93,12 @@ impl Tree {
             trees.iter().map(Self::text).collect::<Vec<_>>().join(between)
         };
         match self {
-            Self::Leaf(category, engaged, (newest, oldest), comparison, number) => {
-                let what = if *engaged { "engaged" } else { "visited" };
+            Self::Leaf(category, measure, (newest, oldest), comparison, number) => {
+                let what = match measure {
+                    Measure::Visited => "visited",
+                    Measure::Engaged => "engaged",
+                    Measure::Days => "days",
+                };
                 let path = PATHS.get(*category).unwrap_or(&"*");
                 let window = match (*newest, *oldest) {
                     (0, n) => format!("within {}d", n + 1),
@@ -109,16 +117,19 @@ impl Tree {
     fn holds(&self, plain: &Plain, hits: &[&Raw], today: Day) -> bool {
         let count = |trees: &[Self]| trees.iter().filter(|t| t.holds(plain, hits, today)).count();
         match self {
-            Self::Leaf(category, engaged, (newest, oldest), comparison, number) => {
+            Self::Leaf(category, measure, (newest, oldest), comparison, number) => {
                 let within = |h: &&&Raw| {
                     let ago = today.0.checked_sub(h.day.0);
                     ago.is_some_and(|ago| (*newest..=*oldest).contains(&ago))
                 };
                 let of = hits.iter().filter(within).filter(|h| plain.falls(h, *category));
-                let sum: u32 = if *engaged {
-                    of.map(|h| u32::from(h.engaged_s)).sum()
-                } else {
-                    of.filter(|h| h.event != Event::Engagement).count() as u32
+                let is_hit = |h: &&&Raw| h.event != Event::Engagement;
+                let sum: u32 = match measure {
+                    Measure::Visited => of.filter(is_hit).count() as u32,
+                    Measure::Engaged => of.map(|h| u32::from(h.engaged_s)).sum(),
+                    Measure::Days => {
+                        of.filter(is_hit).map(|h| h.day).collect::<BTreeSet<_>>().len() as u32
+                    }
                 };
                 match *comparison {
                     ">=" => sum >= *number,
@@ -179,8 +190,12 @@ fn leaf() -> impl Strategy<Value = Tree> {
     let window = (0..RETENTION_DAYS, 0..RETENTION_DAYS).prop_map(|(a, b)| (a.min(b), a.max(b)));
     let comparison = prop::sample::select(vec![">=", ">", "<", "<=", "==", "!="]);
     let number = prop_oneof![1u32..5, Just(60), Just(254)];
-    (0usize..5, any::<bool>(), window, comparison, number).prop_map(
-        |(category, engaged, window, cmp, n)| Tree::Leaf(category, engaged, window, cmp, n),
+    let measure = prop::sample::select(vec![Measure::Visited, Measure::Engaged, Measure::Days]);
+    (0usize..5, measure, window, comparison, number).prop_map(
+        |(category, measure, window, cmp, n)| {
+            let n = if measure == Measure::Days { 1 + n % u32::from(RETENTION_DAYS) } else { n };
+            Tree::Leaf(category, measure, window, cmp, n)
+        },
     )
 }
 
@@ -196,8 +211,8 @@ fn tree() -> impl Strategy<Value = Tree> {
     });
     // Nobody without a hit may be a member.
     any_tree.prop_map(|tree| {
-        let hit = |engaged| Tree::Leaf(4, engaged, (0, RETENTION_DAYS - 1), ">=", 1);
-        Tree::And(vec![tree, Tree::Or(vec![hit(false), hit(true)])])
+        let hit = |measure| Tree::Leaf(4, measure, (0, RETENTION_DAYS - 1), ">=", 1);
+        Tree::And(vec![tree, Tree::Or(vec![hit(Measure::Visited), hit(Measure::Engaged)])])
     })
 }
 

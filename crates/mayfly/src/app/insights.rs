@@ -1,0 +1,238 @@
+//! What segments have in common, what their members do, who they are: exact, as of now.
+
+use std::collections::BTreeMap;
+
+use mayfly_core::{CategoryId, Day, Ordinal, Partition, Timestamp, Visitor, limits};
+use mayfly_segments::Expression;
+use roaring::RoaringBitmap;
+use serde_json::{Value, json};
+
+use super::App;
+use super::segments::rounded;
+use crate::clock;
+use crate::http::ApiError;
+use crate::worker::{Slot, evaluate};
+
+/// Members of one segment or expression, by partition.
+type Members = BTreeMap<Partition, RoaringBitmap>;
+
+impl App {
+    /// How many visitors each two of these have in common; each is a segment's name or an
+    /// expression.
+    ///
+    /// # Errors
+    /// [`ApiError::TooMany`], [`ApiError::Problems`], [`ApiError::Busy`].
+    pub async fn overlap(&self, of: &[String], exact: bool) -> Result<Value, ApiError> {
+        if of.len() > limits::OVERLAP_SEGMENTS {
+            let limit = limits::OVERLAP_SEGMENTS;
+            return Err(ApiError::TooMany { what: "segments", limit });
+        }
+        let now = self.catch_up().await?;
+        let mut all = Vec::with_capacity(of.len());
+        for name in of {
+            all.push(self.members_of(name, now).await?);
+        }
+        let show = |n| if exact { Some(n) } else { rounded(n) };
+        let rows: Vec<Value> = of
+            .iter()
+            .zip(&all)
+            .map(|(name, own)| {
+                let with: Vec<_> = all.iter().map(|other| show(common(own, other))).collect();
+                json!({"segment": name, "held": show(held(own)), "with": with})
+            })
+            .collect();
+        Ok(json!({"segments": rows, "as_of": clock::text(now), "exact": exact}))
+    }
+
+    /// A few members, spread evenly over all of them: the same ones until the membership changes.
+    ///
+    /// # Errors
+    /// [`ApiError::NoSegment`], [`ApiError::TooMany`], [`ApiError::Busy`].
+    pub async fn sample(&self, name: &str, number: u64) -> Result<Value, ApiError> {
+        if number > limits::SAMPLE_MEMBERS {
+            let limit = usize::try_from(limits::SAMPLE_MEMBERS).unwrap_or(usize::MAX);
+            return Err(ApiError::TooMany { what: "members of a sample", limit });
+        }
+        let now = self.catch_up().await?;
+        self.segment_id(name)?;
+        let members = self.members_of(name, now).await?;
+        let (all, number) = (held(&members), number.min(held(&members)));
+        let places = (0..number).map(|nth| nth * all / number.max(1));
+        let sample: Vec<String> =
+            places.filter_map(|place| nth(&members, place)).map(|v| v.to_string()).collect();
+        Ok(json!({"segment": name, "held": all, "sample": sample, "as_of": clock::text(now)}))
+    }
+
+    /// What the members do more or less than everybody: for each category the members with a hit
+    /// in it in the last `days` days, beside everybody with one.
+    ///
+    /// # Errors
+    /// [`ApiError::Problems`], [`ApiError::Busy`], the store's.
+    pub async fn composition(&self, of: &str, days: u16, exact: bool) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let today = now.day().unwrap_or_default();
+        let days = days.clamp(1, self.settings.store.retention.days());
+        let members = self.members_of(of, now).await?;
+        let mut counts: BTreeMap<CategoryId, (u64, u64)> = BTreeMap::new();
+        for slot in self.slots() {
+            let own = members.get(&slot.partition()).cloned().unwrap_or_default();
+            let hidden = self.hidden(slot.partition()) | slot.erased();
+            for (category, visitors) in self.visitors_of(&slot, today, days).await? {
+                let visitors = visitors - &hidden;
+                let sum = counts.entry(category).or_default();
+                sum.0 += visitors.intersection_len(&own);
+                sum.1 += visitors.len();
+            }
+        }
+        let everybody = counts.remove(&CategoryId::ALL).unwrap_or_default();
+        let active = self.active();
+        let mut rows: Vec<Value> = counts
+            .into_iter()
+            .map(|(category, (own, all))| {
+                let mut row = index(own, all, everybody, exact);
+                row["category"] = json!(active.definitions().path(category));
+                row
+            })
+            .collect();
+        let order = |row: &Value| std::cmp::Reverse(row["members"].as_u64());
+        rows.sort_by_key(order);
+        let show = |n| if exact { Some(n) } else { rounded(n) };
+        Ok(json!({
+            "of": of,
+            "days": days,
+            "members": show(everybody.0),
+            "everybody": show(everybody.1),
+            "categories": rows,
+            "as_of": clock::text(now),
+            "exact": exact,
+        }))
+    }
+
+    /// Who had hits in each category in the last `days` days.
+    async fn visitors_of(
+        &self,
+        slot: &Slot,
+        today: Day,
+        days: u16,
+    ) -> Result<BTreeMap<CategoryId, RoaringBitmap>, ApiError> {
+        let active = self.active();
+        let categories: Vec<CategoryId> =
+            active.cells().into_iter().map(|cell| cell.category).collect();
+        let mut visitors: BTreeMap<CategoryId, RoaringBitmap> = BTreeMap::new();
+        for ago in 0..days {
+            let day = today.minus(ago);
+            if !slot.has_hits(day) {
+                continue;
+            }
+            for (id, cell) in evaluate::day_cells(&self.store, slot, day, &categories).await? {
+                let with_hits = cell.entries.iter().filter(|e| e.count > 0).map(|e| e.ordinal);
+                if active.knows(id)
+                    && let Ok(seen) = RoaringBitmap::from_sorted_iter(with_hits)
+                {
+                    *visitors.entry(id.category).or_default() |= seen;
+                }
+            }
+        }
+        Ok(visitors)
+    }
+
+    /// The members of a segment of this name, else of this expression.
+    async fn members_of(&self, text: &str, now: Timestamp) -> Result<Members, ApiError> {
+        let active = self.active();
+        let segment = active.definitions().segment_named(text).map(|segment| segment.id);
+        let retention = self.settings.store.retention;
+        let expression = match segment {
+            Some(_) => None,
+            None => Some(Expression::parse(text, active.definitions(), retention)?),
+        };
+        let mut all = Members::new();
+        for slot in self.slots() {
+            let own = match (&expression, segment) {
+                (Some(expression), _) => {
+                    let today = now.day().unwrap_or_default();
+                    evaluate::members(&self.store, &slot, expression, today).await?
+                }
+                (None, Some(id)) => {
+                    slot.read(|index| index.members(id).cloned()).flatten().unwrap_or_default()
+                }
+                (None, None) => RoaringBitmap::new(),
+            };
+            all.insert(slot.partition(), own - self.hidden(slot.partition()));
+        }
+        Ok(all)
+    }
+}
+
+fn held(members: &Members) -> u64 {
+    members.values().map(RoaringBitmap::len).sum()
+}
+
+fn common(a: &Members, b: &Members) -> u64 {
+    let both =
+        a.iter().filter_map(|(partition, own)| Some(own.intersection_len(b.get(partition)?)));
+    both.sum()
+}
+
+/// The member at a place, by partition and ordinal.
+fn nth(members: &Members, mut place: u64) -> Option<Visitor> {
+    for (&partition, own) in members {
+        if place < own.len() {
+            let ordinal: Ordinal = own.select(u32::try_from(place).ok()?)?;
+            return Some(Visitor { partition, ordinal });
+        }
+        place -= own.len();
+    }
+    None
+}
+
+/// How much more often members are in a category than everybody is: 100 = as often.
+fn index(own: u64, all: u64, everybody: (u64, u64), exact: bool) -> Value {
+    let show = |n| if exact { Some(n) } else { rounded(n) };
+    let (own, all) = (show(own), show(all));
+    let (members, visitors) = (show(everybody.0), show(everybody.1));
+    #[expect(clippy::cast_precision_loss, reason = "shares are told to a thousandth")]
+    let share = |part: Option<u64>, of: Option<u64>| match (part, of) {
+        (Some(part), Some(of)) if of > 0 => Some(part as f64 / of as f64),
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    let (share_of_members, share_of_all) = (share(own, members), share(all, visitors));
+    let index = match (share_of_members, share_of_all) {
+        (Some(own), Some(all)) if all > 0.0 => Some((own / all * 100.0).round()),
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    let thousandths = |share: Option<f64>| share.map(|share| (share * 1000.0).round() / 1000.0);
+    json!({
+        "members": own,
+        "share": thousandths(share_of_members),
+        "everybody": all,
+        "share_of_everybody": thousandths(share_of_all),
+        "index": index,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_of_100_is_as_often_as_everybody() {
+        let row = index(50, 100, (200, 400), true);
+        assert_eq!((&row["share"], &row["index"]), (&json!(0.25), &json!(100.0)));
+        assert_eq!(index(60, 100, (200, 400), true)["index"], json!(120.0));
+        assert_eq!(index(1, 0, (0, 0), true)["index"], Value::Null);
+        let rough = index(49, 1234, (2000, 4000), false);
+        assert_eq!((&rough["members"], &rough["index"]), (&Value::Null, &Value::Null));
+        assert_eq!(rough["everybody"], json!(1200));
+    }
+
+    #[test]
+    fn a_sample_goes_over_all_partitions() {
+        let members = Members::from([
+            (Partition(0), RoaringBitmap::from_iter([5, 9])),
+            (Partition(3), RoaringBitmap::from_iter([1])),
+        ]);
+        let at = |place| nth(&members, place).map(|visitor| visitor.to_string());
+        assert_eq!([at(0), at(1), at(2)].map(Option::unwrap), ["0.5", "0.9", "3.1"]);
+        assert_eq!(at(3), None);
+    }
+}

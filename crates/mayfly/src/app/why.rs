@@ -1,0 +1,113 @@
+//! Why a visitor is in a segment, or is not.
+
+use mayfly_core::{CategoryId, Hit, Page, Visitor};
+use mayfly_segments::definitions::EVERY_HIT;
+use mayfly_segments::{Condition, Definitions, Measure, Part, PartKind, Why};
+use serde_json::{Value, json};
+
+use super::App;
+use crate::clock;
+use crate::http::ApiError;
+
+/// Hits named for one condition, the newest; their number is told.
+const HITS_NAMED: usize = 10;
+
+impl App {
+    /// Why a visitor is in a segment, or is not: worked out anew on his own hits.
+    ///
+    /// # Errors
+    /// [`ApiError::NoSegment`], [`ApiError::Busy`], the store's.
+    pub async fn why(&self, name: &str, visitor: Visitor) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let id = self.segment_id(name)?;
+        let active = self.active();
+        let Some(segment) = active.definitions().segment(id) else { return Err(ApiError::Busy) };
+        let (hits, pages) = self.hits_and_pages(visitor).await?;
+        let hits: Vec<(&Hit, &Page)> = hits.iter().zip(&pages).collect();
+        let today = now.day().unwrap_or_default();
+        let why = Why::of(&segment.rule, &active, today, &hits)?;
+        let conditions = why.tree.conditions();
+        let nearest = why.nearest.and_then(|nearest| {
+            let (part, condition) = conditions.get(nearest.place)?;
+            Some(json!({
+                "condition": part.text,
+                "missing": nearest.missing,
+                "unit": unit(condition.measure),
+                "is_enough": nearest.is_enough,
+            }))
+        });
+        Ok(json!({
+            "segment": segment.name,
+            "visitor": visitor.to_string(),
+            "member": self.segments_of(visitor, None).iter().any(|own| **own == *segment.name),
+            "paused": segment.paused,
+            "holds": why.holds(),
+            "changes_at": why.changes_on.map(|day| clock::text(day.start())),
+            "nearest": nearest,
+            "tree": tree(&why.tree, active.definitions(), &hits),
+            "as_of": clock::text(now),
+        }))
+    }
+}
+
+/// What a measure counts.
+fn unit(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Visited => "hits",
+        Measure::Engaged => "seconds",
+        Measure::Days => "days",
+    }
+}
+
+fn tree(part: &Part, definitions: &Definitions, hits: &[(&Hit, &Page)]) -> Value {
+    let all = |parts: &[Part]| -> Vec<Value> {
+        parts.iter().map(|part| tree(part, definitions, hits)).collect()
+    };
+    let one = |part: &Part| vec![tree(part, definitions, hits)];
+    let (is, parts) = match &part.kind {
+        PartKind::All(parts) => ("all of", all(parts)),
+        PartKind::Any(parts) => ("any of", all(parts)),
+        PartKind::Not(part) => ("not", one(part)),
+        PartKind::AtLeast(_, parts) => ("at least", all(parts)),
+        PartKind::Segment(part) => ("segment", one(part)),
+        PartKind::Condition(own) => {
+            let mut shown = condition(own, definitions, hits);
+            shown["text"] = json!(part.text);
+            shown["holds"] = json!(part.holds);
+            return shown;
+        }
+    };
+    let mut shown = json!({"is": is, "text": part.text, "holds": part.holds, "parts": parts});
+    if let PartKind::AtLeast(least, _) = part.kind {
+        shown["least"] = json!(least);
+    }
+    shown
+}
+
+fn condition(own: &Condition, definitions: &Definitions, hits: &[(&Hit, &Page)]) -> Value {
+    let category = match own.category {
+        CategoryId::ALL => EVERY_HIT.to_owned(),
+        id => definitions.path(id),
+    };
+    let mut newest: Vec<&(&Hit, &Page)> = own.hits.iter().filter_map(|at| hits.get(*at)).collect();
+    newest.sort_by_key(|(hit, _)| std::cmp::Reverse(hit.time));
+    let named = newest.iter().take(HITS_NAMED).map(|(hit, page)| {
+        json!({
+            "time": clock::text(hit.time),
+            "site": definitions.site_key(hit.site),
+            "event": hit.event.name(),
+            "engaged_s": hit.engaged_s,
+            "url": hit.page.map(|_| &*page.url),
+        })
+    });
+    json!({
+        "is": "condition",
+        "category": category,
+        "from": own.days.start().to_string(),
+        "to": own.days.end().to_string(),
+        "found": own.found,
+        "unit": unit(own.measure),
+        "hits": named.collect::<Vec<_>>(),
+        "hits_in_all": own.hits.len(),
+    })
+}

@@ -1,0 +1,83 @@
+//! `segment why`.
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::Asks;
+use super::client::{Create, part};
+use super::output::{self, items, line, text};
+use super::segments::ask;
+
+/// Why a visitor is in a segment, or is not.
+pub(crate) fn why(asks: &Asks, name: &str, visitor: &str) -> anyhow::Result<()> {
+    let path = format!("/api/v1/segments/{}/why?visitor={}", part(name), part(visitor));
+    let answer = ask(asks, Create::Never, |c| c.get(&path))?;
+    if asks.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let is_in = answer["member"] == json!(true);
+    let standing = if is_in { "is in" } else { "is not in" };
+    let segment = text(&answer, "/segment");
+    line(&format!("visitor {} {standing} {segment}", text(&answer, "/visitor")));
+    let changes = text(&answer, "/changes_at");
+    if !changes.is_empty() {
+        let what = if is_in { "leaves" } else { "enters" };
+        line(&format!("{what} at {changes} if no more hits come"));
+    }
+    if answer["paused"] == json!(true) {
+        line("the segment is paused: nobody enters, members still leave");
+    }
+    if let Some(nearest) = answer.get("nearest").filter(|nearest| !nearest.is_null()) {
+        line(&missing(nearest));
+    }
+    line("");
+    show(answer.get("tree").context("the server's answer has no tree")?, 0);
+    line(&format!("\nfrom the hits themselves, as of {}", text(&answer, "/as_of")));
+    Ok(())
+}
+
+/// What stands most in the way.
+fn missing(nearest: &Value) -> String {
+    let (condition, unit) = (text(nearest, "/condition"), text(nearest, "/unit"));
+    let number = nearest["missing"].as_i64().unwrap_or(0);
+    let amount = output::number(number.unsigned_abs());
+    let way = if number < 0 {
+        format!("{amount} {unit} too many: they have to grow old")
+    } else {
+        format!("{amount} more {unit} needed")
+    };
+    let rest = if nearest["is_enough"] == json!(true) { "" } else { "; that alone is not enough" };
+    format!("nearest: {condition}: {way}{rest}")
+}
+
+/// A part and what is below it.
+fn show(part: &Value, depth: usize) {
+    let holds = if part["holds"] == json!(true) { "yes" } else { "no " };
+    let indent = "  ".repeat(depth);
+    let is = text(part, "/is");
+    if is == "condition" {
+        let (found, unit) = (text(part, "/found"), text(part, "/unit"));
+        let (from, to) = (text(part, "/from"), text(part, "/to"));
+        line(&format!("{holds}  {indent}{}", text(part, "/text")));
+        line(&format!("     {indent}{found} {unit} from {from} to {to}"));
+        let hits = items(part, "/hits");
+        for hit in hits {
+            let url = text(hit, "/url");
+            let page = if url.is_empty() { "(no page kept)" } else { &url };
+            line(&format!("     {indent}- {}  {page}", text(hit, "/time")));
+        }
+        let more = part["hits_in_all"].as_u64().unwrap_or(0).saturating_sub(hits.len() as u64);
+        if more > 0 {
+            line(&format!("     {indent}- and {} older", output::number(more)));
+        }
+        return;
+    }
+    let head = match &*is {
+        "at least" => format!("at least {} of", text(part, "/least")),
+        "segment" => format!("segment {}", text(part, "/text")),
+        _ => is,
+    };
+    line(&format!("{holds}  {indent}{head}"));
+    items(part, "/parts").iter().for_each(|below| show(below, depth + 1));
+}
