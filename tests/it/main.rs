@@ -41,6 +41,7 @@ mod retention_erasure;
 mod seeing;
 mod sensitive;
 mod stores;
+mod taxonomies;
 mod visitor_door;
 mod watched;
 mod why;

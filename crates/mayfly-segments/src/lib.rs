@@ -30,7 +30,7 @@ pub use classify::{Classifier, PageMemo};
 pub use compiled::{Compiled, CompiledSegment};
 pub use definitions::{
     Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fixture, How, Noun,
-    OnPage, RuleText, Segment,
+    OnPage, RuleText, Segment, Taxonomy,
 };
 pub use evaluate::Evaluation;
 pub use expr::Expression;

@@ -3,7 +3,7 @@
 //! Additive: what the file does not mention stays, unless it is pruned. `was` renames, moves or
 //! merges; the category keeps its id, and its cells while its effective rule is the same.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use mayfly_core::{CategoryId, Retention, SegmentId, Site, SiteId, limits};
@@ -11,6 +11,7 @@ use mayfly_core::{CategoryId, Retention, SegmentId, Site, SiteId, limits};
 use super::change::{Change, changes};
 use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem};
 use super::table::PlacedText;
+use super::taxonomy::{Node, Taxonomy};
 use super::tree::{BETWEEN, levels, tidy};
 use super::{Category, Definitions, OnPage, RuleText, Segment, SiteEntry};
 use crate::compiled::{Compiled, Places};
@@ -43,24 +44,24 @@ impl Definitions {
         if prune {
             draft.prune();
         }
-        draft.limits();
-        let Draft { mut new, places, mut faults, .. } = draft;
-        new.set_since(self);
-        if (Self { version: self.version, ..new.clone() }) == *self {
-            new.version = self.version;
-        }
-        let changes = changes(self, &new);
-        faults.sort_by_key(|fault| fault.span.start);
-        let source = Source::new(Subject::File, &file.text);
-        let mut problems: Vec<_> = faults.into_iter().map(|fault| source.problem(fault)).collect();
-        if let Err(more) = Compiled::build(&new, retention, &places, &file.text) {
-            problems.extend(more);
-            problems.sort_by_key(|p| (p.subject != Subject::File, p.line, p.column));
-        }
-        if !problems.is_empty() {
-            return Err(listed(problems.into_iter()));
-        }
-        Ok(Applied { definitions: new, changes })
+        draft.finish(self, &file.text, retention)
+    }
+
+    /// The definitions with a standard taxonomy below the category `under` (empty = at the top).
+    /// Nodes that are there already, by id or by place, stay as they are, with their rules, and get
+    /// the id where they had it not.
+    ///
+    /// # Errors
+    /// A tree that becomes too deep, or has too many nodes; then nothing is changed.
+    pub fn load(
+        &self,
+        taxonomy: &Taxonomy,
+        under: &str,
+        retention: Retention,
+    ) -> Result<Applied, Vec<Problem>> {
+        let mut draft = Draft::new(self);
+        draft.taxonomy(taxonomy, under);
+        draft.finish(self, under, retention)
     }
 }
 
@@ -85,6 +86,77 @@ impl Draft {
             categories: HashSet::new(),
             segments: HashSet::new(),
         }
+    }
+
+    /// The next version, if nothing is wrong.
+    fn finish(
+        mut self,
+        before: &Definitions,
+        text: &str,
+        retention: Retention,
+    ) -> Result<Applied, Vec<Problem>> {
+        self.limits();
+        let Self { mut new, places, mut faults, .. } = self;
+        new.set_since(before);
+        if (Definitions { version: before.version, ..new.clone() }) == *before {
+            new.version = before.version;
+        }
+        let changes = changes(before, &new);
+        faults.sort_by_key(|fault| fault.span.start);
+        let source = Source::new(Subject::File, text);
+        let mut problems: Vec<_> = faults.into_iter().map(|fault| source.problem(fault)).collect();
+        if let Err(more) = Compiled::build(&new, retention, &places, text) {
+            problems.extend(more);
+            problems.sort_by_key(|p| (p.subject != Subject::File, p.line, p.column));
+        }
+        if !problems.is_empty() {
+            return Err(listed(problems.into_iter()));
+        }
+        Ok(Applied { definitions: new, changes })
+    }
+
+    fn taxonomy(&mut self, taxonomy: &Taxonomy, under: &str) {
+        let all = self.new.categories.values();
+        let mut known: HashMap<Box<str>, CategoryId> =
+            all.flat_map(|c| c.iab.iter().map(|iab| (iab.clone(), c.id))).collect();
+        let mut placed = Vec::with_capacity(taxonomy.nodes.len());
+        for node in &taxonomy.nodes {
+            let id = match (known.get(&node.iab), node.parent.and_then(|at| placed.get(at))) {
+                (Some(id), _) => *id,
+                (None, Some(parent)) => self.standard(*parent, node),
+                (None, None) if under.is_empty() => self.standard(CategoryId::ALL, node),
+                (None, None) => {
+                    let top = self.ensure(&tidy(under));
+                    self.standard(top, node)
+                }
+            };
+            known.insert(node.iab.clone(), id);
+            placed.push(id);
+        }
+        let deepest = placed.iter().map(|id| self.new.line(*id).count()).max().unwrap_or(0);
+        if deepest > limits::CATEGORY_DEPTH {
+            let kind = ProblemKind::BadName { what: "category", name: under.into() };
+            self.fault(kind, &(0..under.len()));
+        }
+    }
+
+    /// The category of a standard's node below `parent`. Where another node of the same standard
+    /// has the name already, the id stands behind it.
+    fn standard(&mut self, parent: CategoryId, node: &Node) -> CategoryId {
+        let (standard, number) = node.iab.split_once(':').unwrap_or((&node.iab, ""));
+        let of_standard = |iab: &str| iab.split_once(':').is_some_and(|(own, _)| own == standard);
+        let there = self.new.child(parent, &node.name).and_then(|id| self.new.categories.get(&id));
+        let id = match there {
+            Some(there) if there.iab.iter().any(|iab| of_standard(iab)) => {
+                self.add(parent, &format!("{} ({number})", node.name))
+            }
+            Some(there) => there.id,
+            None => self.add(parent, &node.name),
+        };
+        if let Some(category) = self.new.categories.edit(id) {
+            category.iab.push(node.iab.clone());
+        }
+        id
     }
 
     fn fault(&mut self, kind: ProblemKind, span: &Range<usize>) {
@@ -143,9 +215,11 @@ impl Draft {
             let sites = self.sites_named(&rule.sites);
             rules.push(RuleText { rule: rule.rule.value.clone(), sites });
         }
-        if let Some(category) = self.new.categories.get_mut(&id) {
+        if let Some(category) = self.new.categories.edit(id) {
             category.rules = rules;
-            category.iab = item.iab.as_ref().map(|iab| iab.value.clone());
+            if let Some(iab) = &item.iab {
+                category.iab = iab.iter().map(|id| id.value.clone()).collect();
+            }
         }
     }
 
@@ -163,9 +237,7 @@ impl Draft {
             return None;
         }
         self.remember(id);
-        if let Some(category) = self.new.categories.get_mut(&id) {
-            (category.parent, category.name) = (parent, name.into());
-        }
+        self.new.categories.put(id, parent, name);
         Some(id)
     }
 
@@ -188,19 +260,19 @@ impl Draft {
             id,
             parent,
             name: name.into(),
-            iab: None,
+            iab: Vec::new(),
             rules: Vec::new(),
             was: Vec::new(),
             since: self.new.version,
         };
-        self.new.categories.insert(id, category);
+        self.new.categories.insert(category);
         id
     }
 
     /// Keeps the present path of a category among those it had.
     fn remember(&mut self, id: CategoryId) {
         let path: Box<str> = self.new.path(id).into();
-        if let Some(category) = self.new.categories.get_mut(&id)
+        if let Some(category) = self.new.categories.edit(id)
             && !category.was.contains(&path)
         {
             category.was.push(path);
@@ -219,26 +291,18 @@ impl Draft {
 
     fn merge(&mut self, from: CategoryId, into: CategoryId) {
         self.remember(from);
-        let children: Vec<(CategoryId, Box<str>)> = self
-            .new
-            .categories
-            .values()
-            .filter(|c| c.parent == from)
-            .map(|c| (c.id, c.name.clone()))
-            .collect();
-        for (child, name) in children {
+        for child in self.new.categories.children(from) {
+            let name = self.new.categories.get(&child).map(|c| c.name.clone()).unwrap_or_default();
             match self.new.child(into, &name) {
                 Some(same) if same != child => self.merge(child, same),
                 Some(_) | None => {
                     self.remember(child);
-                    if let Some(category) = self.new.categories.get_mut(&child) {
-                        category.parent = into;
-                    }
+                    self.new.categories.put(child, into, &name);
                 }
             }
         }
-        let Some(gone) = self.new.categories.remove(&from) else { return };
-        if let Some(category) = self.new.categories.get_mut(&into) {
+        let Some(gone) = self.new.categories.remove(from) else { return };
+        if let Some(category) = self.new.categories.edit(into) {
             let new = gone.was.into_iter().filter(|was| !category.was.contains(was));
             let new: Vec<_> = new.collect();
             category.was.extend(new);
@@ -306,10 +370,10 @@ impl Draft {
     fn prune(&mut self) {
         let kept: HashSet<CategoryId> =
             self.categories.iter().flat_map(|id| self.new.line(*id)).collect();
-        self.new.categories.retain(|id, _| kept.contains(id));
+        self.new.categories.retain(|id| kept.contains(&id));
         // What stays without being mentioned holds its children together and has no rule.
-        for (id, category) in &mut self.new.categories {
-            if !self.categories.contains(id) {
+        for category in self.new.categories.edit_all() {
+            if !self.categories.contains(&category.id) {
                 category.rules.clear();
             }
         }

@@ -94,7 +94,7 @@ fn sites(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
 }
 
 fn categories(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
-    for (id, category) in &new.categories {
+    for (id, category) in new.categories.iter() {
         let path = new.path(*id);
         let Some(before) = old.categories.get(id) else {
             push(changes, Noun::Category, &path, How::Added);

@@ -45,14 +45,16 @@ impl Definitions {
     }
 
     fn export_category(&self, out: &mut String, path: &str, category: &Category) {
-        let parent = self.categories().any(|c| c.parent == category.id);
-        if parent && category.rules.is_empty() && category.iab.is_none() {
+        let parent = !self.categories.children(category.id).is_empty();
+        if parent && category.rules.is_empty() && category.iab.is_empty() {
             return; // comes by itself
         }
         debug_assert_ne!(category.id, CategoryId::ALL);
         line(out, "\n[[category]]\nname", &quoted(path));
-        if let Some(iab) = &category.iab {
-            line(out, "iab", &quoted(iab));
+        match &*category.iab {
+            [] => {}
+            [one] => line(out, "iab", &quoted(one)),
+            all => line(out, "iab", &list(all.iter().map(|id| &**id))),
         }
         match &*category.rules {
             [] => {}

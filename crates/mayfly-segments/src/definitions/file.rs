@@ -40,7 +40,8 @@ pub(crate) struct SiteItem {
 #[derive(Clone, Debug)]
 pub(crate) struct CategoryItem {
     pub(crate) name: PlacedText,
-    pub(crate) iab: Option<PlacedText>,
+    /// `None` = not said: those that it has stay.
+    pub(crate) iab: Option<Vec<PlacedText>>,
     pub(crate) rules: Vec<RuleItem>,
     pub(crate) was: Vec<PlacedText>,
 }
@@ -160,7 +161,11 @@ fn sound(name: &str) -> bool {
 fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<CategoryItem> {
     let mut table = Table::new("category", table, span, &["name", "iab", "rule", "rules", "was"]);
     let name = table.need_text("name");
-    let iab = table.text("iab");
+    let iab = match (table.has("iab"), table.is_list("iab")) {
+        (false, _) => None,
+        (true, true) => Some(table.texts("iab")),
+        (true, false) => table.text("iab").map(|one| vec![one]),
+    };
     let mut rules: Vec<RuleItem> =
         table.text("rule").map(|rule| RuleItem { rule, sites: Vec::new() }).into_iter().collect();
     if !rules.is_empty() && table.has("rules") {

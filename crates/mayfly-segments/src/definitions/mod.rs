@@ -13,6 +13,7 @@ pub mod file;
 mod site_table;
 mod stored;
 mod table;
+pub mod taxonomy;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use apply::Applied;
 pub use change::{Change, How, Noun};
 pub use file::{DefinitionsFile, Fixture};
 pub use stored::DefinitionsError;
+pub use taxonomy::Taxonomy;
 
 use crate::problem::nearest;
 
@@ -47,8 +49,8 @@ pub struct Category {
     pub parent: CategoryId,
     /// The last level of its name.
     pub name: Box<str>,
-    /// The id in a standard taxonomy, as `content-3.1:533`.
-    pub iab: Option<Box<str>>,
+    /// Its ids in standard taxonomies, as `content-3.1:533`.
+    pub iab: Vec<Box<str>>,
     /// Its own rules; a hit that meets one of them falls in it.
     pub rules: Vec<RuleText>,
     /// Paths that it had before, or that were merged into it.
@@ -118,7 +120,7 @@ pub struct Definitions {
     pub(crate) next_category: u32,
     pub(crate) next_segment: u32,
     pub(crate) sites: BTreeMap<SiteId, SiteEntry>,
-    pub(crate) categories: BTreeMap<CategoryId, Category>,
+    pub(crate) categories: tree::Tree,
     pub(crate) segments: BTreeMap<SegmentId, Segment>,
 }
 
@@ -131,7 +133,7 @@ impl Default for Definitions {
             next_category: 1,
             next_segment: 1,
             sites: BTreeMap::new(),
-            categories: BTreeMap::new(),
+            categories: tree::Tree::default(),
             segments: BTreeMap::new(),
         }
     }

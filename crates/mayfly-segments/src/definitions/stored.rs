@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Category, Definitions, OnPage, RuleText, Segment, SiteEntry};
 
-/// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites.
-const FORMAT: u32 = 2;
+/// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites,
+/// 2 at most one standard id of a category.
+const FORMAT: u32 = 3;
 
 /// A stored document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -120,10 +121,18 @@ struct CategoryRow {
     id: u32,
     parent: u32,
     name: Box<str>,
-    iab: Option<Box<str>>,
+    iab: IabRow,
     rules: Vec<RuleRow>,
     was: Vec<Box<str>>,
     since: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum IabRow {
+    All(Vec<Box<str>>),
+    /// Up to format 2.
+    One(Option<Box<str>>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -193,11 +202,7 @@ impl Definitions {
             next_category: row.next_category,
             next_segment: row.next_segment,
             sites: sites?,
-            categories: row
-                .categories
-                .into_iter()
-                .map(|c| (CategoryId(c.id), category(c)))
-                .collect(),
+            categories: row.categories.into_iter().map(category).collect(),
             segments: row.segments.into_iter().map(|s| (SegmentId(s.id), segment(s))).collect(),
         })
     }
@@ -289,7 +294,7 @@ fn category_row(category: &Category) -> CategoryRow {
         id: category.id.0,
         parent: category.parent.0,
         name: category.name.clone(),
-        iab: category.iab.clone(),
+        iab: IabRow::All(category.iab.clone()),
         rules: category.rules.iter().map(rule).collect(),
         was: category.was.clone(),
         since: category.since,
@@ -303,7 +308,10 @@ fn category(row: CategoryRow) -> Category {
         id: CategoryId(row.id),
         parent: CategoryId(row.parent),
         name: row.name,
-        iab: row.iab,
+        iab: match row.iab {
+            IabRow::All(all) => all,
+            IabRow::One(one) => one.into_iter().collect(),
+        },
         rules: row.rules.into_iter().map(rule).collect(),
         was: row.was,
         since: row.since,

@@ -1,4 +1,4 @@
-use mayfly_core::Retention;
+use mayfly_core::{Retention, limits};
 use proptest::prelude::*;
 
 use super::*;
@@ -211,8 +211,11 @@ fn what_is_stored_is_checked_too_and_a_failing_file_changes_nothing() {
     )
     .unwrap_err();
     assert!(matches!(problems[0].kind, ProblemKind::UnknownCategory { .. }), "{}", problems[0]);
-    let kept =
-        Definitions { segments: one.segments.clone(), categories: BTreeMap::new(), ..one.clone() };
+    let kept = Definitions {
+        segments: one.segments.clone(),
+        categories: Default::default(),
+        ..one.clone()
+    };
     let problems = try_apply(&kept, "", false).unwrap_err();
     assert_eq!(problems[0].subject, Subject::StoredSegment("s".into()));
     assert!(problems[0].to_string().contains("the rule of segment \"s\", line 1, column 9"));
@@ -311,4 +314,22 @@ proptest! {
         definitions.next_segment = 2;
         round_trips(&definitions);
     }
+}
+
+#[test]
+fn a_tree_of_the_most_nodes_is_applied_moved_and_exported() {
+    let name = |n: usize| format!("{} > {} > node {n}", n / 2500, n / 50);
+    // 40 and 1,960 parents come with them.
+    let nodes = limits::CATEGORIES - 2000;
+    let text: String =
+        (0..nodes).map(|n| format!("[[category]]\nname = '{}'\n", name(n))).collect();
+    let (before, _) = apply(&Definitions::default(), &text, false);
+    assert_eq!(before.categories().count(), limits::CATEGORIES);
+    let (after, changes) = apply(&before, "[[category]]\nname = 'Moved'\nwas = ['0']\n", false);
+    assert_eq!(after.categories().count(), limits::CATEGORIES);
+    assert_eq!(changes.len(), 1 + 50 + 2500, "all below it have another path");
+    assert_eq!(id(&after, "Moved > 49 > node 2499"), id(&before, &name(2499)));
+    assert_eq!(after.export().matches("[[category]]").count(), nodes);
+    let more = try_apply(&before, "[[category]]\nname = 'one more'\n", false).unwrap_err();
+    assert!(matches!(more[0].kind, ProblemKind::TooMany { .. }), "{}", more[0]);
 }

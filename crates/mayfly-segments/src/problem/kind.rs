@@ -208,6 +208,11 @@ pub enum ProblemKind {
         /// Its name.
         name: Box<str>,
     },
+    /// A file that is none of the standard taxonomies.
+    #[error(
+        "this is no taxonomy of the IAB: there is no column `Unique ID` in the first two lines"
+    )]
+    NotATaxonomy,
     /// A name that cannot be one.
     #[error("\"{name}\" cannot be the name of a {what}")]
     BadName {
@@ -331,6 +336,7 @@ impl ProblemKind {
             Self::BadOrigin { .. } => {
                 "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
             }
+            Self::NotATaxonomy => "give a .tsv file as the IAB Tech Lab publishes it",
             Self::BadPath { .. } => "write \"/health/\": from the first slash on, without ? and #",
             Self::BadName { .. } => {
                 "site keys are of a-z 0-9 _ - . ; levels of a category stand between \" > \" and \

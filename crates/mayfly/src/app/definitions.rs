@@ -9,7 +9,8 @@ use mayfly_core::{
     Site, SiteId, Timestamp, Visitor,
 };
 use mayfly_segments::{
-    Applied, Compiled, Definitions, DefinitionsFile, Fixture, Index, PageMemo, Problem,
+    Applied, Compiled, Definitions, DefinitionsFile, Fixture, How, Index, PageMemo, Problem,
+    Taxonomy,
 };
 use mayfly_store::{CatalogName, StoreError};
 use roaring::RoaringBitmap;
@@ -147,6 +148,34 @@ impl App {
             self.put_in_force(&applied, by).await?;
         }
         Ok(json!({"changes": texts(&applied), "version": self.active().version()}))
+    }
+
+    /// Puts a standard taxonomy into the tree, below `under` (empty = at the top).
+    ///
+    /// # Errors
+    /// [`ApiError::Problems`]; [`StoreError::Conflict`] when another was faster.
+    pub async fn load_taxonomy(
+        &self,
+        text: &str,
+        standard: &str,
+        under: &str,
+        by: &str,
+    ) -> Result<Value, ApiError> {
+        let taxonomy = Taxonomy::parse(text, standard)?;
+        let (active, retention) = (self.active(), self.settings.store.retention);
+        let applied = active.definitions().load(&taxonomy, under, retention);
+        let applied = applied.map_err(ApiError::Problems)?;
+        if !applied.changes.is_empty() {
+            self.put_in_force(&applied, by).await?;
+        }
+        let added = applied.changes.iter().filter(|change| change.how == How::Added).count();
+        Ok(json!({
+            "standard": standard,
+            "added": added,
+            "changed": applied.changes.len() - added,
+            "left_out": taxonomy.left_out,
+            "version": self.active().version(),
+        }))
     }
 
     async fn put_in_force(&self, applied: &Applied, by: &str) -> Result<(), ApiError> {

@@ -109,6 +109,9 @@ enum Command {
     /// Definitions as code
     #[command(subcommand)]
     Definitions(DefinitionsCommand),
+    /// Standard taxonomies
+    #[command(subcommand)]
+    Taxonomy(TaxonomyCommand),
     /// Sites
     #[command(subcommand)]
     Site(SiteCommand),
@@ -159,6 +162,21 @@ enum Command {
 enum DefinitionsCommand {
     /// Print the definitions in force as a file that `apply` takes
     Export,
+}
+
+#[derive(Debug, Subcommand)]
+enum TaxonomyCommand {
+    /// Put a taxonomy of the IAB Tech Lab into the tree; what is there keeps its rules
+    Load {
+        /// Its .tsv file, as published
+        file: PathBuf,
+        /// Which standard it is, such as content-3.1; without it, as the file's name says
+        #[arg(long)]
+        standard: Option<String>,
+        /// The category that it goes below; without it, at the top
+        #[arg(long, value_name = "PATH")]
+        under: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -351,6 +369,10 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Apply { file, prune } => definitions::apply(&asks, &file, prune),
         Command::Test { file } => definitions::test(&asks, &file),
         Command::Definitions(DefinitionsCommand::Export) => definitions::export(&asks),
+        Command::Taxonomy(TaxonomyCommand::Load { file, standard, under }) => {
+            let under = under.unwrap_or_default();
+            definitions::load_taxonomy(&asks, &file, standard.as_deref(), &under)
+        }
         Command::Site(SiteCommand::Snippet { key, server }) => {
             sites::snippet(&asks, &key, server.as_deref())
         }

@@ -59,6 +59,28 @@ pub(crate) async fn apply(
     Ok(HttpResponse::Ok().json(app.apply(text(&body)?, options.prune, &caller.name).await?))
 }
 
+/// Which standard a taxonomy's file holds, and where it goes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Standard {
+    standard: String,
+    #[serde(default)]
+    under: String,
+}
+
+/// Puts a standard taxonomy into the tree.
+pub(crate) async fn load_taxonomy(
+    request: HttpRequest,
+    state: State,
+    of: Query<Standard>,
+    body: Body,
+) -> Answer {
+    let caller = require(&request, &state, Right::Define)?;
+    let Standard { standard, under } = &*of;
+    let answer = state.app()?.load_taxonomy(text(&body)?, standard, under, &caller.name).await?;
+    Ok(HttpResponse::Ok().json(answer))
+}
+
 /// Runs the fixtures of a file.
 pub(crate) async fn test(request: HttpRequest, state: State, body: Body) -> Answer {
     require(&request, &state, Right::Define)?;

@@ -108,6 +108,7 @@ pub fn operators(config: &mut ServiceConfig) {
         .route("/definitions/plan", web::post().to(definitions::plan))
         .route("/definitions/apply", web::post().to(definitions::apply))
         .route("/definitions/test", web::post().to(definitions::test))
+        .route("/taxonomies", web::post().to(definitions::load_taxonomy))
         .route("/sites/{key}", web::get().to(definitions::site))
         .route("/sites/{key}/unmapped", web::get().to(definitions::unmapped))
         .route("/sites/{key}/tail", web::get().to(definitions::tail))
