@@ -24,6 +24,7 @@ mod exactness_oulad;
 mod exactness_segments;
 mod failover;
 mod first_steps;
+mod history;
 mod hostile;
 mod http;
 mod insights;

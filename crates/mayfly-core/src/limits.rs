@@ -156,6 +156,12 @@ pub const RULE_BYTES: usize = 64 * 1024;
 pub const RULE_DEPTH: usize = 64;
 /// Leaves of one expression after other segments are put in.
 pub const LEAVES: usize = 1000;
+/// How much of a segment may go by a change that does not say so, percent of its members.
+pub const DROP_PERCENT: u64 = 50;
+/// Members from which on such a loss is looked at.
+pub const DROP_MEMBERS: u64 = 100;
+/// What an author may say of a change, bytes.
+pub const WHY_BYTES: usize = 1000;
 /// Segments whose overlaps are told at once.
 pub const OVERLAP_SEGMENTS: usize = 20;
 /// Members of a sample.

@@ -10,6 +10,7 @@ mod apply;
 mod change;
 mod export;
 pub mod file;
+mod revert;
 mod site_table;
 mod stored;
 mod table;
@@ -116,6 +117,8 @@ pub struct SiteEntry {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Definitions {
     pub(crate) version: u32,
+    /// What its author said of this version.
+    pub(crate) why: Box<str>,
     pub(crate) next_site: u32,
     pub(crate) next_category: u32,
     pub(crate) next_segment: u32,
@@ -129,6 +132,7 @@ impl Default for Definitions {
     fn default() -> Self {
         Self {
             version: 0,
+            why: Box::default(),
             next_site: 1,
             next_category: 1,
             next_segment: 1,

@@ -48,6 +48,9 @@ struct FormatRow {
 struct DefinitionsRow {
     format: u32,
     version: u32,
+    /// Absent up to format 2.
+    #[serde(default)]
+    why: Box<str>,
     next_site: u32,
     next_category: u32,
     next_segment: u32,
@@ -171,6 +174,7 @@ impl Definitions {
         let row = DefinitionsRow {
             format: FORMAT,
             version: self.version,
+            why: self.why.clone(),
             next_site: self.next_site,
             next_category: self.next_category,
             next_segment: self.next_segment,
@@ -198,6 +202,7 @@ impl Definitions {
             .collect();
         Ok(Self {
             version: row.version,
+            why: row.why,
             next_site: row.next_site,
             next_category: row.next_category,
             next_segment: row.next_segment,

@@ -1,7 +1,7 @@
-//! Standard taxonomies: the TSV files that the IAB Tech Lab publishes (Content 1.0 to 3.1, Audience
-//! 1.0 and 1.1, Ad Product), read as they are.
+//! Standard taxonomies: the TSV files that the IAB Tech Lab publishes (Content, Audience, Ad
+//! Product), read as they are.
 //!
-//! Sources: github.com/InteractiveAdvertisingBureau/Taxonomies. Ids are texts; names are not unique;
+//! Source: github.com/InteractiveAdvertisingBureau/Taxonomies. Ids are texts; names are not unique;
 //! a row may be its own parent; an id may stand twice, and counts the first time.
 
 use std::collections::HashMap;

@@ -1,27 +1,41 @@
 //! Definitions: exported, planned, applied, tested.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_core::{
-    Candidate, CellId, ConsentRules, Day, DayCells, Gate, Hit, Partition, Referrer, Retention,
-    Site, SiteId, Timestamp, Visitor,
+    Candidate, ConsentRules, Gate, Hit, Partition, Referrer, Retention, Site, SiteId, Timestamp,
+    Visitor, limits,
 };
 use mayfly_segments::{
-    Applied, Compiled, Definitions, DefinitionsFile, Fixture, How, Index, PageMemo, Problem,
-    Taxonomy,
+    Applied, Compiled, Definitions, DefinitionsFile, Fixture, How, PageMemo, Problem, Taxonomy,
 };
-use mayfly_store::{CatalogName, StoreError};
-use roaring::RoaringBitmap;
+use mayfly_store::{CatalogName, Corruption, StoreError};
 use serde_json::{Value, json};
 
 use super::App;
+use crate::clock;
 use crate::http::ApiError;
-use crate::worker::{evaluate, rebuild};
 
 /// How long `apply` waits for its segments to be in force before it answers all the same.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Who changes definitions, and what he says of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Author<'a> {
+    /// The token's name.
+    pub by: &'a str,
+    /// The reason, for the history.
+    pub why: &'a str,
+    /// The version that he looked at.
+    pub expect: Option<u32>,
+    /// Segments may lose most of their members.
+    pub allows_drop: bool,
+}
+
+fn corrupt() -> StoreError {
+    StoreError::Corrupt { what: Corruption::Catalog }
+}
 
 /// What became of one fixture.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,115 +53,96 @@ impl App {
         self.active().definitions().export()
     }
 
-    fn applied(&self, text: &str, prune: bool) -> Result<Applied, ApiError> {
+    pub(super) fn applied(&self, text: &str, prune: bool) -> Result<Applied, ApiError> {
         let file = DefinitionsFile::parse(text).map_err(ApiError::Problems)?;
         let active = self.active();
         let retention = self.settings.store.retention;
         active.definitions().apply(&file, prune, retention).map_err(ApiError::Problems)
     }
 
-    /// What a file would change: definitions, and members per segment.
-    ///
-    /// # Errors
-    /// [`ApiError::Problems`] with everything that is wrong.
-    pub async fn plan(&self, text: &str, prune: bool) -> Result<Value, ApiError> {
-        let now = self.catch_up().await?;
-        let applied = self.applied(text, prune)?;
-        let wanted = self.compile(&applied.definitions)?;
-        let segments = self.differences(&wanted, now).await?;
-        Ok(json!({
-            "changes": texts(&applied),
-            "segments": segments,
-            "version": self.active().version(),
-        }))
-    }
-
-    fn compile(&self, definitions: &Definitions) -> Result<Arc<Compiled>, ApiError> {
+    pub(super) fn compile(&self, definitions: &Definitions) -> Result<Arc<Compiled>, ApiError> {
         let retention = self.settings.store.retention;
         Compiled::new(definitions, retention).map(Arc::new).map_err(ApiError::Problems)
-    }
-
-    /// Members now and after, for each segment that is or would be.
-    async fn differences(
-        &self,
-        wanted: &Arc<Compiled>,
-        now: Timestamp,
-    ) -> Result<Vec<Value>, ApiError> {
-        let active = self.active();
-        let mut sums: BTreeMap<String, [u64; 4]> = BTreeMap::new();
-        for slot in self.slots() {
-            let after = self.members_after(&slot, &active, wanted, now).await?;
-            for segment in active.segments() {
-                let name = wanted
-                    .definitions()
-                    .segment(segment.id)
-                    .map_or(segment.name.to_string(), |s| s.name.to_string());
-                let now = slot.read(|i| i.members(segment.id).cloned()).flatten();
-                let after = after.get(&segment.id).cloned().unwrap_or_default();
-                add(sums.entry(name).or_default(), &now.unwrap_or_default(), &after);
-            }
-            for segment in wanted.segments() {
-                if active.place(segment.id).is_none() {
-                    let after = after.get(&segment.id).cloned().unwrap_or_default();
-                    let name = segment.name.to_string();
-                    add(sums.entry(name).or_default(), &RoaringBitmap::new(), &after);
-                }
-            }
-        }
-        let rows = sums.into_iter().map(|(name, [now, after, entered, left])| {
-            json!({"name": name, "now": now, "after": after, "entered": entered, "left": left})
-        });
-        Ok(rows.collect())
-    }
-
-    /// The members of every wanted segment in one partition, with new cells made from the hits.
-    async fn members_after(
-        &self,
-        slot: &crate::worker::Slot,
-        active: &Compiled,
-        wanted: &Arc<Compiled>,
-        now: Timestamp,
-    ) -> Result<BTreeMap<mayfly_core::SegmentId, RoaringBitmap>, ApiError> {
-        let today = now.day().unwrap_or_default();
-        let oldest = self.settings.store.retention.oldest(today);
-        let fresh = wanted.new_cells(active);
-        let mut days: BTreeMap<Day, BTreeSet<CellId>> = BTreeMap::new();
-        for (cell, range) in wanted.needs(today) {
-            for day in range.start().0.max(oldest.0)..=range.end().0 {
-                days.entry(Day(day)).or_default().insert(cell);
-            }
-        }
-        let mut index = Index::new(Arc::clone(wanted), today);
-        index.set_erased(slot.erased());
-        for (day, cells) in days {
-            let (new, known): (BTreeSet<CellId>, BTreeSet<CellId>) =
-                cells.into_iter().partition(|cell| fresh.contains(cell));
-            let known: Vec<_> = known.iter().map(|cell| cell.category).collect();
-            let mut all: DayCells = evaluate::day_cells(&self.store, slot, day, &known).await?;
-            if !new.is_empty() {
-                let partition = slot.partition();
-                let made = rebuild::cells(&self.store, partition, day, wanted, &new).await?;
-                all.extend(made.ok_or(ApiError::Busy)?);
-            }
-            index.load_day(day, &all);
-        }
-        index.evaluate();
-        let members = wanted.segments().iter().filter_map(|segment| {
-            index.members(segment.id).map(|members| (segment.id, members.clone()))
-        });
-        Ok(members.collect())
     }
 
     /// Applies a file as one change; answers when its segments are in force.
     ///
     /// # Errors
-    /// [`ApiError::Problems`]; [`StoreError::Conflict`] when another was faster.
-    pub async fn apply(&self, text: &str, prune: bool, by: &str) -> Result<Value, ApiError> {
+    /// [`ApiError::Problems`]; [`ApiError::Drop`]; [`ApiError::Version`];
+    /// [`StoreError::Conflict`] when another was faster.
+    pub async fn apply(
+        &self,
+        text: &str,
+        prune: bool,
+        author: &Author<'_>,
+    ) -> Result<Value, ApiError> {
+        self.refresh_catalog().await?;
         let applied = self.applied(text, prune)?;
+        self.change(applied, author).await
+    }
+
+    /// Goes back to the definitions of an earlier version, as a new one.
+    ///
+    /// # Errors
+    /// [`ApiError::NoVersion`]; as [`App::apply`].
+    pub async fn revert(&self, version: u32, author: &Author<'_>) -> Result<Value, ApiError> {
+        self.refresh_catalog().await?;
+        let then = self.definitions_of(version).await?;
+        let (active, retention) = (self.active(), self.settings.store.retention);
+        let applied = active.definitions().revert(&then, retention);
+        self.change(applied.map_err(ApiError::Problems)?, author).await
+    }
+
+    async fn change(&self, applied: Applied, author: &Author<'_>) -> Result<Value, ApiError> {
+        let found = self.active().version();
+        if let Some(expected) = author.expect.filter(|expected| *expected != found) {
+            return Err(ApiError::Version { found, expected });
+        }
+        if author.why.len() > limits::WHY_BYTES {
+            return Err(ApiError::TooLarge { limit: limits::WHY_BYTES });
+        }
         if !applied.changes.is_empty() {
-            self.put_in_force(&applied, by).await?;
+            if !author.allows_drop {
+                self.refuse_drops(&applied).await?;
+            }
+            let definitions = applied.definitions.clone().because(author.why);
+            self.put_in_force(&definitions, author.by).await?;
         }
         Ok(json!({"changes": texts(&applied), "version": self.active().version()}))
+    }
+
+    /// Every version of the definitions that there was, the newest first: who, when, why, what.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn history(&self) -> Result<Value, ApiError> {
+        let mut before = Definitions::default();
+        let mut versions = Vec::new();
+        for found in self.store.catalog_history(CatalogName::Definitions).await? {
+            let own = Definitions::from_bytes(&found.bytes).map_err(|_| corrupt())?;
+            let changes = own.changes_since(&before);
+            versions.push(json!({
+                "version": found.version,
+                "at": clock::text(found.at),
+                "by": found.by,
+                "why": own.why(),
+                "changes": changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            }));
+            before = own;
+        }
+        versions.reverse();
+        Ok(json!({"versions": versions}))
+    }
+
+    /// The definitions of a version.
+    ///
+    /// # Errors
+    /// [`ApiError::NoVersion`].
+    pub async fn definitions_of(&self, version: u32) -> Result<Definitions, ApiError> {
+        let history = self.store.catalog_history(CatalogName::Definitions).await?;
+        let found = history.into_iter().find(|found| found.version == u64::from(version));
+        let found = found.ok_or(ApiError::NoVersion { version })?;
+        Ok(Definitions::from_bytes(&found.bytes).map_err(|_| corrupt())?)
     }
 
     /// Puts a standard taxonomy into the tree, below `under` (empty = at the top).
@@ -166,7 +161,8 @@ impl App {
         let applied = active.definitions().load(&taxonomy, under, retention);
         let applied = applied.map_err(ApiError::Problems)?;
         if !applied.changes.is_empty() {
-            self.put_in_force(&applied, by).await?;
+            let why = format!("taxonomy {standard}");
+            self.put_in_force(&applied.definitions.clone().because(&why), by).await?;
         }
         let added = applied.changes.iter().filter(|change| change.how == How::Added).count();
         Ok(json!({
@@ -178,12 +174,11 @@ impl App {
         }))
     }
 
-    async fn put_in_force(&self, applied: &Applied, by: &str) -> Result<(), ApiError> {
-        let compiled = self.compile(&applied.definitions)?;
+    async fn put_in_force(&self, definitions: &Definitions, by: &str) -> Result<(), ApiError> {
+        let compiled = self.compile(definitions)?;
         // What this was made from; the definitions in force may be newer by now.
-        let expected = u64::from(applied.definitions.version()).saturating_sub(1);
-        let bytes = applied
-            .definitions
+        let expected = u64::from(definitions.version()).saturating_sub(1);
+        let bytes = definitions
             .to_bytes()
             .map_err(|_| ApiError::TooLarge { limit: mayfly_core::limits::DEFINITIONS_BYTES })?;
         let (name, now) = (CatalogName::Definitions, Self::now());
@@ -201,7 +196,8 @@ impl App {
     /// # Errors
     /// The store's.
     pub async fn apply_demo(&self) -> Result<(), StoreError> {
-        match self.apply(crate::http::DEMO_DEFINITIONS, false, "demo").await {
+        let demo = Author { by: "demo", ..Author::default() };
+        match self.apply(crate::http::DEMO_DEFINITIONS, false, &demo).await {
             Ok(_) | Err(ApiError::Store(StoreError::Conflict { .. })) => Ok(()),
             Err(ApiError::Store(error)) => Err(error),
             Err(error) => {
@@ -212,15 +208,8 @@ impl App {
     }
 }
 
-fn texts(applied: &Applied) -> Vec<String> {
+pub(super) fn texts(applied: &Applied) -> Vec<String> {
     applied.changes.iter().map(ToString::to_string).collect()
-}
-
-/// Adds one partition's members: now, after, entered, left.
-fn add(sum: &mut [u64; 4], now: &RoaringBitmap, after: &RoaringBitmap) {
-    let stay = now.intersection_len(after);
-    let more = [now.len(), after.len(), after.len() - stay, now.len() - stay];
-    sum.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
 }
 
 /// Runs the fixtures of a file on the definitions in it: a pure function of the file.

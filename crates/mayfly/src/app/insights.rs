@@ -11,6 +11,7 @@ use super::App;
 use super::segments::rounded;
 use crate::clock;
 use crate::http::ApiError;
+use crate::worker::evaluate::Visitors;
 use crate::worker::{Slot, evaluate};
 
 /// Members of one segment or expression, by partition.
@@ -77,7 +78,7 @@ impl App {
         for slot in self.slots() {
             let own = members.get(&slot.partition()).cloned().unwrap_or_default();
             let hidden = self.hidden(slot.partition()) | slot.erased();
-            for (category, visitors) in self.visitors_of(&slot, today, days).await? {
+            for (category, visitors) in self.visitors_of(&slot, today, days).await?.0 {
                 let visitors = visitors - &hidden;
                 let sum = counts.entry(category).or_default();
                 sum.0 += visitors.intersection_len(&own);
@@ -109,28 +110,16 @@ impl App {
     }
 
     /// Who had hits in each category in the last `days` days.
-    async fn visitors_of(
-        &self,
-        slot: &Slot,
-        today: Day,
-        days: u16,
-    ) -> Result<BTreeMap<CategoryId, RoaringBitmap>, ApiError> {
+    async fn visitors_of(&self, slot: &Slot, today: Day, days: u16) -> Result<Visitors, ApiError> {
         let active = self.active();
         let categories: Vec<CategoryId> =
             active.cells().into_iter().map(|cell| cell.category).collect();
-        let mut visitors: BTreeMap<CategoryId, RoaringBitmap> = BTreeMap::new();
+        let mut visitors = Visitors::default();
         for ago in 0..days {
             let day = today.minus(ago);
-            if !slot.has_hits(day) {
-                continue;
-            }
-            for (id, cell) in evaluate::day_cells(&self.store, slot, day, &categories).await? {
-                let with_hits = cell.entries.iter().filter(|e| e.count > 0).map(|e| e.ordinal);
-                if active.knows(id)
-                    && let Ok(seen) = RoaringBitmap::from_sorted_iter(with_hits)
-                {
-                    *visitors.entry(id.category).or_default() |= seen;
-                }
+            if slot.has_hits(day) {
+                let cells = evaluate::day_cells(&self.store, slot, day, &categories).await?;
+                visitors.add(cells.into_iter().filter(|(id, _)| active.knows(*id)));
             }
         }
         Ok(visitors)

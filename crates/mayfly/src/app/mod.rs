@@ -6,6 +6,7 @@ pub mod definitions;
 mod insights;
 mod journal;
 mod people;
+mod plan;
 mod segments;
 mod status;
 mod why;

@@ -1,4 +1,4 @@
-//! `init`, `plan`, `apply`, `test`, `definitions export`, `taxonomy load`.
+//! `init`, `plan`, `apply`, `test`, `definitions export|history|revert`, `taxonomy load`.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,9 @@ use mayfly_core::Origin;
 use mayfly_segments::Taxonomy;
 use serde_json::Value;
 
-use super::Asks;
 use super::client::{Client, Create, part};
 use super::output::{self, items, line, note, text};
+use super::{Asks, ChangeOptions};
 
 /// A first definitions file for a site, and what to do next.
 pub(crate) fn init(origin: &str, file: &Path) -> anyhow::Result<()> {
@@ -42,25 +42,87 @@ pub(crate) fn init(origin: &str, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Changes of a version that are printed.
+const CHANGES_SHOWN: usize = 20;
+
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
 /// What a file would change.
 pub(crate) fn plan(asks: &Asks, file: &Path, prune: bool) -> anyhow::Result<()> {
-    send(asks, file, "plan", prune, Create::Never)
+    let query = format!("?prune={prune}");
+    send(asks, file, "plan", &query, Create::Never)
 }
 
 /// Applies a file and waits until its segments are in force.
-pub(crate) fn apply(asks: &Asks, file: &Path, prune: bool) -> anyhow::Result<()> {
-    send(asks, file, "apply", prune, Create::IfMissing)
+pub(crate) fn apply(
+    asks: &Asks,
+    file: &Path,
+    prune: bool,
+    change: &ChangeOptions,
+) -> anyhow::Result<()> {
+    let query = format!("?prune={prune}&{}", change.query());
+    send(asks, file, "apply", &query, Create::IfMissing)
 }
 
-fn send(asks: &Asks, file: &Path, verb: &str, prune: bool, create: Create) -> anyhow::Result<()> {
+/// Goes back to an earlier version.
+pub(crate) fn revert(asks: &Asks, version: u32, change: &ChangeOptions) -> anyhow::Result<()> {
+    let client = Client::open(asks, Create::Never)?;
+    let path = format!("/api/v1/definitions/{version}/revert?{}", change.query());
+    let answer = client.post(&path, "application/toml", &[]);
+    client.close()?;
+    let answer = answer?;
+    if asks.json {
+        output::json(&answer);
+    } else {
+        print_change(&answer, "apply");
+    }
+    Ok(())
+}
+
+impl ChangeOptions {
+    fn query(&self) -> String {
+        let expect = self.expect.map(|version| format!("&expect={version}")).unwrap_or_default();
+        format!("allow_drop={}&why={}{expect}", self.allow_drop, part(&self.why))
+    }
+}
+
+/// Every version that there was.
+pub(crate) fn history(asks: &Asks) -> anyhow::Result<()> {
+    let client = Client::open(asks, Create::Never)?;
+    let answer = client.get("/api/v1/definitions/history");
+    client.close()?;
+    let answer = answer?;
+    if asks.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let versions = items(&answer, "/versions");
+    if versions.is_empty() {
+        note("no definitions were ever in force; `mayfly init` makes a first file");
+    }
+    for version in versions {
+        let (at, by) = (text(version, "/at"), text(version, "/by"));
+        line(&format!(
+            "version {}  {at}  {by}  {}",
+            text(version, "/version"),
+            text(version, "/why")
+        ));
+        let changes = items(version, "/changes");
+        changes.iter().take(CHANGES_SHOWN).for_each(|c| line(&format!("  {}", text(c, ""))));
+        let more = changes.len().saturating_sub(CHANGES_SHOWN);
+        if more > 0 {
+            line(&format!("  and {} more", output::number(more as u64)));
+        }
+    }
+    Ok(())
+}
+
+fn send(asks: &Asks, file: &Path, verb: &str, query: &str, create: Create) -> anyhow::Result<()> {
     let body = read(file)?;
     let client = Client::open(asks, create)?;
-    let prune = if prune { "?prune=true" } else { "" };
-    let path = format!("/api/v1/definitions/{verb}{prune}");
+    let path = format!("/api/v1/definitions/{verb}{query}");
     let answer = client.post(&path, "application/toml", &body);
     client.close()?;
     let answer = answer.with_context(|| format!("{}", file.display()))?;
@@ -77,14 +139,20 @@ fn print_change(answer: &Value, verb: &str) {
     for change in changes {
         line(change.as_str().unwrap_or_default());
     }
-    let mut rows = vec![["segment", "now", "after", "entered", "left"].map(String::from).to_vec()];
-    for s in items(answer, "/segments") {
-        let row = ["/name", "/now", "/after", "/entered", "/left"].map(|p| text(s, p));
-        rows.push(row.to_vec());
+    for (first, list) in [("category", "/categories"), ("segment", "/segments")] {
+        let mut rows = vec![[first, "now", "after", "entered", "left"].map(String::from).to_vec()];
+        for own in items(answer, list) {
+            let row = ["/name", "/now", "/after", "/entered", "/left"].map(|p| text(own, p));
+            rows.push(row.to_vec());
+        }
+        if rows.len() > 1 {
+            line("");
+            output::table(&rows);
+        }
     }
-    if rows.len() > 1 {
-        line("");
-        output::table(&rows);
+    let drops = items(answer, "/drops");
+    for drop in drops {
+        line(&format!("\n{}; `mayfly apply` needs --allow-drop for that", text(drop, "")));
     }
     let version = text(answer, "/version");
     match (changes.is_empty(), verb) {
@@ -148,10 +216,11 @@ pub(crate) fn test(asks: &Asks, file: &Path) -> anyhow::Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("{} fixtures failed", failed.len()) }
 }
 
-/// The definitions in force, as a file.
-pub(crate) fn export(asks: &Asks) -> anyhow::Result<()> {
+/// The definitions in force, or those of an earlier version, as a file.
+pub(crate) fn export(asks: &Asks, version: Option<u32>) -> anyhow::Result<()> {
     let client = Client::open(asks, Create::Never)?;
-    let bytes = client.bytes("/api/v1/definitions");
+    let version = version.map(|version| format!("/{version}")).unwrap_or_default();
+    let bytes = client.bytes(&format!("/api/v1/definitions{version}"));
     client.close()?;
     let text = String::from_utf8(bytes?)?;
     if text.is_empty() {

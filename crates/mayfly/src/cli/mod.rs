@@ -100,6 +100,8 @@ enum Command {
         /// Also remove what the file does not name
         #[arg(long)]
         prune: bool,
+        #[command(flatten)]
+        change: ChangeOptions,
     },
     /// Run the fixtures in a definitions file
     Test {
@@ -161,7 +163,34 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum DefinitionsCommand {
     /// Print the definitions in force as a file that `apply` takes
-    Export,
+    Export {
+        /// Those of this version instead
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Every version that there was: who, when, why, what changed
+    History,
+    /// Go back to an earlier version, as a new one
+    Revert {
+        /// The version
+        version: u32,
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+}
+
+/// Options of every change of definitions.
+#[derive(Debug, Args)]
+struct ChangeOptions {
+    /// What the change is for; kept in the history
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    why: String,
+    /// Refuse unless this version is in force: the one that `plan` showed
+    #[arg(long, value_name = "VERSION")]
+    expect: Option<u32>,
+    /// Also where a segment of 100 members or more loses over half of them
+    #[arg(long)]
+    allow_drop: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -366,9 +395,15 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Serve { role, demo, .. } => crate::serve::run(asks.settings, &role, demo),
         Command::Hit { url, site, name, title } => segments::hit(&asks, &url, &site, &name, &title),
         Command::Plan { file, prune } => definitions::plan(&asks, &file, prune),
-        Command::Apply { file, prune } => definitions::apply(&asks, &file, prune),
+        Command::Apply { file, prune, change } => definitions::apply(&asks, &file, prune, &change),
         Command::Test { file } => definitions::test(&asks, &file),
-        Command::Definitions(DefinitionsCommand::Export) => definitions::export(&asks),
+        Command::Definitions(DefinitionsCommand::Export { version }) => {
+            definitions::export(&asks, version)
+        }
+        Command::Definitions(DefinitionsCommand::History) => definitions::history(&asks),
+        Command::Definitions(DefinitionsCommand::Revert { version, change }) => {
+            definitions::revert(&asks, version, &change)
+        }
         Command::Taxonomy(TaxonomyCommand::Load { file, standard, under }) => {
             let under = under.unwrap_or_default();
             definitions::load_taxonomy(&asks, &file, standard.as_deref(), &under)

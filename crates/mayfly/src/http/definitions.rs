@@ -10,14 +10,31 @@ use serde_json::{Value, json};
 use super::access::require;
 use super::body::Body;
 use super::{Answer, ApiError, State};
+use crate::app::definitions::Author;
 use crate::clock;
 use crate::tokens::Right;
 
-/// Options of plan and apply.
+/// Options of plan, apply and revert.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Options {
+    /// Also remove what the file does not name.
     #[serde(default)]
     prune: bool,
+    /// What the author says of it.
+    #[serde(default)]
+    why: String,
+    /// The version that he looked at.
+    expect: Option<u32>,
+    /// Segments may lose most of their members.
+    #[serde(default)]
+    allow_drop: bool,
+}
+
+impl Options {
+    fn author<'a>(&'a self, by: &'a str) -> Author<'a> {
+        Author { by, why: &self.why, expect: self.expect, allows_drop: self.allow_drop }
+    }
 }
 
 fn text(body: &[u8]) -> Result<&str, ApiError> {
@@ -56,7 +73,33 @@ pub(crate) async fn apply(
 ) -> Answer {
     let caller = require(&request, &state, Right::Define)?;
     let app = state.app()?;
-    Ok(HttpResponse::Ok().json(app.apply(text(&body)?, options.prune, &caller.name).await?))
+    let author = options.author(&caller.name);
+    Ok(HttpResponse::Ok().json(app.apply(text(&body)?, options.prune, &author).await?))
+}
+
+/// Every version that there was.
+pub(crate) async fn history(request: HttpRequest, state: State) -> Answer {
+    require(&request, &state, Right::Read)?;
+    Ok(HttpResponse::Ok().json(state.app()?.history().await?))
+}
+
+/// The definitions of a version, as a file.
+pub(crate) async fn of_version(request: HttpRequest, state: State, version: Path<u32>) -> Answer {
+    require(&request, &state, Right::Read)?;
+    let definitions = state.app()?.definitions_of(*version).await?;
+    Ok(HttpResponse::Ok().content_type("application/toml").body(definitions.export()))
+}
+
+/// Goes back to a version, as a new one.
+pub(crate) async fn revert(
+    request: HttpRequest,
+    state: State,
+    version: Path<u32>,
+    options: Query<Options>,
+) -> Answer {
+    let caller = require(&request, &state, Right::Define)?;
+    let answer = state.app()?.revert(*version, &options.author(&caller.name)).await?;
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// Which standard a taxonomy's file holds, and where it goes.

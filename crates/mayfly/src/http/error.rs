@@ -92,6 +92,23 @@ pub enum ApiError {
     /// A rule, expression or definitions file with faults.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
+    /// A change that takes away most of a segment.
+    #[error("{}; `--allow-drop` does it all the same", .0.join("; "))]
+    Drop(Vec<String>),
+    /// Definitions have another version than the caller expects.
+    #[error("version {found} is in force, not {expected}; look at it with `mayfly plan` again")]
+    Version {
+        /// In force.
+        found: u32,
+        /// As the caller said.
+        expected: u32,
+    },
+    /// There is no such version of the definitions.
+    #[error("there is no version {version}; `mayfly definitions history` shows what there was")]
+    NoVersion {
+        /// As asked for.
+        version: u32,
+    },
     /// The file was replayed before.
     #[error("this file was replayed on {at}; `--again` counts it once more")]
     SeenFile {
@@ -130,6 +147,9 @@ impl ApiError {
             Self::TooLarge { .. } => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::TooMany { .. } => ("too_many", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Problems(_) => ("bad_definitions", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Drop(_) => ("would_drop", StatusCode::CONFLICT),
+            Self::Version { .. } => ("other_version", StatusCode::CONFLICT),
+            Self::NoVersion { .. } => ("version_not_found", StatusCode::NOT_FOUND),
             Self::SeenFile { .. } => ("file_replayed_before", StatusCode::CONFLICT),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
             Self::Store(StoreError::Conflict { .. }) => ("conflict", StatusCode::CONFLICT),

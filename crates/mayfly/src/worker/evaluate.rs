@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_core::{CategoryId, Day, DayCells};
+use mayfly_core::{CategoryId, Cell, CellId, Day, DayCells};
 use mayfly_segments::{Evaluation, Expression};
 use mayfly_store::{Store, StoreError};
 use roaring::RoaringBitmap;
@@ -27,6 +27,20 @@ pub async fn day_cells(
     match known.flatten() {
         Some(cells) => Ok(cells),
         None => Ok(store.cells(slot.partition(), day, Some(categories)).await?.cells),
+    }
+}
+
+/// Visitors with hits, by category.
+#[derive(Debug, Default)]
+pub struct Visitors(pub BTreeMap<CategoryId, RoaringBitmap>);
+
+impl Visitors {
+    /// Adds those of a day's cells.
+    pub fn add(&mut self, cells: impl IntoIterator<Item = (CellId, Cell)>) {
+        for (id, cell) in cells {
+            let with_hits = cell.entries.iter().filter(|e| e.count > 0).map(|e| e.ordinal);
+            *self.0.entry(id.category).or_default() |= with_hits.collect::<RoaringBitmap>();
+        }
     }
 }
 

@@ -1,0 +1,192 @@
+//! What a change of definitions would do: members per segment, visitors per category.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mayfly_core::{CategoryId, CellId, Day, DayCells, SegmentId, Timestamp, limits};
+use mayfly_segments::{Applied, Compiled, How, Index};
+use roaring::RoaringBitmap;
+use serde_json::{Value, json};
+
+use super::App;
+use super::definitions::texts;
+use crate::http::ApiError;
+use crate::worker::evaluate::Visitors;
+use crate::worker::{Slot, evaluate, rebuild};
+
+/// Members of a segment, or visitors of a category: now, after, entered, left.
+#[derive(Debug)]
+struct Difference {
+    name: String,
+    counts: [u64; 4],
+}
+
+impl Difference {
+    fn json(&self) -> Value {
+        let [now, after, entered, left] = self.counts;
+        json!({
+            "name": self.name, "now": now, "after": after, "entered": entered, "left": left,
+        })
+    }
+}
+
+/// Segments that lose so many members that it may be a mistake.
+fn drops(segments: &[Difference]) -> Vec<String> {
+    let is_drop = |own: &&Difference| {
+        let [now, after, ..] = own.counts;
+        let least = now.saturating_sub(now * limits::DROP_PERCENT / 100);
+        now >= limits::DROP_MEMBERS && after < least
+    };
+    let text = |own: &Difference| {
+        let [now, after, ..] = own.counts;
+        format!("segment {} would go from {now} to {after} members", own.name)
+    };
+    segments.iter().filter(is_drop).map(text).collect()
+}
+
+impl App {
+    /// What a file would change: definitions, and members per segment.
+    ///
+    /// # Errors
+    /// [`ApiError::Problems`] with everything that is wrong.
+    pub async fn plan(&self, text: &str, prune: bool) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let applied = self.applied(text, prune)?;
+        let wanted = self.compile(&applied.definitions)?;
+        let segments = self.differences(&wanted, now).await?;
+        let categories = self.category_differences(&wanted, now).await?;
+        let rows = |all: &[Difference]| all.iter().map(Difference::json).collect::<Vec<_>>();
+        Ok(json!({
+            "changes": texts(&applied),
+            "segments": rows(&segments),
+            "categories": rows(&categories),
+            "drops": drops(&segments),
+            "version": self.active().version(),
+        }))
+    }
+
+    /// Members now and after, for each segment that is or would be.
+    async fn differences(
+        &self,
+        wanted: &Arc<Compiled>,
+        now: Timestamp,
+    ) -> Result<Vec<Difference>, ApiError> {
+        let active = self.active();
+        let mut sums: BTreeMap<String, [u64; 4]> = BTreeMap::new();
+        for slot in self.slots() {
+            let after = self.members_after(&slot, &active, wanted, now).await?;
+            for segment in active.segments() {
+                let name = wanted
+                    .definitions()
+                    .segment(segment.id)
+                    .map_or(segment.name.to_string(), |s| s.name.to_string());
+                let now = slot.read(|i| i.members(segment.id).cloned()).flatten();
+                let after = after.get(&segment.id).cloned().unwrap_or_default();
+                add(sums.entry(name).or_default(), &now.unwrap_or_default(), &after);
+            }
+            for segment in wanted.segments() {
+                if active.place(segment.id).is_none() {
+                    let after = after.get(&segment.id).cloned().unwrap_or_default();
+                    let name = segment.name.to_string();
+                    add(sums.entry(name).or_default(), &RoaringBitmap::new(), &after);
+                }
+            }
+        }
+        Ok(sums.into_iter().map(|(name, counts)| Difference { name, counts }).collect())
+    }
+
+    /// Visitors with a hit now and after, for each category whose rules are new or others.
+    async fn category_differences(
+        &self,
+        wanted: &Arc<Compiled>,
+        now: Timestamp,
+    ) -> Result<Vec<Difference>, ApiError> {
+        let (active, fresh) = (self.active(), wanted.new_cells(&self.active()));
+        let known: Vec<CategoryId> = fresh.iter().map(|cell| cell.category).collect();
+        let (today, retention) = (now.day().unwrap_or_default(), self.settings.store.retention);
+        let mut sums: BTreeMap<CategoryId, [u64; 4]> = BTreeMap::new();
+        for slot in self.slots().into_iter().filter(|_| !fresh.is_empty()) {
+            let mut before = Visitors::default();
+            let mut after = Visitors::default();
+            for day in (retention.oldest(today).0..=today.0).map(Day) {
+                if !slot.has_hits(day) {
+                    continue;
+                }
+                let cells = evaluate::day_cells(&self.store, &slot, day, &known).await?;
+                before.add(cells.into_iter().filter(|(id, _)| active.knows(*id)));
+                let partition = slot.partition();
+                let made = rebuild::cells(&self.store, partition, day, wanted, &fresh).await?;
+                after.add(made.ok_or(ApiError::Busy)?);
+            }
+            let erased = slot.erased() | self.hidden(slot.partition());
+            for category in &known {
+                let of =
+                    |all: &Visitors| all.0.get(category).cloned().unwrap_or_default() - &erased;
+                add(sums.entry(*category).or_default(), &of(&before), &of(&after));
+            }
+        }
+        let path = |id| wanted.definitions().path(id);
+        Ok(sums.into_iter().map(|(id, counts)| Difference { name: path(id), counts }).collect())
+    }
+
+    /// The members of every wanted segment in one partition, with new cells made from the hits.
+    async fn members_after(
+        &self,
+        slot: &Slot,
+        active: &Compiled,
+        wanted: &Arc<Compiled>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<SegmentId, RoaringBitmap>, ApiError> {
+        let today = now.day().unwrap_or_default();
+        let oldest = self.settings.store.retention.oldest(today);
+        let fresh = wanted.new_cells(active);
+        let mut days: BTreeMap<Day, BTreeSet<CellId>> = BTreeMap::new();
+        for (cell, range) in wanted.needs(today) {
+            for day in range.start().0.max(oldest.0)..=range.end().0 {
+                days.entry(Day(day)).or_default().insert(cell);
+            }
+        }
+        let mut index = Index::new(Arc::clone(wanted), today);
+        index.set_erased(slot.erased());
+        for (day, cells) in days {
+            let (new, known): (BTreeSet<CellId>, BTreeSet<CellId>) =
+                cells.into_iter().partition(|cell| fresh.contains(cell));
+            let known: Vec<_> = known.iter().map(|cell| cell.category).collect();
+            let mut all: DayCells = evaluate::day_cells(&self.store, slot, day, &known).await?;
+            if !new.is_empty() {
+                let partition = slot.partition();
+                let made = rebuild::cells(&self.store, partition, day, wanted, &new).await?;
+                all.extend(made.ok_or(ApiError::Busy)?);
+            }
+            index.load_day(day, &all);
+        }
+        index.evaluate();
+        let members = wanted.segments().iter().filter_map(|segment| {
+            index.members(segment.id).map(|members| (segment.id, members.clone()))
+        });
+        Ok(members.collect())
+    }
+
+    /// Refuses a change that takes away most of a segment, where this process can tell.
+    pub(super) async fn refuse_drops(&self, applied: &Applied) -> Result<(), ApiError> {
+        let may_drop = |how: &How| match how {
+            How::RuleChanged | How::Merged { .. } | How::Removed => true,
+            How::Added | How::Renamed { .. } | How::Changed => false,
+        };
+        let serves_all = self.slots().len() == self.partitions().count();
+        if !serves_all || !applied.changes.iter().any(|change| may_drop(&change.how)) {
+            return Ok(());
+        }
+        let now = self.catch_up().await?;
+        let wanted = self.compile(&applied.definitions)?;
+        let drops = drops(&self.differences(&wanted, now).await?);
+        if drops.is_empty() { Ok(()) } else { Err(ApiError::Drop(drops)) }
+    }
+}
+
+/// Adds one partition's members: now, after, entered, left.
+fn add(sum: &mut [u64; 4], now: &RoaringBitmap, after: &RoaringBitmap) {
+    let stay = now.intersection_len(after);
+    let more = [now.len(), after.len(), after.len() - stay, now.len() - stay];
+    sum.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
+}
