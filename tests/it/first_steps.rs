@@ -24,6 +24,7 @@ fn an_access_log_becomes_a_segment_and_a_file() {
     let setup = Setup::new();
     let log = setup.write("access.log", LOG).display().to_string();
     setup.ok(&["init", "--origin", "https://www.example.org"]);
+    assert!(setup.ok(&["test", "mayfly.toml"]).contains("2 passed, 0 failed"));
     setup.ok(&["apply", "mayfly.toml"]);
     let replay =
         ["replay", &log, "--site", "example-org", "--format", "combined", "--shift-to-now"];

@@ -22,6 +22,10 @@ rule = 'query.id in (0, 2, 4, 6, 8)'
 name = "Small"
 rule = 'query.id < 3'
 
+[[category]]
+name = "Device"
+form = "device"
+
 [[segment]]
 name = "even"
 rule = 'visited("Even", within 7d)'
@@ -31,7 +35,8 @@ name = "small ones"
 rule = 'visited("Small", within 7d)'
 "#;
 
-/// Visitor n reads page n mod 10: 60 even ones of 120, 36 small ones, 24 both.
+/// Visitor n reads page n mod 10: 60 even ones of 120, 36 small ones, 24 both. Each fourth has a
+/// phone.
 const VISITORS: u32 = 120;
 
 fn tell(setup: Setup) {
@@ -41,7 +46,10 @@ fn tell(setup: Setup) {
     setup.ok(&["apply", &file]);
     let hits: Value = (0..VISITORS)
         .map(|n| {
+            let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Safari/604.1";
+            let desktop = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0";
             json!({
+                "user_agent": if n % 4 == 0 { phone } else { desktop },
                 "visitor": {"space": "crm", "id": n.to_string()},
                 "site": "news",
                 "url": format!("https://news.example/?id={}", n % 10),
@@ -71,6 +79,8 @@ fn tell(setup: Setup) {
     assert_eq!((&row("Even")["share"], &row("Even")["index"]), (&json!(1.0), &json!(200.0)));
     assert_eq!((&row("Small")["members"], &row("Small")["share"]), (&json!(24), &json!(0.4)));
     assert_eq!(row("Small")["index"], json!(133.0), "0.4 against 36 of 120");
+    let phone = row("Device > phone");
+    assert_eq!((&phone["members"], &phone["index"]), (&json!(30), &json!(200.0)));
 
     let sample = |number| setup.json(&["segment", "sample", "small ones", "--number", number]);
     let names = |of: &Value| -> BTreeSet<String> {

@@ -3,6 +3,7 @@
 use mayfly_core::{Attribute, Page, Site, Value, limits};
 use toml::de::{DeTable, DeValue};
 
+use super::form::{FormItem, children, form};
 use super::table::{PlacedText, Table};
 use super::tree::levels;
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
@@ -44,6 +45,7 @@ pub(crate) struct CategoryItem {
     pub(crate) iab: Option<Vec<PlacedText>>,
     pub(crate) rules: Vec<RuleItem>,
     pub(crate) was: Vec<PlacedText>,
+    pub(crate) form: Option<FormItem>,
 }
 
 /// One rule of a category.
@@ -127,10 +129,16 @@ impl DefinitionsFile {
         let mut faults = Vec::new();
         let lists = (top.tables("site"), top.tables("category"), top.tables("segment"));
         let tests = top.tables("test");
+        let sites = items(lists.0, &mut faults, super::site_table::site);
+        let mut categories = items(lists.1, &mut faults, category);
+        let keys: Vec<PlacedText> = sites.iter().map(|site| site.key.clone()).collect();
+        let of_form = |own: &CategoryItem| children(own, &keys, &mut faults);
+        let children: Vec<_> = categories.iter().flat_map(of_form).collect();
+        categories.extend(children);
         let file = Self {
             text: text.into(),
-            sites: items(lists.0, &mut faults, super::site_table::site),
-            categories: items(lists.1, &mut faults, category),
+            sites,
+            categories,
             segments: items(lists.2, &mut faults, segment),
             fixtures: items(tests, &mut faults, |table, span, faults| {
                 fixture(text, table, span, faults)
@@ -152,14 +160,19 @@ fn items<'t, 'i, T>(
 }
 
 /// Whether a name may be used: within its limit, without control characters and quotes.
-fn sound(name: &str) -> bool {
+pub(super) fn sound(name: &str) -> bool {
     (1..=limits::NAME_BYTES).contains(&name.len())
         && name.trim() == name
         && !name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'))
 }
 
 fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<CategoryItem> {
-    let mut table = Table::new("category", table, span, &["name", "iab", "rule", "rules", "was"]);
+    let mut table = Table::new(
+        "category",
+        table,
+        span,
+        &["name", "iab", "rule", "rules", "was", "form", "values"],
+    );
     let name = table.need_text("name");
     let iab = match (table.has("iab"), table.is_list("iab")) {
         (false, _) => None,
@@ -182,7 +195,7 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
         rules.extend(text.map(|rule| RuleItem { rule, sites }));
         faults.extend(rule.faults());
     }
-    let was = table.texts("was");
+    let (was, form) = (table.texts("was"), form(&mut table));
     for path in name.iter().chain(&was) {
         let levels = levels(&path.value);
         let sound = levels.iter().all(|level| sound(level) && *level != super::EVERY_HIT);
@@ -192,7 +205,7 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
         }
     }
     faults.extend(table.faults());
-    Some(CategoryItem { name: name?, iab, rules, was })
+    Some(CategoryItem { name: name?, iab, rules, was, form })
 }
 
 fn segment(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<SegmentItem> {

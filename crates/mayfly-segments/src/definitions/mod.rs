@@ -10,6 +10,7 @@ mod apply;
 mod change;
 mod export;
 pub mod file;
+mod form;
 mod revert;
 mod site_table;
 mod stored;

@@ -333,3 +333,36 @@ fn a_tree_of_the_most_nodes_is_applied_moved_and_exported() {
     let more = try_apply(&before, "[[category]]\nname = 'one more'\n", false).unwrap_err();
     assert!(matches!(more[0].kind, ProblemKind::TooMany { .. }), "{}", more[0]);
 }
+
+#[test]
+fn forms_bring_a_category_for_each_value() {
+    let text = SITE.to_owned()
+        + "[[category]]\nname = 'Device'\nform = 'device'\n\
+           [[category]]\nname = 'When > Hour'\nform = 'hour'\n\
+           [[category]]\nname = 'Country'\nform = 'country'\nvalues = ['nl', 'de']\n\
+           [[category]]\nname = 'Site'\nform = 'site'\n";
+    let (one, _) = apply(&Definitions::default(), &text, false);
+    let rule = |path: &str| one.category_named(path).unwrap().rules[0].rule.to_string();
+    assert_eq!(rule("Device > phone"), "device == \"phone\"");
+    assert_eq!(rule("When > Hour > 07"), "hour == 7");
+    assert_eq!(rule("Country > nl"), "geo.country == \"nl\"");
+    assert_eq!(rule("Site > news"), "site == \"news\"");
+    assert!(one.category_named("Device > unknown").is_none());
+    let export = DefinitionsFile::parse(&one.export()).unwrap();
+    let same = one.apply(&export, true, Retention::default()).unwrap();
+    assert_eq!((&same.definitions, same.changes.len()), (&one, 0), "the export says it in full");
+
+    for (lines, expected) in [
+        ("form = 'devices'", "\"devices\" is none of device, os"),
+        ("form = 'country'", "[[category]] needs `values`"),
+        ("form = 'hour'\nrule = 'path exists'", "`form`"),
+        ("form = 'site'\nvalues = ['nws']", "there is no site \"nws\""),
+        ("form = 'country'\nvalues = ['a\"b']", "cannot be the name of a category"),
+    ] {
+        let text = format!("format = 1\n{SITE}[[category]]\nname = 'X'\n{lines}\n");
+        let read = DefinitionsFile::parse(&text);
+        let applied = read.and_then(|file| one.apply(&file, false, Retention::default()));
+        let problem = applied.unwrap_err()[0].to_string();
+        assert!(problem.contains(expected), "{lines}: {problem}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Form categories: `form = "device"` gives a category one child for each value that the fact has,
+//! with the rule that says so. The children are categories as any other: what was written in short
+//! is not kept.
+
+use mayfly_core::{Browser, Device, Os, ReferrerKind};
+
+use super::file::{CategoryItem, RuleItem, sound};
+use super::table::{Placed, PlacedText, Table};
+use super::tree::BETWEEN;
+use crate::problem::{Fault, ProblemKind};
+
+/// `form` and `values` of a category.
+#[derive(Clone, Debug)]
+pub(crate) struct FormItem {
+    form: PlacedText,
+    values: Vec<PlacedText>,
+}
+
+/// Name of a child, and the value in its rule.
+type Value = (String, String);
+
+/// A fact of hits whose values can be categories.
+struct Form {
+    name: &'static str,
+    /// As rules call it.
+    field: &'static str,
+    /// Its values, where they are fixed.
+    fixed: fn() -> Vec<Value>,
+}
+
+impl Form {
+    const fn new(name: &'static str, field: &'static str, fixed: fn() -> Vec<Value>) -> Self {
+        Self { name, field, fixed }
+    }
+}
+
+const FORMS: [Form; 9] = [
+    Form::new("device", "device", || words(&Device::ALL.map(Device::label)[1..])),
+    Form::new("os", "os", || words(&Os::ALL.map(Os::label)[1..])),
+    Form::new("browser", "browser", || words(&Browser::ALL.map(Browser::label)[1..])),
+    Form::new("referrer", "referrer.kind", || words(&ReferrerKind::ALL.map(ReferrerKind::label))),
+    Form::new("hour", "hour", || {
+        (0..24).map(|hour| (format!("{hour:02}"), hour.to_string())).collect()
+    }),
+    Form::new("weekday", "weekday", || {
+        const DAYS: [&str; 7] = [
+            "1 Monday",
+            "2 Tuesday",
+            "3 Wednesday",
+            "4 Thursday",
+            "5 Friday",
+            "6 Saturday",
+            "7 Sunday",
+        ];
+        (1..).zip(DAYS).map(|(number, day): (u8, _)| (day.into(), number.to_string())).collect()
+    }),
+    Form::new("language", "language", Vec::new),
+    Form::new("country", "geo.country", Vec::new),
+    Form::new("site", "site", Vec::new),
+];
+
+fn words(labels: &[&str]) -> Vec<Value> {
+    labels.iter().map(|label| ((*label).to_owned(), quoted(label))).collect()
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// Reads `form` and `values`.
+pub(super) fn form(table: &mut Table<'_, '_>) -> Option<FormItem> {
+    let values = table.texts("values");
+    let form = table.text("form")?;
+    for other in ["rule", "rules"] {
+        if table.has(other) {
+            table.fault(ProblemKind::Both { one: "form", other }, table.place(other));
+        }
+    }
+    Some(FormItem { form, values })
+}
+
+/// The children of a form category. Without `values` those that are fixed; for `site` the sites of
+/// the file.
+pub(super) fn children(
+    of: &CategoryItem,
+    sites: &[PlacedText],
+    faults: &mut Vec<Fault>,
+) -> Vec<CategoryItem> {
+    let Some(FormItem { form, values }) = &of.form else { return Vec::new() };
+    let Some(Form { field, fixed, .. }) = FORMS.iter().find(|own| *own.name == *form.value) else {
+        let allowed = FORMS.iter().map(|own| own.name).collect();
+        let kind = ProblemKind::UnknownWord { word: form.value.clone(), allowed };
+        faults.push(Fault::new(kind, form.span.clone()));
+        return Vec::new();
+    };
+    for value in values.iter().filter(|value| !sound(&value.value)) {
+        let kind = ProblemKind::BadName { what: "category", name: value.value.clone() };
+        faults.push(Fault::new(kind, value.span.clone()));
+    }
+    let said = |all: &[PlacedText]| -> Vec<Value> {
+        all.iter().map(|text| (text.value.to_string(), quoted(&text.value))).collect()
+    };
+    let pairs = match (values.is_empty(), *field) {
+        (false, _) => said(values),
+        (true, "site") => said(sites),
+        (true, _) => fixed(),
+    };
+    if pairs.is_empty() {
+        let kind = ProblemKind::MissingKey { table: "category", key: "values" };
+        faults.push(Fault::new(kind, form.span.clone()));
+    }
+    let child = |(name, value): Value| {
+        let placed = |value: String| Placed { value: value.into(), span: form.span.clone() };
+        let rule = placed(format!("{field} == {value}"));
+        CategoryItem {
+            name: placed(format!("{}{BETWEEN}{name}", of.name.value)),
+            iab: None,
+            rules: vec![RuleItem { rule, sites: Vec::new() }],
+            was: Vec::new(),
+            form: None,
+        }
+    };
+    pairs.into_iter().map(child).collect()
+}
