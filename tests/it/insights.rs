@@ -92,6 +92,13 @@ fn tell(setup: Setup) {
     assert_eq!(names(&sample("5")["sample"]), five, "the same until the membership changes");
     assert_eq!(names(&sample("1000")["sample"]), members);
 
+    let half = |rule: &str| {
+        let rule = format!(r#"visited("Even", within 7d) and {rule}"#);
+        setup.json(&["segment", "count", "--rule", &rule])["held"].as_u64().unwrap()
+    };
+    let (is_in, is_out) = (half("sample(50%)"), half("not sample(50%)"));
+    assert!(is_in + is_out == 60 && is_in.min(is_out) > 10, "{is_in} {is_out}");
+
     setup.ok(&["visitor", "erase", "crm:0"]);
     assert_eq!(with(&["even", "small ones"]), [json!([59, 23]), json!([23, 35])]);
     refused(&program);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_core::{Day, DayCells};
+use mayfly_core::{Day, DayCells, Ordinal};
 use roaring::RoaringBitmap;
 
 use crate::expr::{Expression, Node};
@@ -87,9 +87,14 @@ pub(crate) fn evaluate(node: &Node, plan: &Plan, tallies: &[Tally]) -> RoaringBi
     for block in blocks {
         let bits = bits(node, plan, tallies, block);
         let bytes: Vec<u8> = bits.iter().flat_map(|word| word.to_le_bytes()).collect();
-        members |= RoaringBitmap::from_lsb0_bytes(u32::from(block) << 16, &bytes);
+        members |= RoaringBitmap::from_lsb0_bytes(place(block, 0), &bytes);
     }
     members
+}
+
+/// The visitor at a place of a block.
+fn place(block: u16, low: u16) -> Ordinal {
+    u32::from(block) << 16 | u32::from(low)
 }
 
 fn none() -> Bits {
@@ -106,6 +111,13 @@ fn bits(node: &Node, plan: &Plan, tallies: &[Tally], block: u16) -> Bits {
                 && let Some(tally) = tallies.get(leaf.tally)
             {
                 tally.bits(block, leaf.least, &mut bits);
+            }
+            bits
+        }
+        Node::Sample(sample) => {
+            let mut bits = none();
+            for low in (0..=u16::MAX).filter(|low| sample.holds(place(block, *low))) {
+                bits[usize::from(low / 64)] |= 1 << (low % 64);
             }
             bits
         }

@@ -17,7 +17,7 @@ pub(crate) enum Token {
     Word(Box<str>),
     /// A quoted text.
     Text(Box<str>),
-    /// A number and the letters right after it: `30d`, `120s`, `3`.
+    /// A number and what stands right after it, letters or `%`: `30d`, `120s`, `3`, `10%`.
     Number(f64, Box<str>),
     /// A sign.
     Sign(Sign),
@@ -109,7 +109,8 @@ fn span(text: &str, of: impl Fn(char) -> bool) -> usize {
 fn number(text: &str, at: usize, minus: usize) -> Result<(Token, usize), Fault> {
     let rest = &text[at + minus..];
     let digits = minus + span(rest, |c| c.is_ascii_digit() || c == '.');
-    let unit = span(&text[at + digits..], char::is_alphanumeric);
+    let rest = &text[at + digits..];
+    let unit = if rest.starts_with('%') { 1 } else { span(rest, char::is_alphanumeric) };
     let end = at + digits + unit;
     match text[at..at + digits].parse::<f64>() {
         Ok(n) if n.is_finite() => Ok((Token::Number(n, text[at + digits..end].into()), end)),

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use mayfly_core::{CategoryId, Day, Event, Hit, Page};
+use mayfly_core::{CategoryId, Day, Event, Hit, Ordinal, Page};
 
 use crate::classify::PageMemo;
 use crate::compiled::Compiled;
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 ///
 /// let retention = Retention::default();
 /// let compiled = Compiled::new(&Definitions::default(), retention).map_err(|p| p[0].clone())?;
-/// let why = Why::of("visited(\"*\", within 7d) >= 2", &compiled, Day(100), &[])?;
+/// let why = Why::of("visited(\"*\", within 7d) >= 2", &compiled, Day(100), 1, &[])?;
 /// assert!(!why.holds());
 /// let nearest = why.nearest.unwrap();
 /// assert_eq!((nearest.missing, nearest.is_enough), (2, true));
@@ -35,7 +35,8 @@ pub struct Why {
     /// The first day at whose beginning (00:00 UTC) the answer is another one, if no more hits
     /// come.
     pub changes_on: Option<Day>,
-    /// Where it does not hold: the condition that is nearest to what it should be.
+    /// Where it does not hold: the condition that is nearest to what it should be. None where only
+    /// a sample stands in the way.
     pub nearest: Option<Nearest>,
 }
 
@@ -63,6 +64,8 @@ pub enum PartKind {
     AtLeast(u32, Vec<Part>),
     /// Another segment's expression.
     Segment(Box<Part>),
+    /// A share of all visitors; whether this one belongs to it.
+    Sample(bool),
     /// A condition on hits.
     Condition(Condition),
 }
@@ -104,7 +107,7 @@ pub struct Nearest {
 
 impl Why {
     /// Works an expression out on `today` (the current UTC day) for a visitor with these hits,
-    /// each with its page (an empty one when it has none).
+    /// each with its page (an empty one when it has none). `ordinal` is of use for samples.
     ///
     /// # Errors
     /// What is wrong with the expression.
@@ -112,13 +115,14 @@ impl Why {
         text: &str,
         compiled: &Compiled,
         today: Day,
+        ordinal: Ordinal,
         hits: &[(&Hit, &Page)],
     ) -> Result<Self, Problem> {
         Expression::parse(text, compiled.definitions(), compiled.retention())?;
         let branch = parsed(text)?;
         let resolver = Resolver::new(compiled.definitions(), compiled.retention());
         let past = Past::new(compiled, today, hits);
-        let mut reader = Reader { resolver, past, places: 0 };
+        let mut reader = Reader { resolver, past, ordinal, places: 0 };
         let mut tree = reader.part(&branch, text, true)?;
         tree.settle(0, None);
         let last = compiled.retention().days();
@@ -190,6 +194,7 @@ impl<'h> Past<'h> {
 struct Reader<'d, 'h> {
     resolver: Resolver<'d>,
     past: Past<'h>,
+    ordinal: Ordinal,
     places: usize,
 }
 
@@ -207,6 +212,7 @@ impl Reader<'_, '_> {
                 let part = self.part(&parsed(&rule)?, &rule, is_wanted)?;
                 PartKind::Segment(Box::new(part))
             }
+            What::Sample(sample) => PartKind::Sample(sample.holds(self.ordinal)),
             What::Count(count) => PartKind::Condition(self.condition(count, text, is_wanted)?),
         };
         let text = text.get(branch.span.clone()).unwrap_or_default().into();
@@ -262,6 +268,7 @@ impl Part {
                 parts.iter().filter(|part| holds(part)).count() >= *least as usize
             }
             PartKind::Segment(part) => holds(part),
+            PartKind::Sample(is_in) => *is_in,
             PartKind::Condition(condition) => {
                 let is_met = condition.comparison.meets(condition.sum(ahead), condition.number);
                 is_met != (turned == Some(condition.place))
@@ -277,6 +284,7 @@ impl Part {
                 parts.iter_mut().for_each(|part| part.settle(ahead, turned));
             }
             PartKind::Not(part) | PartKind::Segment(part) => part.settle(ahead, turned),
+            PartKind::Sample(_) => {}
             PartKind::Condition(condition) => condition.found = condition.sum(ahead),
         }
     }
@@ -289,6 +297,7 @@ impl Part {
                 parts.iter().flat_map(Self::conditions).collect()
             }
             PartKind::Not(part) | PartKind::Segment(part) => part.conditions(),
+            PartKind::Sample(_) => Vec::new(),
             PartKind::Condition(condition) => vec![(self, condition)],
         }
     }

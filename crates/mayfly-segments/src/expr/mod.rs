@@ -12,26 +12,32 @@
 //! before `within Nd`, as far as the retention goes. `visited("*", …)` counts every hit. Another
 //! segment stands by its name, in quotes or bare, and means that segment's expression.
 //!
+//! `sample(10%)` holds for a share of all visitors, always the same ones; `sample(10%, "b")` for
+//! others, that have nothing to do with the first.
+//!
 //! An expression that holds for a visitor without hits is refused. Limits:
 //! [`mayfly_core::limits::LEAVES`], [`mayfly_core::limits::RULE_DEPTH`] (other segments included).
 
 mod parse;
 mod resolve;
+mod sample;
 pub(crate) mod syntax;
 
 use std::ops::RangeInclusive;
 
-use mayfly_core::{CellId, Day, Retention};
+use mayfly_core::{CellId, Day, Ordinal, Retention};
 
 use crate::definitions::Definitions;
 use crate::leaf::Plan;
 use crate::problem::{Problem, Source, Subject};
 pub(crate) use resolve::Resolver;
+pub(crate) use sample::Sample;
 
 /// The tree of an expression over the leaves of a [`Plan`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Node {
     Leaf(usize),
+    Sample(Sample),
     Not(Box<Node>),
     And(Vec<Node>),
     Or(Vec<Node>),
@@ -45,15 +51,17 @@ pub(crate) fn parsed(text: &str) -> Result<syntax::Branch, Problem> {
 }
 
 impl Node {
-    /// Whether it holds where `leaf` says which leaves do.
-    pub(crate) fn holds(&self, leaf: &impl Fn(usize) -> bool) -> bool {
+    /// Whether it holds for a visitor where `leaf` says which leaves do.
+    pub(crate) fn holds(&self, ordinal: Ordinal, leaf: &impl Fn(usize) -> bool) -> bool {
+        let holds = |node: &Self| node.holds(ordinal, leaf);
         match self {
             Self::Leaf(at) => leaf(*at),
-            Self::Not(node) => !node.holds(leaf),
-            Self::And(nodes) => nodes.iter().all(|node| node.holds(leaf)),
-            Self::Or(nodes) => nodes.iter().any(|node| node.holds(leaf)),
+            Self::Sample(sample) => sample.holds(ordinal),
+            Self::Not(node) => !holds(node),
+            Self::And(nodes) => nodes.iter().all(holds),
+            Self::Or(nodes) => nodes.iter().any(holds),
             Self::AtLeast(least, nodes) => {
-                nodes.iter().filter(|node| node.holds(leaf)).take(*least).count() == *least
+                nodes.iter().filter(|node| holds(node)).take(*least).count() == *least
             }
         }
     }
@@ -62,6 +70,7 @@ impl Node {
     pub(crate) fn each_leaf(&self, each: &mut impl FnMut(usize)) {
         match self {
             Self::Leaf(at) => each(*at),
+            Self::Sample(_) => {}
             Self::Not(node) => node.each_leaf(each),
             Self::And(nodes) | Self::Or(nodes) | Self::AtLeast(_, nodes) => {
                 nodes.iter().for_each(|node| node.each_leaf(each));

@@ -3,26 +3,28 @@
 //! ```text
 //! expression = and { "or" and }
 //! and        = not { "and" not }
-//! not        = "not" not | "(" expression ")" | quorum | count | segment
+//! not        = "not" not | "(" expression ")" | quorum | count | sample | segment
 //! quorum     = "at" "least" number "of" "(" expression { "," expression } ")"
 //! count      = ( "visited" | "engaged" | "days" ) "(" text "," window ")" [ comparison number ]
 //! window     = "within" days | "between" days "and" days "ago" | "earlier" "than" days
+//! sample     = "sample" "(" number "%" [ "," text ] ")"
 //! segment    = text | word
 //! ```
 
 use std::ops::Range;
 
+use super::Sample;
 use super::syntax::{Branch, Comparison, Count, Days, What};
 use crate::leaf::Measure;
 use crate::lex::{Cursor, Sign, Token};
 use crate::problem::{Fault, ProblemKind};
 
-const STARTS: [&str; 5] = ["visited", "engaged", "days", "not", "at"];
+const STARTS: [&str; 6] = ["visited", "engaged", "days", "sample", "not", "at"];
 const WINDOWS: [&str; 3] = ["within", "between", "earlier"];
 /// Words that are no names of segments unless they stand in quotes.
-const KEYWORDS: [&str; 13] = [
+const KEYWORDS: [&str; 14] = [
     "and", "or", "not", "at", "least", "of", "visited", "engaged", "within", "between", "earlier",
-    "ago", "days",
+    "ago", "days", "sample",
 ];
 
 pub(crate) fn expression(text: &str) -> Result<Branch, Fault> {
@@ -86,7 +88,7 @@ fn not(cursor: &mut Cursor) -> Result<Branch, Fault> {
 
 fn primary(cursor: &mut Cursor) -> Result<What, Fault> {
     const EXPECTED: &str =
-        "visited(…), engaged(…), days(…), `at least`, `not`, `(` or a segment's name";
+        "visited(…), engaged(…), days(…), sample(…), `at least`, `not`, `(` or a segment's name";
     if cursor.take_word("visited") {
         return count(cursor, Measure::Visited);
     }
@@ -95,6 +97,9 @@ fn primary(cursor: &mut Cursor) -> Result<What, Fault> {
     }
     if cursor.take_word("days") {
         return count(cursor, Measure::Days);
+    }
+    if cursor.take_word("sample") {
+        return sample(cursor);
     }
     if cursor.take_word("at") {
         return quorum(cursor);
@@ -160,6 +165,29 @@ fn count(cursor: &mut Cursor, measure: Measure) -> Result<What, Fault> {
         number,
         comparison_span,
     }))
+}
+
+fn sample(cursor: &mut Cursor) -> Result<What, Fault> {
+    const EXPECTED: &str = "a share such as `10%`";
+    cursor.need_sign(Sign::Open, "`(` and a share such as `10%`")?;
+    let Token::Number(percent, unit) = cursor.peek().clone() else {
+        return Err(cursor.expected(EXPECTED, &[]));
+    };
+    if &*unit != "%" {
+        return Err(cursor.expected(EXPECTED, &[]));
+    }
+    let (_, span) = cursor.next();
+    let mut name = Box::default();
+    if cursor.take_sign(Sign::Comma) {
+        let Token::Text(text) = cursor.peek().clone() else {
+            return Err(cursor.expected("the sample's name in quotes", &[]));
+        };
+        cursor.next();
+        name = text;
+    }
+    cursor.need_sign(Sign::Close, "`,` and a name, or `)`")?;
+    let sample = Sample::new(percent, &name);
+    sample.map(What::Sample).ok_or_else(|| Fault::new(ProblemKind::BadShare, span))
 }
 
 fn window(cursor: &mut Cursor) -> Result<Days, Fault> {

@@ -65,6 +65,7 @@ impl<'a> Resolver<'a> {
             What::AtLeast(least, branches) => {
                 Node::AtLeast(*least as usize, self.branches(branches, plan)?)
             }
+            What::Sample(sample) => Node::Sample(*sample),
             What::Segment(name) => self.other(name, branch, plan)?,
             What::Count(count) => {
                 self.leaves += 1;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Sample;
 use crate::leaf::Measure;
 
 /// A branch and the bytes it takes.
@@ -19,6 +20,7 @@ pub(crate) enum What {
     Not(Box<Branch>),
     AtLeast(u32, Vec<Branch>),
     Segment(Box<str>),
+    Sample(Sample),
     Count(Count),
 }
 
@@ -81,17 +83,28 @@ impl Comparison {
 }
 
 impl Branch {
-    /// Whether it holds for a visitor without hits. Segments do not: each is refused by itself.
+    /// Whether it may hold for a visitor without hits. Segments do not: each is refused by itself.
     pub(crate) fn of_nobody(&self) -> bool {
+        self.may_be(true)
+    }
+
+    /// Whether the answer for a visitor without hits may be this one. Samples may be either.
+    fn may_be(&self, answer: bool) -> bool {
+        let number = |branches: &[Self]| branches.iter().filter(|b| b.may_be(true)).count();
         match &self.what {
-            What::And(branches) => branches.iter().all(Self::of_nobody),
-            What::Or(branches) => branches.iter().any(Self::of_nobody),
-            What::Not(branch) => !branch.of_nobody(),
+            What::And(branches) if answer => branches.iter().all(|b| b.may_be(true)),
+            What::And(branches) => branches.iter().any(|b| b.may_be(false)),
+            What::Or(branches) if answer => branches.iter().any(|b| b.may_be(true)),
+            What::Or(branches) => branches.iter().all(|b| b.may_be(false)),
+            What::Not(branch) => branch.may_be(!answer),
+            What::AtLeast(least, branches) if answer => number(branches) >= *least as usize,
             What::AtLeast(least, branches) => {
-                branches.iter().filter(|b| b.of_nobody()).count() >= *least as usize
+                let surely = branches.iter().filter(|b| !b.may_be(false)).count();
+                surely < *least as usize
             }
-            What::Segment(_) => false,
-            What::Count(count) => count.comparison.meets(0, count.number),
+            What::Segment(_) => !answer,
+            What::Sample(_) => true,
+            What::Count(count) => count.comparison.meets(0, count.number) == answer,
         }
     }
 
@@ -101,9 +114,12 @@ impl Branch {
             What::Or(branches) | What::AtLeast(1, branches) => {
                 branches.iter().find(|b| b.of_nobody()).map_or(self, Self::culprit)
             }
-            What::And(_) | What::Not(_) | What::AtLeast(..) | What::Segment(_) | What::Count(_) => {
-                self
-            }
+            What::And(_)
+            | What::Not(_)
+            | What::AtLeast(..)
+            | What::Segment(_)
+            | What::Sample(_)
+            | What::Count(_) => self,
         }
     }
 }

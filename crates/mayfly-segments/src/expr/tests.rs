@@ -70,6 +70,14 @@ fn what_holds_for_nobody_with_no_hits_is_refused_and_named() {
     refused(&format!("({a} >= 2) or ({a} and {a} or {a} == 0)"), "== 0`", 109, "");
     refused(&format!("at least 1 of ({a}, {a} <= 5)"), "<= 5`", 47, "");
     refused(&format!("at least 2 of ({a} < 5, {a} <= 5)"), "at least 2 of", 1, "");
+    for some in ["sample(10%)", "not sample(10%)"] {
+        refused(some, "matches everyone", 1, "");
+        refused(&format!("{a} or {some}"), "matches everyone", 34, "");
+        assert!(parse(&format!("{a} and {some}")).is_ok());
+    }
+    refused(&format!("at least 1 of ({a}, sample(1%))"), "matches everyone", 47, "");
+    assert!(parse(&format!("at least 2 of ({a}, sample(1%), sample(2%, 'b'))")).is_err());
+    assert!(parse(&format!("at least 3 of ({a}, sample(1%), sample(2%, 'b'))")).is_ok());
     assert!(parse(&format!("{a} and not visited('Sports', within 7d)")).is_ok());
     assert!(parse(&format!("{a} and {a} < 5")).is_ok());
 }
@@ -78,6 +86,9 @@ fn what_holds_for_nobody_with_no_hits_is_refused_and_named() {
 fn messages_say_where_and_what_would_be_right() {
     refused("visited('Sports > Fotball', within 7d)", "no category", 9, "\"Sports > Football\"");
     refused("visted('Betting', within 7d)", "found `visted`", 1, "`visited`");
+    refused("sample(10)", "a share such as", 8, "");
+    refused("sample(100%)", "a share is more than 0", 8, "");
+    refused("sample(10%, b)", "name in quotes", 13, "");
     refused("visited('Betting')", "found `)`", 18, "");
     refused("visited('Betting', wihtin 7d)", "found `wihtin`", 20, "`within`");
     refused("visited('Betting', within 7)", "a number of days", 27, "");

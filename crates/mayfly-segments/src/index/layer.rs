@@ -136,7 +136,10 @@ impl Layer {
                 self.tallies.get(leaf.tally).is_some_and(|tally| tally.get(ordinal) >= leaf.least)
             })
         };
-        self.compiled.segments().get(segment).is_some_and(|segment| segment.node.holds(&leaf))
+        self.compiled
+            .segments()
+            .get(segment)
+            .is_some_and(|segment| segment.node.holds(ordinal, &leaf))
     }
 
     /// Everyone who meets a segment's expression.

@@ -178,12 +178,23 @@ fn same(a: &Node, of_a: &Plan, b: &Node, of_b: &Plan) -> bool {
     };
     match (a, b) {
         (Node::Leaf(a), Node::Leaf(b)) => leaf(*a, of_a) == leaf(*b, of_b),
+        (Node::Sample(a), Node::Sample(b)) => a == b,
         (Node::Not(a), Node::Not(b)) => same(a, of_a, b, of_b),
         (Node::And(a), Node::And(b)) | (Node::Or(a), Node::Or(b)) => all(a, b),
         (Node::AtLeast(k, a), Node::AtLeast(l, b)) => k == l && all(a, b),
         (
-            Node::Leaf(_) | Node::Not(_) | Node::And(_) | Node::Or(_) | Node::AtLeast(..),
-            Node::Leaf(_) | Node::Not(_) | Node::And(_) | Node::Or(_) | Node::AtLeast(..),
+            Node::Leaf(_)
+            | Node::Sample(_)
+            | Node::Not(_)
+            | Node::And(_)
+            | Node::Or(_)
+            | Node::AtLeast(..),
+            Node::Leaf(_)
+            | Node::Sample(_)
+            | Node::Not(_)
+            | Node::And(_)
+            | Node::Or(_)
+            | Node::AtLeast(..),
         ) => false,
     }
 }

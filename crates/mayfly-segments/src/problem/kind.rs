@@ -208,6 +208,9 @@ pub enum ProblemKind {
         /// Its name.
         name: Box<str>,
     },
+    /// A share that is none.
+    #[error("a share is more than 0 and less than 100 percent, to two decimals")]
+    BadShare,
     /// A file that is none of the standard taxonomies.
     #[error(
         "this is no taxonomy of the IAB: there is no column `Unique ID` in the first two lines"
@@ -344,6 +347,7 @@ impl ProblemKind {
             }
             Self::NotYet { instead, .. } => return *instead,
             Self::Expected { .. }
+            | Self::BadShare
             | Self::UnclosedText
             | Self::BadCharacter { .. }
             | Self::BadNumber { .. }

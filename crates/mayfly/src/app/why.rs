@@ -25,7 +25,7 @@ impl App {
         let (hits, pages) = self.hits_and_pages(visitor).await?;
         let hits: Vec<(&Hit, &Page)> = hits.iter().zip(&pages).collect();
         let today = now.day().unwrap_or_default();
-        let why = Why::of(&segment.rule, &active, today, &hits)?;
+        let why = Why::of(&segment.rule, &active, today, visitor.ordinal, &hits)?;
         let conditions = why.tree.conditions();
         let nearest = why.nearest.and_then(|nearest| {
             let (part, condition) = conditions.get(nearest.place)?;
@@ -70,6 +70,7 @@ fn tree(part: &Part, definitions: &Definitions, hits: &[(&Hit, &Page)]) -> Value
         PartKind::Not(part) => ("not", one(part)),
         PartKind::AtLeast(_, parts) => ("at least", all(parts)),
         PartKind::Segment(part) => ("segment", one(part)),
+        PartKind::Sample(_) => ("sample", Vec::new()),
         PartKind::Condition(own) => {
             let mut shown = condition(own, definitions, hits);
             shown["text"] = json!(part.text);

@@ -8,6 +8,7 @@ use mayfly_core::{
 };
 use proptest::prelude::*;
 
+use crate::expr::Sample;
 use crate::leaf::Measure;
 
 pub(super) const RETENTION_DAYS: u16 = 10;
@@ -73,6 +74,8 @@ pub(super) const RULES: [Rule; 6] = [
 
 #[derive(Clone, Debug)]
 pub(super) enum Tree {
+    /// Percent.
+    Sample(u8),
     /// Category (4 = every hit), measure, window's ends in days ago, comparison, number.
     Leaf(usize, Measure, (u16, u16), &'static str, u32),
     Not(Box<Tree>),
@@ -107,6 +110,7 @@ impl Tree {
                 };
                 format!("{what}(\"{path}\", {window}) {comparison} {number}")
             }
+            Self::Sample(percent) => format!("sample({percent}%, \"s\")"),
             Self::Not(tree) => format!("not ({})", tree.text()),
             Self::And(trees) => format!("({})", list(trees, " and ")),
             Self::Or(trees) => format!("({})", list(trees, " or ")),
@@ -141,6 +145,9 @@ impl Tree {
                     other => unreachable!("{other}"),
                 }
             }
+            Self::Sample(percent) => hits.first().is_some_and(|hit| {
+                Sample::new(f64::from(*percent), "s").unwrap().holds(hit.ordinal)
+            }),
             Self::Not(tree) => !tree.holds(plain, hits, today),
             Self::And(trees) => count(trees) == trees.len(),
             Self::Or(trees) => count(trees) > 0,
@@ -200,7 +207,8 @@ fn leaf() -> impl Strategy<Value = Tree> {
 }
 
 fn tree() -> impl Strategy<Value = Tree> {
-    let any_tree = leaf().prop_recursive(3, 12, 4, |inner| {
+    let leaf = prop_oneof![9 => leaf(), 1 => (1u8..100).prop_map(Tree::Sample)];
+    let any_tree = leaf.prop_recursive(3, 12, 4, |inner| {
         let some = prop::collection::vec(inner.clone(), 1..4);
         prop_oneof![
             inner.prop_map(|t| Tree::Not(Box::new(t))),
