@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
-use mayfly_benches::{Random, TODAY, compiled};
+use mayfly_benches::{PARTITION, Random, TODAY, compiled};
 use mayfly_core::{Cell, CellEntry, CellId, Day, DayCells, Ordinal, Retention};
 use mayfly_segments::{Definitions, Evaluation, Expression};
 use roaring::RoaringBitmap;
@@ -63,7 +63,7 @@ fn partitions(definitions: &Definitions) -> Vec<Days> {
 
 fn dense(expression: &Expression, partitions: &[Days]) -> Vec<RoaringBitmap> {
     let members = |days: &Days| {
-        let mut evaluation = Evaluation::new(expression, TODAY);
+        let mut evaluation = Evaluation::new(expression, PARTITION, TODAY);
         for (ago, cells) in (0u16..).zip(days) {
             evaluation.add_day(Day(TODAY.0 - ago), cells);
         }

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use mayfly_benches::{Random, TODAY, compiled, course_page, courses, day_of_views, view};
+use mayfly_benches::{
+    PARTITION, Random, TODAY, compiled, course_page, courses, day_of_views, view,
+};
 use mayfly_core::{DayCells, Hit, Page};
 use mayfly_segments::{CellsBuilder, Compiled, Index};
 
@@ -19,7 +21,7 @@ const AT_ONCE: usize = 2000;
 
 /// An index that has 89 days behind it, and today open.
 fn index(compiled: &Arc<Compiled>, visitors: u32, pages: &[Page]) -> Index {
-    let mut index = Index::new(Arc::clone(compiled), TODAY);
+    let mut index = Index::new(Arc::clone(compiled), PARTITION, TODAY);
     let mut builder = CellsBuilder::new(compiled, &compiled.cells());
     for ago in 1..90 {
         let day = TODAY.minus(ago);

@@ -8,10 +8,12 @@ use crate::program::Setup;
 const SITE: &str = "format = 1\n[[site]]\nkey = \"shop\"\norigins = [\"https://shop.example\"]\n";
 const VISITORS: u32 = 120;
 
-fn definitions(path: &str) -> String {
+/// With a segment that is paused once everybody is in it.
+fn definitions(path: &str, paused: bool) -> String {
     format!(
         "{SITE}[[category]]\nname = \"Shoes\"\nrule = 'path startswith \"{path}\"'\n\
-         [[segment]]\nname = \"lovers\"\nrule = 'visited(\"Shoes\", within 30d)'\n"
+         [[segment]]\nname = \"lovers\"\nrule = 'visited(\"Shoes\", within 30d)'\n\
+         [[segment]]\nname = \"all\"\npaused = {paused}\nrule = 'visited(\"*\", within 30d)'\n"
     )
 }
 
@@ -19,8 +21,8 @@ fn tell(setup: Setup) {
     let program = setup.start();
     let setup = program.setup();
     let file = |name: &str, text: &str| setup.write(name, text).display().to_string();
-    let shoes = file("shoes.toml", &definitions("/shoes/"));
-    let boots = file("boots.toml", &definitions("/boots/"));
+    let shoes = file("shoes.toml", &definitions("/shoes/", false));
+    let boots = file("boots.toml", &definitions("/boots/", true));
     let nothing = file("nothing.toml", SITE);
     setup.ok(&["apply", &shoes, "--why", "first"]);
     let hits: Value = (0..VISITORS)
@@ -34,7 +36,7 @@ fn tell(setup: Setup) {
         .collect();
     let answer = program.admin().post("/api/v1/hits", &hits);
     assert_eq!(answer.json()["outcomes"], json!({"stored": VISITORS}));
-    let more = file("more.toml", &definitions("/"));
+    let more = file("more.toml", &definitions("/", true));
     setup.ok(&["apply", &more]);
     let lovers = || setup.json(&["segment", "count", "lovers"]);
     let before = lovers();
@@ -58,6 +60,7 @@ fn tell(setup: Setup) {
     let why = "the season of boots";
     setup.ok(&["apply", &boots, "--allow-drop", "--expect", "2", "--why", why]);
     assert_eq!(lovers()["held"], json!(50));
+    assert_eq!(setup.json(&["segment", "count", "all"])["held"], json!(120), "paused, and in");
     setup.ok(&["apply", &nothing, "--prune", "--allow-drop"]);
     assert_eq!(setup.run(&["segment", "count", "lovers"]).code, 1);
 
@@ -67,7 +70,7 @@ fn tell(setup: Setup) {
     let versions = setup.json(&["definitions", "history"])["versions"].clone();
     let told = |at: usize| (versions[at]["version"].clone(), versions[at]["why"].clone());
     assert_eq!([told(0), told(2)], [(json!(5), json!("back")), (json!(3), json!(why))]);
-    let removed = json!(["- category Shoes", "- segment lovers"]);
+    let removed = json!(["- category Shoes", "- segment lovers", "- segment all"]);
     assert_eq!((&versions[1]["changes"], &versions[1]["by"]), (&removed, &json!("admin")));
     let text = setup.ok(&["definitions", "history"]);
     assert!(text.contains("the season of boots\n  ~ category Shoes (rule)\n"), "{text}");

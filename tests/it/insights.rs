@@ -127,6 +127,11 @@ fn refused(program: &Program) {
     let seen = viewer.post("/api/v1/insights/overlap", &body).json();
     assert_eq!(seen["segments"][0]["with"], json!([59, null]), "nothing under the floor");
     assert_eq!(viewer.get("/api/v1/segments/even/sample").status, 403);
+    let dial = json!({"rule": r#"visited("Even", within 7d) and sample(50%)"#});
+    assert_eq!(viewer.post("/api/v1/insights/count", &dial).status, 403, "undoes the rounding");
+    let rows = viewer.post("/api/v1/insights/composition", &json!({"of": "even"})).json();
+    let told = rows["categories"].as_array().unwrap().iter().map(|row| row["category"].clone());
+    assert!(!told.collect::<Vec<_>>().contains(&json!("Small")), "36 visitors: {rows}");
 }
 
 #[test]

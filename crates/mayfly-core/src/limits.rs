@@ -164,6 +164,8 @@ pub const DROP_MEMBERS: u64 = 100;
 pub const WHY_BYTES: usize = 1000;
 /// Segments whose overlaps are told at once.
 pub const OVERLAP_SEGMENTS: usize = 20;
+/// Hits that are named for one condition of a segment, the newest.
+pub const WHY_HITS: usize = 10;
 /// Members of a sample.
 pub const SAMPLE_MEMBERS: u64 = 1000;
 /// A regular expression's text, bytes.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_core::{Day, DayCells, Ordinal};
+use mayfly_core::{Day, DayCells, Partition, Visitor};
 use roaring::RoaringBitmap;
 
 use crate::expr::{Expression, Node};
@@ -19,7 +19,7 @@ const FULL_TALLIES: usize = 16;
 /// An evaluation of an expression by itself: filled with days, then asked.
 ///
 /// ```
-/// use mayfly_core::{Cell, CellEntry, CellId, CategoryId, Day, DayCells, Retention};
+/// use mayfly_core::{Cell, CellEntry, CellId, CategoryId, Day, DayCells, Partition, Retention};
 /// use mayfly_segments::{Definitions, Evaluation, Expression};
 ///
 /// let expression = Expression::parse(
@@ -30,7 +30,7 @@ const FULL_TALLIES: usize = 16;
 ///
 /// let cell = Cell { entries: vec![CellEntry { ordinal: 5, count: 2, seconds: 0 }] };
 /// let cells = DayCells::from([(every_hit, cell)]);
-/// let mut evaluation = Evaluation::new(&expression, Day(10));
+/// let mut evaluation = Evaluation::new(&expression, Partition(0), Day(10));
 /// evaluation.add_day(Day(9), &cells);
 /// evaluation.add_day(Day(10), &cells);
 /// evaluation.add_day(Day(8), &cells); // outside the window: changes nothing
@@ -40,6 +40,7 @@ const FULL_TALLIES: usize = 16;
 #[derive(Debug)]
 pub struct Evaluation<'a> {
     expression: &'a Expression,
+    partition: Partition,
     today: Day,
     tallies: Vec<Tally>,
 }
@@ -47,10 +48,15 @@ pub struct Evaluation<'a> {
 impl<'a> Evaluation<'a> {
     /// Nothing added yet; `today` is the current UTC day.
     #[must_use]
-    pub fn new(expression: &'a Expression, today: Day) -> Self {
+    pub fn new(expression: &'a Expression, partition: Partition, today: Day) -> Self {
         let keys = expression.plan.tallies();
         let new = if keys.len() <= FULL_TALLIES { Tally::full } else { Tally::new };
-        Self { expression, today, tallies: keys.iter().map(|key| new(key.measure)).collect() }
+        Self {
+            expression,
+            partition,
+            today,
+            tallies: keys.iter().map(|key| new(key.measure)).collect(),
+        }
     }
 
     /// Adds a day's cells; those that no window asks for are passed over. Each day once, in any
@@ -68,7 +74,8 @@ impl<'a> Evaluation<'a> {
     /// The visitors that meet the expression.
     #[must_use]
     pub fn finish(&self) -> RoaringBitmap {
-        evaluate(&self.expression.node, &self.expression.plan, &self.tallies)
+        let Expression { node, plan } = self.expression;
+        evaluate(node, plan, &self.tallies, self.partition)
     }
 }
 
@@ -78,23 +85,28 @@ pub(crate) fn empty(plan: &Plan) -> Vec<Tally> {
 }
 
 /// The visitors that meet the tree.
-pub(crate) fn evaluate(node: &Node, plan: &Plan, tallies: &[Tally]) -> RoaringBitmap {
+pub(crate) fn evaluate(
+    node: &Node,
+    plan: &Plan,
+    tallies: &[Tally],
+    partition: Partition,
+) -> RoaringBitmap {
     let mut asked = BTreeSet::new();
     node.each_leaf(&mut |leaf| asked.extend(plan.leaves().get(leaf).map(|leaf| leaf.tally)));
     let blocks: BTreeSet<u16> =
         asked.iter().filter_map(|at| tallies.get(*at)).flat_map(Tally::blocks).collect();
     let mut members = RoaringBitmap::new();
     for block in blocks {
-        let bits = bits(node, plan, tallies, block);
+        let bits = bits(node, plan, tallies, (partition, block));
         let bytes: Vec<u8> = bits.iter().flat_map(|word| word.to_le_bytes()).collect();
-        members |= RoaringBitmap::from_lsb0_bytes(place(block, 0), &bytes);
+        members |= RoaringBitmap::from_lsb0_bytes(u32::from(block) << 16, &bytes);
     }
     members
 }
 
 /// The visitor at a place of a block.
-fn place(block: u16, low: u16) -> Ordinal {
-    u32::from(block) << 16 | u32::from(low)
+fn place(partition: Partition, block: u16, low: u16) -> Visitor {
+    Visitor { partition, ordinal: u32::from(block) << 16 | u32::from(low) }
 }
 
 fn none() -> Bits {
@@ -102,12 +114,13 @@ fn none() -> Bits {
 }
 
 /// One bit for each visitor of the block that meets the tree.
-fn bits(node: &Node, plan: &Plan, tallies: &[Tally], block: u16) -> Bits {
-    let branch = |node| bits(node, plan, tallies, block);
+fn bits(node: &Node, plan: &Plan, tallies: &[Tally], at: (Partition, u16)) -> Bits {
+    let branch = |node| bits(node, plan, tallies, at);
+    let (partition, block) = at;
     match node {
-        Node::Leaf(at) => {
+        Node::Leaf(leaf) => {
             let mut bits = none();
-            if let Some(leaf) = plan.leaves().get(*at)
+            if let Some(leaf) = plan.leaves().get(*leaf)
                 && let Some(tally) = tallies.get(leaf.tally)
             {
                 tally.bits(block, leaf.least, &mut bits);
@@ -116,7 +129,7 @@ fn bits(node: &Node, plan: &Plan, tallies: &[Tally], block: u16) -> Bits {
         }
         Node::Sample(sample) => {
             let mut bits = none();
-            for low in (0..=u16::MAX).filter(|low| sample.holds(place(block, *low))) {
+            for low in (0..=u16::MAX).filter(|low| sample.holds(place(partition, block, *low))) {
                 bits[usize::from(low / 64)] |= 1 << (low % 64);
             }
             bits

@@ -185,6 +185,12 @@ impl Cursor {
         here
     }
 
+    /// Takes this word if it stands here before an opening parenthesis.
+    pub(crate) fn take_call(&mut self, word: &str) -> bool {
+        let is_call = matches!(self.tokens.get(self.at + 1), Some((Token::Sign(Sign::Open), _)));
+        is_call && self.take_word(word)
+    }
+
     /// Takes this sign if it stands here.
     pub(crate) fn take_sign(&mut self, sign: Sign) -> bool {
         let here = *self.peek() == Token::Sign(sign);

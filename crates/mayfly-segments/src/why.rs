@@ -2,10 +2,11 @@
 //!
 //! Nothing is read from cells or memberships, so that each answer also proves them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use mayfly_core::{CategoryId, Day, Event, Hit, Ordinal, Page};
+use mayfly_core::{CategoryId, Day, Event, Hit, Page, Visitor, limits};
 
 use crate::classify::PageMemo;
 use crate::compiled::Compiled;
@@ -17,12 +18,13 @@ use crate::problem::Problem;
 /// An expression worked out on one visitor's hits.
 ///
 /// ```
-/// use mayfly_core::{Day, Retention};
+/// use mayfly_core::{Day, Partition, Retention, Visitor};
 /// use mayfly_segments::{Compiled, Definitions, Why};
 ///
 /// let retention = Retention::default();
 /// let compiled = Compiled::new(&Definitions::default(), retention).map_err(|p| p[0].clone())?;
-/// let why = Why::of("visited(\"*\", within 7d) >= 2", &compiled, Day(100), 1, &[])?;
+/// let visitor = Visitor { partition: Partition(0), ordinal: 1 };
+/// let why = Why::of("visited(\"*\", within 7d) >= 2", &compiled, Day(100), visitor, &[])?;
 /// assert!(!why.holds());
 /// let nearest = why.nearest.unwrap();
 /// assert_eq!((nearest.missing, nearest.is_enough), (2, true));
@@ -83,8 +85,11 @@ pub struct Condition {
     pub days: RangeInclusive<Day>,
     /// The sum that was found.
     pub found: u32,
-    /// Places of the hits that make the sum, among those given.
+    /// Places of the newest hits that make the sum, among those given; at most
+    /// [`limits::WHY_HITS`].
     pub hits: Vec<usize>,
+    /// All hits that make it.
+    pub hits_in_all: usize,
     window: Window,
     comparison: Comparison,
     number: u32,
@@ -107,7 +112,7 @@ pub struct Nearest {
 
 impl Why {
     /// Works an expression out on `today` (the current UTC day) for a visitor with these hits,
-    /// each with its page (an empty one when it has none). `ordinal` is of use for samples.
+    /// each with its page (an empty one when it has none). `visitor` is of use for samples.
     ///
     /// # Errors
     /// What is wrong with the expression.
@@ -115,14 +120,14 @@ impl Why {
         text: &str,
         compiled: &Compiled,
         today: Day,
-        ordinal: Ordinal,
+        visitor: Visitor,
         hits: &[(&Hit, &Page)],
     ) -> Result<Self, Problem> {
         Expression::parse(text, compiled.definitions(), compiled.retention())?;
         let branch = parsed(text)?;
         let resolver = Resolver::new(compiled.definitions(), compiled.retention());
         let past = Past::new(compiled, today, hits);
-        let mut reader = Reader { resolver, past, ordinal, places: 0 };
+        let mut reader = Reader { resolver, past, visitor, places: 0 };
         let mut tree = reader.part(&branch, text, true)?;
         tree.settle(0, None);
         let last = compiled.retention().days();
@@ -194,7 +199,7 @@ impl<'h> Past<'h> {
 struct Reader<'d, 'h> {
     resolver: Resolver<'d>,
     past: Past<'h>,
-    ordinal: Ordinal,
+    visitor: Visitor,
     places: usize,
 }
 
@@ -212,7 +217,7 @@ impl Reader<'_, '_> {
                 let part = self.part(&parsed(&rule)?, &rule, is_wanted)?;
                 PartKind::Segment(Box::new(part))
             }
-            What::Sample(sample) => PartKind::Sample(sample.holds(self.ordinal)),
+            What::Sample(sample) => PartKind::Sample(sample.holds(self.visitor)),
             What::Count(count) => PartKind::Condition(self.condition(count, text, is_wanted)?),
         };
         let text = text.get(branch.span.clone()).unwrap_or_default().into();
@@ -239,12 +244,17 @@ impl Reader<'_, '_> {
         self.places += 1;
         let days = key.window.days(self.past.today);
         let within = self.past.of(&key).filter(|(_, day, _)| days.contains(day));
+        let mut hits: Vec<_> = within.map(|(at, _, hit)| (Reverse(hit.time), at)).collect();
+        let hits_in_all = hits.len();
+        hits.sort_unstable();
+        hits.truncate(limits::WHY_HITS);
         Ok(Condition {
             place,
             measure: key.measure,
             category: key.cell.category,
             found: 0,
-            hits: within.map(|(at, ..)| at).collect(),
+            hits: hits.into_iter().map(|(_, at)| at).collect(),
+            hits_in_all,
             window: key.window,
             comparison: count.comparison,
             number: count.number,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use mayfly_core::{CategoryId, Retention, SegmentId, Site, SiteId, limits};
 
 use super::change::{Change, changes};
-use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem};
+use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem, is_path};
 use super::table::PlacedText;
 use super::taxonomy::{Node, Taxonomy};
 use super::tree::{BETWEEN, levels, tidy};
@@ -133,9 +133,9 @@ impl Draft {
             known.insert(node.iab.clone(), id);
             placed.push(id);
         }
-        let deepest = placed.iter().map(|id| self.new.line(*id).count()).max().unwrap_or(0);
-        if deepest > limits::CATEGORY_DEPTH {
-            let kind = ProblemKind::BadName { what: "category", name: under.into() };
+        let path = placed.iter().map(|id| self.new.path(*id)).find(|path| !is_path(path));
+        if let Some(name) = path {
+            let kind = ProblemKind::BadName { what: "category", name: name.into() };
             self.fault(kind, &(0..under.len()));
         }
     }
@@ -148,7 +148,8 @@ impl Draft {
         let there = self.new.child(parent, &node.name).and_then(|id| self.new.categories.get(&id));
         let id = match there {
             Some(there) if there.iab.iter().any(|iab| of_standard(iab)) => {
-                self.add(parent, &format!("{} ({number})", node.name))
+                let name = format!("{} ({number})", node.name);
+                self.new.child(parent, &name).unwrap_or_else(|| self.add(parent, &name))
             }
             Some(there) => there.id,
             None => self.add(parent, &node.name),

@@ -1,6 +1,9 @@
 //! What differs between two versions of the definitions.
 
+use std::collections::HashMap;
 use std::fmt;
+
+use mayfly_core::CategoryId;
 
 use super::Definitions;
 
@@ -110,10 +113,12 @@ fn categories(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
             push(changes, Noun::Category, &path, How::Changed);
         }
     }
+    let merged: HashMap<&str, CategoryId> =
+        new.categories.values().flat_map(|c| c.was.iter().map(|was| (&**was, c.id))).collect();
     for id in old.categories.keys().filter(|id| !new.categories.contains_key(id)) {
         let path = old.path(*id);
-        let how = match new.category_named(&path) {
-            Some(now) => How::Merged { into: new.path(now.id).into() },
+        let how = match new.id_of_present_path(&path).or(merged.get(&*path).copied()) {
+            Some(now) => How::Merged { into: new.path(now).into() },
             None => How::Removed,
         };
         push(changes, Noun::Category, &path, how);

@@ -160,10 +160,17 @@ fn items<'t, 'i, T>(
 }
 
 /// Whether a name may be used: within its limit, without control characters and quotes.
-pub(super) fn sound(name: &str) -> bool {
+fn sound(name: &str) -> bool {
     (1..=limits::NAME_BYTES).contains(&name.len())
         && name.trim() == name
         && !name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'))
+}
+
+/// Whether a text may be the path of a category.
+pub(super) fn is_path(path: &str) -> bool {
+    let levels = levels(path);
+    let sound = levels.iter().all(|level| sound(level) && *level != super::EVERY_HIT);
+    sound && levels.len() <= limits::CATEGORY_DEPTH
 }
 
 fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<CategoryItem> {
@@ -196,10 +203,12 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
         faults.extend(rule.faults());
     }
     let (was, form) = (table.texts("was"), form(&mut table));
+    if form.is_none() && table.has("values") {
+        let kind = ProblemKind::MissingKey { table: "category", key: "form" };
+        table.fault(kind, table.place("values"));
+    }
     for path in name.iter().chain(&was) {
-        let levels = levels(&path.value);
-        let sound = levels.iter().all(|level| sound(level) && *level != super::EVERY_HIT);
-        if !sound || levels.len() > limits::CATEGORY_DEPTH {
+        if !is_path(&path.value) {
             let kind = ProblemKind::BadName { what: "category", name: path.value.clone() };
             table.fault(kind, path.span.clone());
         }

@@ -4,7 +4,7 @@
 
 use mayfly_core::{Browser, Device, Os, ReferrerKind};
 
-use super::file::{CategoryItem, RuleItem, sound};
+use super::file::{CategoryItem, RuleItem, is_path};
 use super::table::{Placed, PlacedText, Table};
 use super::tree::BETWEEN;
 use crate::problem::{Fault, ProblemKind};
@@ -63,6 +63,26 @@ fn words(labels: &[&str]) -> Vec<Value> {
     labels.iter().map(|label| ((*label).to_owned(), quoted(label))).collect()
 }
 
+fn of_text(text: &PlacedText) -> Value {
+    (text.value.to_string(), quoted(&text.value))
+}
+
+/// One of `values`: a child that is fixed, or any where none are.
+fn chosen(of: &CategoryItem, value: &PlacedText, fixed: &[Value]) -> Result<Value, ProblemKind> {
+    let text = &value.value;
+    if text.contains('>') || !is_path(&format!("{}{BETWEEN}{text}", of.name.value)) {
+        return Err(ProblemKind::BadName { what: "category", name: text.clone() });
+    }
+    if fixed.is_empty() {
+        return Ok(of_text(value));
+    }
+    let known = fixed.iter().find(|(name, _)| **name == **text).cloned();
+    known.ok_or_else(|| {
+        let allowed: Vec<&str> = fixed.iter().map(|(name, _)| name.as_str()).collect();
+        ProblemKind::UnknownValue { value: text.clone(), allowed: allowed.join(", ").into() }
+    })
+}
+
 fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
@@ -93,19 +113,17 @@ pub(super) fn children(
         faults.push(Fault::new(kind, form.span.clone()));
         return Vec::new();
     };
-    for value in values.iter().filter(|value| !sound(&value.value)) {
-        let kind = ProblemKind::BadName { what: "category", name: value.value.clone() };
-        faults.push(Fault::new(kind, value.span.clone()));
+    let (fixed, mut pairs) = (fixed(), Vec::new());
+    for value in values {
+        match chosen(of, value, &fixed) {
+            Ok(pair) => pairs.push(pair),
+            Err(kind) => faults.push(Fault::new(kind, value.span.clone())),
+        }
     }
-    let said = |all: &[PlacedText]| -> Vec<Value> {
-        all.iter().map(|text| (text.value.to_string(), quoted(&text.value))).collect()
-    };
-    let pairs = match (values.is_empty(), *field) {
-        (false, _) => said(values),
-        (true, "site") => said(sites),
-        (true, _) => fixed(),
-    };
-    if pairs.is_empty() {
+    if values.is_empty() {
+        pairs = if *field == "site" { sites.iter().map(of_text).collect() } else { fixed };
+    }
+    if pairs.is_empty() && values.is_empty() {
         let kind = ProblemKind::MissingKey { table: "category", key: "values" };
         faults.push(Fault::new(kind, form.span.clone()));
     }

@@ -238,9 +238,15 @@ mod tests {
         assert_eq!(iab(&fresh, "Autos"), iab(&kept, "Autos"));
         let stored = Definitions::from_bytes(&kept.to_bytes().unwrap()).unwrap();
         assert_eq!(stored, kept);
-        let deep = "a > b > c > d > e > f > g";
         let taxonomy = Taxonomy::parse(TSV, "content-3.1").unwrap();
-        assert!(Definitions::default().load(&taxonomy, deep, retention).is_err(), "too deep");
+        for under in ["a > b > c > d > e > f > g", " ", "a > > b", "*", "a\u{7}"] {
+            assert!(Definitions::default().load(&taxonomy, under, retention).is_err(), "{under}");
+        }
+        // The same file as two standards: each node has both ids, and no two one place.
+        let older = load(&Definitions::default(), TSV, "content-3.0", "");
+        let both = load(&older, TSV, "content-3.1", "");
+        assert_eq!(both.categories().count(), older.categories().count());
+        assert_eq!(iab(&both, "Autos > Cars (7)"), ["content-3.0:7", "content-3.1:7"]);
     }
 
     #[test]

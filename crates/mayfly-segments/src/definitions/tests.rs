@@ -340,12 +340,14 @@ fn forms_bring_a_category_for_each_value() {
         + "[[category]]\nname = 'Device'\nform = 'device'\n\
            [[category]]\nname = 'When > Hour'\nform = 'hour'\n\
            [[category]]\nname = 'Country'\nform = 'country'\nvalues = ['nl', 'de']\n\
+           [[category]]\nname = 'Weekend'\nform = 'weekday'\nvalues = ['6 Saturday']\n\
            [[category]]\nname = 'Site'\nform = 'site'\n";
     let (one, _) = apply(&Definitions::default(), &text, false);
     let rule = |path: &str| one.category_named(path).unwrap().rules[0].rule.to_string();
     assert_eq!(rule("Device > phone"), "device == \"phone\"");
     assert_eq!(rule("When > Hour > 07"), "hour == 7");
     assert_eq!(rule("Country > nl"), "geo.country == \"nl\"");
+    assert_eq!(rule("Weekend > 6 Saturday"), "weekday == 6");
     assert_eq!(rule("Site > news"), "site == \"news\"");
     assert!(one.category_named("Device > unknown").is_none());
     let export = DefinitionsFile::parse(&one.export()).unwrap();
@@ -358,6 +360,9 @@ fn forms_bring_a_category_for_each_value() {
         ("form = 'hour'\nrule = 'path exists'", "`form`"),
         ("form = 'site'\nvalues = ['nws']", "there is no site \"nws\""),
         ("form = 'country'\nvalues = ['a\"b']", "cannot be the name of a category"),
+        ("form = 'country'\nvalues = ['a > b']", "cannot be the name of a category"),
+        ("form = 'device'\nvalues = ['smartphone']", "is none of desktop, phone"),
+        ("values = ['nl']", "[[category]] needs `form`"),
     ] {
         let text = format!("format = 1\n{SITE}[[category]]\nname = 'X'\n{lines}\n");
         let read = DefinitionsFile::parse(&text);

@@ -25,7 +25,7 @@ pub(crate) mod syntax;
 
 use std::ops::RangeInclusive;
 
-use mayfly_core::{CellId, Day, Ordinal, Retention};
+use mayfly_core::{CellId, Day, Retention, Visitor};
 
 use crate::definitions::Definitions;
 use crate::leaf::Plan;
@@ -52,16 +52,27 @@ pub(crate) fn parsed(text: &str) -> Result<syntax::Branch, Problem> {
 
 impl Node {
     /// Whether it holds for a visitor where `leaf` says which leaves do.
-    pub(crate) fn holds(&self, ordinal: Ordinal, leaf: &impl Fn(usize) -> bool) -> bool {
-        let holds = |node: &Self| node.holds(ordinal, leaf);
+    pub(crate) fn holds(&self, visitor: Visitor, leaf: &impl Fn(usize) -> bool) -> bool {
+        let holds = |node: &Self| node.holds(visitor, leaf);
         match self {
             Self::Leaf(at) => leaf(*at),
-            Self::Sample(sample) => sample.holds(ordinal),
+            Self::Sample(sample) => sample.holds(visitor),
             Self::Not(node) => !holds(node),
             Self::And(nodes) => nodes.iter().all(holds),
             Self::Or(nodes) => nodes.iter().any(holds),
             Self::AtLeast(least, nodes) => {
                 nodes.iter().filter(|node| holds(node)).take(*least).count() == *least
+            }
+        }
+    }
+
+    fn has_samples(&self) -> bool {
+        match self {
+            Self::Sample(_) => true,
+            Self::Leaf(_) => false,
+            Self::Not(node) => node.has_samples(),
+            Self::And(nodes) | Self::Or(nodes) | Self::AtLeast(_, nodes) => {
+                nodes.iter().any(Self::has_samples)
             }
         }
     }
@@ -126,6 +137,12 @@ impl Expression {
     #[must_use]
     pub fn needs(&self, today: Day) -> Vec<(CellId, RangeInclusive<Day>)> {
         self.plan.needs(today)
+    }
+
+    /// Whether it takes samples of visitors.
+    #[must_use]
+    pub fn has_samples(&self) -> bool {
+        self.node.has_samples()
     }
 
     /// The expression's leaves and tallies.

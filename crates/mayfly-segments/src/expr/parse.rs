@@ -22,9 +22,9 @@ use crate::problem::{Fault, ProblemKind};
 const STARTS: [&str; 6] = ["visited", "engaged", "days", "sample", "not", "at"];
 const WINDOWS: [&str; 3] = ["within", "between", "earlier"];
 /// Words that are no names of segments unless they stand in quotes.
-const KEYWORDS: [&str; 14] = [
+const KEYWORDS: [&str; 12] = [
     "and", "or", "not", "at", "least", "of", "visited", "engaged", "within", "between", "earlier",
-    "ago", "days", "sample",
+    "ago",
 ];
 
 pub(crate) fn expression(text: &str) -> Result<Branch, Fault> {
@@ -95,10 +95,10 @@ fn primary(cursor: &mut Cursor) -> Result<What, Fault> {
     if cursor.take_word("engaged") {
         return count(cursor, Measure::Engaged);
     }
-    if cursor.take_word("days") {
+    if cursor.take_call("days") {
         return count(cursor, Measure::Days);
     }
-    if cursor.take_word("sample") {
+    if cursor.take_call("sample") {
         return sample(cursor);
     }
     if cursor.take_word("at") {

@@ -65,18 +65,26 @@ impl<'a> Resolver<'a> {
             What::AtLeast(least, branches) => {
                 Node::AtLeast(*least as usize, self.branches(branches, plan)?)
             }
-            What::Sample(sample) => Node::Sample(*sample),
+            What::Sample(sample) => {
+                self.count_leaf(branch)?;
+                Node::Sample(*sample)
+            }
             What::Segment(name) => self.other(name, branch, plan)?,
             What::Count(count) => {
-                self.leaves += 1;
-                if self.leaves > limits::LEAVES {
-                    return Err(Fault::new(ProblemKind::TooManyLeaves, branch.span.clone()));
-                }
+                self.count_leaf(branch)?;
                 self.count(count, plan)?
             }
         };
         self.depth -= 1;
         Ok(node)
+    }
+
+    fn count_leaf(&mut self, branch: &Branch) -> Result<(), Fault> {
+        self.leaves += 1;
+        if self.leaves > limits::LEAVES {
+            return Err(Fault::new(ProblemKind::TooManyLeaves, branch.span.clone()));
+        }
+        Ok(())
     }
 
     fn branches(&mut self, branches: &[Branch], plan: &mut Plan) -> Result<Vec<Node>, Fault> {

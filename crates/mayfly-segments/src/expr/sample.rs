@@ -1,10 +1,10 @@
 //! `sample(10%)`: a share of all visitors, always the same ones.
 //!
-//! Who belongs to it is decided by a hash of the visitor's number and the sample's name, so that a
+//! Who belongs to it is decided by a hash of the visitor's id and the sample's name, so that a
 //! visitor stays in or out for good, the sample of 20 % holds that of 10 %, and samples of other
 //! names have nothing to do with each other.
 
-use mayfly_core::Ordinal;
+use mayfly_core::Visitor;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// A share of all visitors.
@@ -31,25 +31,34 @@ impl Sample {
     }
 
     /// Whether a visitor belongs to it.
-    pub(crate) fn holds(self, ordinal: Ordinal) -> bool {
-        xxh3_64_with_seed(&ordinal.to_le_bytes(), self.seed) < self.below
+    pub(crate) fn holds(self, visitor: Visitor) -> bool {
+        let [a, b] = visitor.partition.0.to_le_bytes();
+        let [c, d, e, f] = visitor.ordinal.to_le_bytes();
+        xxh3_64_with_seed(&[a, b, c, d, e, f], self.seed) < self.below
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mayfly_core::Partition;
+
     use super::*;
 
     #[test]
     fn a_sample_has_its_share_holds_the_smaller_ones_and_minds_no_other() {
         let sample = |percent, name| Sample::new(percent, name).unwrap();
-        let number = |own: &dyn Fn(u32) -> bool| (0..100_000).filter(|o| own(*o)).count();
+        // Few visitors in each of many partitions.
+        let visitor =
+            |n: u32| Visitor { partition: Partition((n % 1000) as u16), ordinal: n / 1000 };
+        let number = |own: &dyn Fn(Visitor) -> bool| {
+            (0..100_000).map(visitor).filter(|visitor| own(*visitor)).count()
+        };
         let (ten, twenty, other) = (sample(10.0, ""), sample(20.0, ""), sample(10.0, "b"));
         for (found, percent) in [
-            (number(&|o| ten.holds(o)), 10.0),
-            (number(&|o| twenty.holds(o) && ten.holds(o)), 10.0),
-            (number(&|o| ten.holds(o) && other.holds(o)), 1.0),
-            (number(&|o| sample(0.5, "").holds(o)), 0.5),
+            (number(&|v| ten.holds(v)), 10.0),
+            (number(&|v| twenty.holds(v) && ten.holds(v)), 10.0),
+            (number(&|v| ten.holds(v) && other.holds(v)), 1.0),
+            (number(&|v| sample(0.5, "").holds(v)), 0.5),
         ] {
             #[expect(clippy::cast_precision_loss, reason = "small")]
             let share = found as f64 / 1000.0;

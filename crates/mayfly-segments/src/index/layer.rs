@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mayfly_core::{Cell, CellId, Day, DayCells, Ordinal};
+use mayfly_core::{Cell, CellId, Day, DayCells, Ordinal, Partition, Visitor};
 use roaring::RoaringBitmap;
 
 use super::day::Grown;
@@ -129,25 +129,27 @@ impl Layer {
     }
 
     /// Whether a visitor meets a segment's expression.
-    pub(super) fn meets(&self, segment: usize, ordinal: Ordinal) -> bool {
+    pub(super) fn meets(&self, segment: usize, visitor: Visitor) -> bool {
         let leaf = |at: usize| {
             let leaf = self.compiled.plan().leaves().get(at);
             leaf.is_some_and(|leaf| {
-                self.tallies.get(leaf.tally).is_some_and(|tally| tally.get(ordinal) >= leaf.least)
+                self.tallies
+                    .get(leaf.tally)
+                    .is_some_and(|tally| tally.get(visitor.ordinal) >= leaf.least)
             })
         };
         self.compiled
             .segments()
             .get(segment)
-            .is_some_and(|segment| segment.node.holds(ordinal, &leaf))
+            .is_some_and(|segment| segment.node.holds(visitor, &leaf))
     }
 
     /// Everyone who meets a segment's expression.
-    pub(super) fn evaluate(&self, segment: usize) -> RoaringBitmap {
+    pub(super) fn evaluate(&self, segment: usize, partition: Partition) -> RoaringBitmap {
         let Some(segment) = self.compiled.segments().get(segment) else {
             return RoaringBitmap::new();
         };
-        evaluate::evaluate(&segment.node, self.compiled.plan(), &self.tallies)
+        evaluate::evaluate(&segment.node, self.compiled.plan(), &self.tallies, partition)
     }
 
     /// Takes a visitor out of all tallies.

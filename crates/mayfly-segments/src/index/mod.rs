@@ -22,7 +22,9 @@ mod switch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mayfly_core::{CategoryId, CellId, Day, DayCells, Hit, Ordinal, Page, SegmentId, Timestamp};
+use mayfly_core::{
+    CategoryId, CellId, Day, DayCells, Hit, Ordinal, Page, Partition, SegmentId, Timestamp, Visitor,
+};
 use roaring::RoaringBitmap;
 
 pub use day::CellsBuilder;
@@ -67,6 +69,7 @@ pub struct Folded {
 /// One partition's state. See the module's text.
 #[derive(Clone, Debug)]
 pub struct Index {
+    partition: Partition,
     today: Day,
     live: Layer,
     next: Option<Next>,
@@ -80,9 +83,10 @@ pub struct Index {
 impl Index {
     /// An empty partition on this UTC day.
     #[must_use]
-    pub fn new(compiled: Arc<Compiled>, today: Day) -> Self {
+    pub fn new(compiled: Arc<Compiled>, partition: Partition, today: Day) -> Self {
         let members = vec![RoaringBitmap::new(); compiled.segments().len()];
         Self {
+            partition,
             today,
             live: Layer::new(compiled),
             next: None,
@@ -164,7 +168,7 @@ impl Index {
 
     /// The members of a segment by whole evaluation; of a paused one those of `was` that still are.
     fn evaluated(&self, segment: usize, was: &RoaringBitmap) -> RoaringBitmap {
-        let all = self.live.evaluate(segment);
+        let all = self.live.evaluate(segment, self.partition);
         let paused = self.live.compiled.segments().get(segment).is_some_and(|s| s.paused);
         if paused { all & was } else { all }
     }
@@ -275,7 +279,7 @@ impl Index {
 
     /// Tests one visitor against one segment again.
     fn retest(&mut self, segment: usize, ordinal: Ordinal) -> Option<Flip> {
-        let meets = self.live.meets(segment, ordinal);
+        let meets = self.live.meets(segment, Visitor { partition: self.partition, ordinal });
         let of = self.live.compiled.segments().get(segment)?;
         let members = self.members.get_mut(segment)?;
         let entered = meets && !of.paused && members.insert(ordinal);

@@ -208,6 +208,14 @@ pub enum ProblemKind {
         /// Its name.
         name: Box<str>,
     },
+    /// A value that a form has not.
+    #[error("\"{value}\" is none of {allowed}")]
+    UnknownValue {
+        /// As written.
+        value: Box<str>,
+        /// What may stand there.
+        allowed: Box<str>,
+    },
     /// A share that is none.
     #[error("a share is more than 0 and less than 100 percent, to two decimals")]
     BadShare,
@@ -348,6 +356,7 @@ impl ProblemKind {
             Self::NotYet { instead, .. } => return *instead,
             Self::Expected { .. }
             | Self::BadShare
+            | Self::UnknownValue { .. }
             | Self::UnclosedText
             | Self::BadCharacter { .. }
             | Self::BadNumber { .. }

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::http::ApiError;
 
 /// How long `apply` waits for its segments to be in force before it answers all the same.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Who changes definitions, and what he says of it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use mayfly_core::{CategoryId, Day, Ordinal, Partition, Timestamp, Visitor, limits};
-use mayfly_segments::Expression;
+use mayfly_segments::{Compiled, Expression};
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
 use super::App;
-use super::segments::rounded;
+use super::segments::{may_sample, rounded};
 use crate::clock;
 use crate::http::ApiError;
 use crate::worker::evaluate::Visitors;
@@ -29,10 +29,12 @@ impl App {
             return Err(ApiError::TooMany { what: "segments", limit });
         }
         let now = self.catch_up().await?;
+        let active = self.active();
         let mut all = Vec::with_capacity(of.len());
         for name in of {
-            all.push(self.members_of(name, now).await?);
+            all.push(self.members_of(name, now, exact).await?);
         }
+        self.still(&active)?;
         let show = |n| if exact { Some(n) } else { rounded(n) };
         let rows: Vec<Value> = of
             .iter()
@@ -56,7 +58,7 @@ impl App {
         }
         let now = self.catch_up().await?;
         self.segment_id(name)?;
-        let members = self.members_of(name, now).await?;
+        let members = self.members_of(name, now, true).await?;
         let (all, number) = (held(&members), number.min(held(&members)));
         let places = (0..number).map(|nth| nth * all / number.max(1));
         let sample: Vec<String> =
@@ -73,22 +75,25 @@ impl App {
         let now = self.catch_up().await?;
         let today = now.day().unwrap_or_default();
         let days = days.clamp(1, self.settings.store.retention.days());
-        let members = self.members_of(of, now).await?;
+        let active = self.active();
+        let members = self.members_of(of, now, exact).await?;
         let mut counts: BTreeMap<CategoryId, (u64, u64)> = BTreeMap::new();
         for slot in self.slots() {
             let own = members.get(&slot.partition()).cloned().unwrap_or_default();
             let hidden = self.hidden(slot.partition()) | slot.erased();
-            for (category, visitors) in self.visitors_of(&slot, today, days).await?.0 {
+            for (category, visitors) in self.visitors_of(&slot, &active, today, days).await?.0 {
                 let visitors = visitors - &hidden;
                 let sum = counts.entry(category).or_default();
                 sum.0 += visitors.intersection_len(&own);
                 sum.1 += visitors.len();
             }
         }
+        self.still(&active)?;
         let everybody = counts.remove(&CategoryId::ALL).unwrap_or_default();
-        let active = self.active();
         let mut rows: Vec<Value> = counts
             .into_iter()
+            // That there is somebody at all is told by no row.
+            .filter(|(_, (_, all))| exact || rounded(*all).is_some())
             .map(|(category, (own, all))| {
                 let mut row = index(own, all, everybody, exact);
                 row["category"] = json!(active.definitions().path(category));
@@ -110,8 +115,13 @@ impl App {
     }
 
     /// Who had hits in each category in the last `days` days.
-    async fn visitors_of(&self, slot: &Slot, today: Day, days: u16) -> Result<Visitors, ApiError> {
-        let active = self.active();
+    async fn visitors_of(
+        &self,
+        slot: &Slot,
+        active: &Compiled,
+        today: Day,
+        days: u16,
+    ) -> Result<Visitors, ApiError> {
         let categories: Vec<CategoryId> =
             active.cells().into_iter().map(|cell| cell.category).collect();
         let mut visitors = Visitors::default();
@@ -120,13 +130,24 @@ impl App {
             if slot.has_hits(day) {
                 let cells = evaluate::day_cells(&self.store, slot, day, &categories).await?;
                 visitors.add(cells.into_iter().filter(|(id, _)| active.knows(*id)));
+                tokio::task::yield_now().await;
             }
         }
         Ok(visitors)
     }
 
+    /// Refuses an answer over partitions of different definitions.
+    fn still(&self, active: &Compiled) -> Result<(), ApiError> {
+        if self.active().version() == active.version() { Ok(()) } else { Err(ApiError::Busy) }
+    }
+
     /// The members of a segment of this name, else of this expression.
-    async fn members_of(&self, text: &str, now: Timestamp) -> Result<Members, ApiError> {
+    async fn members_of(
+        &self,
+        text: &str,
+        now: Timestamp,
+        exact: bool,
+    ) -> Result<Members, ApiError> {
         let active = self.active();
         let segment = active.definitions().segment_named(text).map(|segment| segment.id);
         let retention = self.settings.store.retention;
@@ -134,6 +155,9 @@ impl App {
             Some(_) => None,
             None => Some(Expression::parse(text, active.definitions(), retention)?),
         };
+        if let Some(expression) = &expression {
+            may_sample(expression, exact)?;
+        }
         let mut all = Members::new();
         for slot in self.slots() {
             let own = match (&expression, segment) {

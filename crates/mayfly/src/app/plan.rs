@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mayfly_core::{CategoryId, CellId, Day, DayCells, SegmentId, Timestamp, limits};
-use mayfly_segments::{Applied, Compiled, How, Index};
+use mayfly_segments::{Applied, Compiled, Index};
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
 use super::App;
-use super::definitions::texts;
+use super::definitions::{PATIENCE, texts};
 use crate::http::ApiError;
 use crate::worker::evaluate::Visitors;
-use crate::worker::{Slot, evaluate, rebuild};
+use crate::worker::rebuild::Trial;
+use crate::worker::{Slot, evaluate};
 
 /// Members of a segment, or visitors of a category: now, after, entered, left.
 #[derive(Debug)]
@@ -72,27 +73,25 @@ impl App {
         now: Timestamp,
     ) -> Result<Vec<Difference>, ApiError> {
         let active = self.active();
-        let mut sums: BTreeMap<String, [u64; 4]> = BTreeMap::new();
+        let mut trial = Trial::new(wanted, &wanted.new_cells(&active));
+        let all: BTreeSet<SegmentId> =
+            active.segments().iter().chain(wanted.segments()).map(|segment| segment.id).collect();
+        let mut sums: BTreeMap<SegmentId, [u64; 4]> = BTreeMap::new();
         for slot in self.slots() {
-            let after = self.members_after(&slot, &active, wanted, now).await?;
-            for segment in active.segments() {
-                let name = wanted
-                    .definitions()
-                    .segment(segment.id)
-                    .map_or(segment.name.to_string(), |s| s.name.to_string());
-                let now = slot.read(|i| i.members(segment.id).cloned()).flatten();
-                let after = after.get(&segment.id).cloned().unwrap_or_default();
-                add(sums.entry(name).or_default(), &now.unwrap_or_default(), &after);
-            }
-            for segment in wanted.segments() {
-                if active.place(segment.id).is_none() {
-                    let after = after.get(&segment.id).cloned().unwrap_or_default();
-                    let name = segment.name.to_string();
-                    add(sums.entry(name).or_default(), &RoaringBitmap::new(), &after);
-                }
+            let after = self.members_after(&slot, &active, wanted, &mut trial, now).await?;
+            let hidden = self.hidden(slot.partition());
+            for segment in &all {
+                let now = slot.read(|index| index.members(*segment).cloned()).flatten();
+                let now = now.unwrap_or_default() - &hidden;
+                let after = after.get(segment).cloned().unwrap_or_default() - &hidden;
+                add(sums.entry(*segment).or_default(), &now, &after);
             }
         }
-        Ok(sums.into_iter().map(|(name, counts)| Difference { name, counts }).collect())
+        let of = |compiled: &Compiled, id| {
+            compiled.definitions().segment(id).map(|segment| segment.name.to_string())
+        };
+        let name = |id| of(wanted, id).or_else(|| of(&active, id)).unwrap_or_default();
+        Ok(sums.into_iter().map(|(id, counts)| Difference { name: name(id), counts }).collect())
     }
 
     /// Visitors with a hit now and after, for each category whose rules are new or others.
@@ -101,7 +100,9 @@ impl App {
         wanted: &Arc<Compiled>,
         now: Timestamp,
     ) -> Result<Vec<Difference>, ApiError> {
-        let (active, fresh) = (self.active(), wanted.new_cells(&self.active()));
+        let active = self.active();
+        let fresh = wanted.new_cells(&active);
+        let mut trial = Trial::new(wanted, &fresh);
         let known: Vec<CategoryId> = fresh.iter().map(|cell| cell.category).collect();
         let (today, retention) = (now.day().unwrap_or_default(), self.settings.store.retention);
         let mut sums: BTreeMap<CategoryId, [u64; 4]> = BTreeMap::new();
@@ -114,8 +115,7 @@ impl App {
                 }
                 let cells = evaluate::day_cells(&self.store, &slot, day, &known).await?;
                 before.add(cells.into_iter().filter(|(id, _)| active.knows(*id)));
-                let partition = slot.partition();
-                let made = rebuild::cells(&self.store, partition, day, wanted, &fresh).await?;
+                let made = trial.day(&self.store, slot.partition(), day).await?;
                 after.add(made.ok_or(ApiError::Busy)?);
             }
             let erased = slot.erased() | self.hidden(slot.partition());
@@ -135,6 +135,7 @@ impl App {
         slot: &Slot,
         active: &Compiled,
         wanted: &Arc<Compiled>,
+        trial: &mut Trial,
         now: Timestamp,
     ) -> Result<BTreeMap<SegmentId, RoaringBitmap>, ApiError> {
         let today = now.day().unwrap_or_default();
@@ -146,16 +147,20 @@ impl App {
                 days.entry(Day(day)).or_default().insert(cell);
             }
         }
-        let mut index = Index::new(Arc::clone(wanted), today);
+        let mut index = Index::new(Arc::clone(wanted), slot.partition(), today);
         index.set_erased(slot.erased());
+        // Of a paused segment those stay who are members.
+        for segment in active.segments() {
+            let members = slot.read(|live| live.members(segment.id).cloned()).flatten();
+            index.restore(segment.id, members.unwrap_or_default());
+        }
         for (day, cells) in days {
             let (new, known): (BTreeSet<CellId>, BTreeSet<CellId>) =
                 cells.into_iter().partition(|cell| fresh.contains(cell));
             let known: Vec<_> = known.iter().map(|cell| cell.category).collect();
             let mut all: DayCells = evaluate::day_cells(&self.store, slot, day, &known).await?;
             if !new.is_empty() {
-                let partition = slot.partition();
-                let made = rebuild::cells(&self.store, partition, day, wanted, &new).await?;
+                let made = trial.day(&self.store, slot.partition(), day).await?;
                 all.extend(made.ok_or(ApiError::Busy)?);
             }
             index.load_day(day, &all);
@@ -169,15 +174,10 @@ impl App {
 
     /// Refuses a change that takes away most of a segment, where this process can tell.
     pub(super) async fn refuse_drops(&self, applied: &Applied) -> Result<(), ApiError> {
-        let may_drop = |how: &How| match how {
-            How::RuleChanged | How::Merged { .. } | How::Removed => true,
-            How::Added | How::Renamed { .. } | How::Changed => false,
-        };
-        let serves_all = self.slots().len() == self.partitions().count();
-        if !serves_all || !applied.changes.iter().any(|change| may_drop(&change.how)) {
+        if self.slots().len() < self.partitions().count() {
             return Ok(());
         }
-        let now = self.catch_up().await?;
+        let now = self.caught_up(PATIENCE).await?;
         let wanted = self.compile(&applied.definitions)?;
         let drops = drops(&self.differences(&wanted, now).await?);
         if drops.is_empty() { Ok(()) } else { Err(ApiError::Drop(drops)) }

@@ -34,6 +34,11 @@ impl App {
     /// # Errors
     /// [`ApiError::Busy`] when the worker does not keep up.
     pub async fn catch_up(&self) -> Result<Timestamp, ApiError> {
+        self.caught_up(PATIENCE).await
+    }
+
+    /// As [`App::catch_up`], with so much patience for each partition.
+    pub(super) async fn caught_up(&self, patience: Duration) -> Result<Timestamp, ApiError> {
         let now = Self::now();
         self.refresh_catalog().await?;
         let partitions: Vec<Partition> = self.partitions().collect();
@@ -47,7 +52,7 @@ impl App {
         for (slot, heads) in slots.iter().zip(heads) {
             let kept: Vec<_> =
                 heads.into_iter().filter(|head| slot.retention().keeps(head.day, today)).collect();
-            if !slot.folded(&kept, version, PATIENCE).await {
+            if !slot.folded(&kept, version, patience).await {
                 return Err(ApiError::Busy);
             }
         }
@@ -135,8 +140,8 @@ impl App {
     pub async fn count(&self, rule: &str, exact: bool) -> Result<Value, ApiError> {
         let now = self.catch_up().await?;
         let (active, retention) = (self.active(), self.settings.store.retention);
-        let expression = Expression::parse(rule, active.definitions(), retention)
-            .map_err(|problem| ApiError::Problems(vec![problem]))?;
+        let expression = Expression::parse(rule, active.definitions(), retention)?;
+        may_sample(&expression, exact)?;
         let today = now.day().unwrap_or_default();
         let mut sum = Size::default();
         for slot in self.slots() {
@@ -273,6 +278,11 @@ fn stamp(shown: &mut Value, now: Timestamp, exact: bool) {
     shown["as_of"] = json!(clock::text(now));
     shown["as_of_ms"] = json!(now.millis());
     shown["exact"] = json!(exact);
+}
+
+/// With samples of every size the rounding could be undone: they are for who sees all.
+pub(super) fn may_sample(expression: &Expression, exact: bool) -> Result<(), ApiError> {
+    if exact || !expression.has_samples() { Ok(()) } else { Err(ApiError::Forbidden) }
 }
 
 /// Two significant digits; nothing under the floor.

@@ -9,9 +9,6 @@ use super::App;
 use crate::clock;
 use crate::http::ApiError;
 
-/// Hits named for one condition, the newest; their number is told.
-const HITS_NAMED: usize = 10;
-
 impl App {
     /// Why a visitor is in a segment, or is not: worked out anew on his own hits.
     ///
@@ -25,7 +22,7 @@ impl App {
         let (hits, pages) = self.hits_and_pages(visitor).await?;
         let hits: Vec<(&Hit, &Page)> = hits.iter().zip(&pages).collect();
         let today = now.day().unwrap_or_default();
-        let why = Why::of(&segment.rule, &active, today, visitor.ordinal, &hits)?;
+        let why = Why::of(&segment.rule, &active, today, visitor, &hits)?;
         let conditions = why.tree.conditions();
         let nearest = why.nearest.and_then(|nearest| {
             let (part, condition) = conditions.get(nearest.place)?;
@@ -90,9 +87,7 @@ fn condition(own: &Condition, definitions: &Definitions, hits: &[(&Hit, &Page)])
         CategoryId::ALL => EVERY_HIT.to_owned(),
         id => definitions.path(id),
     };
-    let mut newest: Vec<&(&Hit, &Page)> = own.hits.iter().filter_map(|at| hits.get(*at)).collect();
-    newest.sort_by_key(|(hit, _)| std::cmp::Reverse(hit.time));
-    let named = newest.iter().take(HITS_NAMED).map(|(hit, page)| {
+    let named = own.hits.iter().filter_map(|at| hits.get(*at)).map(|(hit, page)| {
         json!({
             "time": clock::text(hit.time),
             "site": definitions.site_key(hit.site),
@@ -109,6 +104,6 @@ fn condition(own: &Condition, definitions: &Definitions, hits: &[(&Hit, &Page)])
         "found": own.found,
         "unit": unit(own.measure),
         "hits": named.collect::<Vec<_>>(),
-        "hits_in_all": own.hits.len(),
+        "hits_in_all": own.hits_in_all,
     })
 }

@@ -21,12 +21,17 @@ pub(crate) fn why(asks: &Asks, name: &str, visitor: &str) -> anyhow::Result<()> 
     let segment = text(&answer, "/segment");
     line(&format!("visitor {} {standing} {segment}", text(&answer, "/visitor")));
     let changes = text(&answer, "/changes_at");
-    if !changes.is_empty() {
-        let what = if is_in { "leaves" } else { "enters" };
-        line(&format!("{what} at {changes} if no more hits come"));
+    let (holds, paused) = (answer["holds"] == json!(true), answer["paused"] == json!(true));
+    match (is_in, holds) {
+        _ if changes.is_empty() => {}
+        (true, true) => line(&format!("leaves at {changes} if no more hits come")),
+        (false, false) if !paused => line(&format!("enters at {changes} if no more hits come")),
+        (true, false) | (false, true | false) => {}
     }
-    if answer["paused"] == json!(true) {
+    if paused {
         line("the segment is paused: nobody enters, members still leave");
+    } else if is_in != holds {
+        line("a change of definitions is being put in force: ask again");
     }
     if let Some(nearest) = answer.get("nearest").filter(|nearest| !nearest.is_null()) {
         line(&missing(nearest));

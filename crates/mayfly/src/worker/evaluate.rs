@@ -61,7 +61,7 @@ pub async fn members(
             days.entry(Day(day)).or_default().insert(cell.category);
         }
     }
-    let mut evaluation = Evaluation::new(expression, today);
+    let mut evaluation = Evaluation::new(expression, slot.partition(), today);
     for (day, categories) in days.into_iter().filter(|(day, _)| slot.has_hits(*day)) {
         let categories: Vec<CategoryId> = categories.into_iter().collect();
         let cells = day_cells(store, slot, day, &categories).await?;

@@ -38,7 +38,7 @@ impl Task {
         self.days = self.read_days(today, &wanted).await?;
         self.active = self.definitions_of_days(&wanted).await?;
         let erased = store.erased(partition).await?;
-        let mut index = Index::new(Arc::clone(&self.active), today);
+        let mut index = Index::new(Arc::clone(&self.active), partition, today);
         index.set_erased(erased.clone());
         let needed = needed(&self.active, today);
         for day in self.days.keys() {

@@ -35,32 +35,43 @@ impl Pending {
     }
 }
 
-/// A day's cells of these names, made from all its hits; nothing is written. `None` while a page is
-/// awaited.
-///
-/// # Errors
-/// The store's.
-pub async fn cells(
-    store: &Store,
-    partition: Partition,
-    day: Day,
-    wanted: &Compiled,
-    names: &BTreeSet<CellId>,
-) -> Result<Option<DayCells>, StoreError> {
-    let mut pages = Pages::default();
-    let read = read_all(store, &mut pages, (partition, day), wanted, names).await?;
-    Ok(read.map(|(cells, _)| cells))
+/// Makes cells from hits for whoever wants to see them; nothing is written.
+#[derive(Debug)]
+pub struct Trial {
+    builder: CellsBuilder,
+    pages: Pages,
 }
 
-/// Every hit of a day into cells of these names; and the last entry read.
+impl Trial {
+    /// Cells of these names under these definitions.
+    #[must_use]
+    pub fn new(wanted: &Compiled, names: &BTreeSet<CellId>) -> Self {
+        Self { builder: CellsBuilder::new(wanted, names), pages: Pages::default() }
+    }
+
+    /// A day's cells, made from all its hits. `None` while a page is awaited.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn day(
+        &mut self,
+        store: &Store,
+        partition: Partition,
+        day: Day,
+    ) -> Result<Option<DayCells>, StoreError> {
+        let at = (partition, day);
+        let read = read_all(store, &mut self.pages, &mut self.builder, at).await?;
+        Ok(read.map(|(cells, _)| cells))
+    }
+}
+
+/// Every hit of a day into the builder's cells; and the last entry read.
 async fn read_all(
     store: &Store,
     pages: &mut Pages,
+    builder: &mut CellsBuilder,
     (partition, day): (Partition, Day),
-    wanted: &Compiled,
-    names: &BTreeSet<CellId>,
 ) -> Result<Option<(DayCells, EntryId)>, StoreError> {
-    let mut builder = CellsBuilder::new(wanted, names);
     let mut last = EntryId::ZERO;
     let mut next = Some(DayCursor::Start);
     while let Some(cursor) = next {
@@ -75,6 +86,7 @@ async fn read_all(
             Err(error) => return Err(error),
         };
         if pages.fetch(store, &page.hits).await? > 0 {
+            builder.finish();
             return Ok(None);
         }
         builder.add(&pages.of(&page.hits));
@@ -115,7 +127,8 @@ impl Task {
         let mut built = DayCells::new();
         if !fill.is_empty() {
             let (store, at) = (self.app.store().clone(), (self.slot.partition(), day));
-            let read = read_all(&store, &mut self.pages, at, &wanted, &fill).await?;
+            let mut builder = CellsBuilder::new(&wanted, &fill);
+            let read = read_all(&store, &mut self.pages, &mut builder, at).await?;
             let Some((cells, last)) = read else { return Ok(()) };
             built = cells;
             if !self.fold_upto(day, last, now).await? {

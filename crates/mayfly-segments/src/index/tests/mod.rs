@@ -68,7 +68,7 @@ impl World {
         let definitions = applied(&Definitions::default(), &plain);
         let today = Day(1000);
         Self {
-            index: Index::new(compiled(&definitions), today),
+            index: Index::new(compiled(&definitions), Partition(0), today),
             definitions,
             plain,
             stored: BTreeMap::new(),
@@ -128,7 +128,7 @@ impl World {
 
     fn restart(&mut self) {
         self.evict();
-        self.index = Index::new(compiled(&self.definitions), self.today);
+        self.index = Index::new(compiled(&self.definitions), Partition(0), self.today);
         self.index.set_erased(self.erased.iter().copied().collect());
         for (day, cells) in &self.stored {
             self.index.load_day(*day, cells);
@@ -241,8 +241,9 @@ impl World {
             let hits: Vec<Hit> = own.iter().map(Raw::hit).collect();
             let hits: Vec<_> =
                 hits.iter().zip(&own).map(|(hit, raw)| (hit, &self.pages[raw.page])).collect();
+            let visitor = Visitor { partition: Partition(0), ordinal };
             for (at, tree) in self.plain.trees.iter().enumerate() {
-                let why = Why::of(&tree.text(), compiled, self.today, ordinal, &hits).unwrap();
+                let why = Why::of(&tree.text(), compiled, self.today, visitor, &hits).unwrap();
                 let is_in = |today| !self.plain.members(at, &own, today).is_empty();
                 assert_eq!(why.holds(), is_in(self.today), "{}", tree.text());
                 let days = (1..=RETENTION_DAYS).map(|ahead| self.today.plus(ahead));
@@ -256,7 +257,7 @@ impl World {
     }
 
     fn ad_hoc(&mut self, expression: &Expression) -> RoaringBitmap {
-        let mut evaluation = Evaluation::new(expression, self.today);
+        let mut evaluation = Evaluation::new(expression, Partition(0), self.today);
         for day in (self.today.0 - RETENTION_DAYS..=self.today.0).map(Day) {
             let loaded = self.index.day_cells(day).cloned();
             let cells = loaded.or_else(|| self.stored.get(&day).cloned()).unwrap_or_default();
@@ -337,7 +338,7 @@ fn nobody_enters_a_paused_segment_and_members_still_leave() {
     let file = DefinitionsFile::parse(text).unwrap();
     let definitions = Definitions::default().apply(&file, false, retention()).unwrap().definitions;
     let segment = definitions.segment_named("s").unwrap().id;
-    let mut index = Index::new(compiled(&definitions), Day(1000));
+    let mut index = Index::new(compiled(&definitions), Partition(0), Day(1000));
     let raw = |ordinal| Raw {
         day: Day(1000),
         second: 0,

@@ -146,7 +146,7 @@ impl Tree {
                 }
             }
             Self::Sample(percent) => hits.first().is_some_and(|hit| {
-                Sample::new(f64::from(*percent), "s").unwrap().holds(hit.ordinal)
+                Sample::new(f64::from(*percent), "s").unwrap().holds(hit.hit().visitor)
             }),
             Self::Not(tree) => !tree.holds(plain, hits, today),
             Self::And(trees) => count(trees) == trees.len(),
