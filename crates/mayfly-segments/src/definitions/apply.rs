@@ -27,6 +27,15 @@ pub struct Applied {
 }
 
 impl Definitions {
+    /// These definitions as what follows `before`: the same version where nothing differs.
+    pub(super) fn following(mut self, before: &Self) -> Applied {
+        self.set_since(before);
+        if (Self { version: before.version, ..self.clone() }) == *before {
+            self.version = before.version;
+        }
+        Applied { changes: changes(before, &self), definitions: self }
+    }
+
     /// The definitions after this file. With `prune`, what the file does not mention is removed.
     ///
     /// # Errors
@@ -96,23 +105,19 @@ impl Draft {
         retention: Retention,
     ) -> Result<Applied, Vec<Problem>> {
         self.limits();
-        let Self { mut new, places, mut faults, .. } = self;
-        new.set_since(before);
-        if (Definitions { version: before.version, ..new.clone() }) == *before {
-            new.version = before.version;
-        }
-        let changes = changes(before, &new);
+        let Self { new, places, mut faults, .. } = self;
+        let next = new.following(before);
         faults.sort_by_key(|fault| fault.span.start);
         let source = Source::new(Subject::File, text);
         let mut problems: Vec<_> = faults.into_iter().map(|fault| source.problem(fault)).collect();
-        if let Err(more) = Compiled::build(&new, retention, &places, text) {
+        if let Err(more) = Compiled::build(&next.definitions, retention, &places, text) {
             problems.extend(more);
             problems.sort_by_key(|p| (p.subject != Subject::File, p.line, p.column));
         }
         if !problems.is_empty() {
             return Err(listed(problems.into_iter()));
         }
-        Ok(Applied { definitions: new, changes })
+        Ok(next)
     }
 
     fn taxonomy(&mut self, taxonomy: &Taxonomy, under: &str) {
@@ -292,9 +297,15 @@ impl Draft {
 
     fn merge(&mut self, from: CategoryId, into: CategoryId) {
         self.remember(from);
+        let mut heir = None;
         for child in self.new.categories.children(from) {
             let name = self.new.categories.get(&child).map(|c| c.name.clone()).unwrap_or_default();
             match self.new.child(into, &name) {
+                // It has the name of the one that goes, and comes into its place.
+                Some(same) if same == from => {
+                    self.remember(child);
+                    heir = Some((child, name));
+                }
                 Some(same) if same != child => self.merge(child, same),
                 Some(_) | None => {
                     self.remember(child);
@@ -303,6 +314,9 @@ impl Draft {
             }
         }
         let Some(gone) = self.new.categories.remove(from) else { return };
+        if let Some((child, name)) = heir {
+            self.new.categories.put(child, into, &name);
+        }
         if let Some(category) = self.new.categories.edit(into) {
             let new = gone.was.into_iter().filter(|was| !category.was.contains(was));
             let new: Vec<_> = new.collect();

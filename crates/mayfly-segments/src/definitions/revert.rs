@@ -27,13 +27,9 @@ impl Definitions {
             let gone = SiteEntry { removed: true, ..entry.clone() };
             new.sites.entry(*id).or_insert(gone);
         }
-        new.set_since(self);
-        if (Self { version: self.version, ..new.clone() }) == *self {
-            new.version = self.version;
-        }
-        Compiled::new(&new, retention)?;
-        let changes = changes(self, &new);
-        Ok(Applied { definitions: new, changes })
+        let next = new.following(self);
+        Compiled::new(&next.definitions, retention)?;
+        Ok(next)
     }
 
     /// What differs from earlier definitions.

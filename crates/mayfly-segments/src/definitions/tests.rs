@@ -317,6 +317,27 @@ proptest! {
 }
 
 #[test]
+fn another_time_zone_renews_what_hangs_on_hours() {
+    let parts = category("When > Night", "hour < 6") + &category("Sport", "path exists");
+    let (one, _) = apply(&Definitions::default(), &(SITE.to_owned() + &parts), false);
+    let (two, _) = apply(&one, &format!("{SITE}time_zone = 'Europe/Amsterdam'\n"), false);
+    let all = ["When", "When > Night", "Sport"];
+    assert_eq!(all.map(|path| since(&two, path)), [2, 2, 1]);
+    let (three, _) = apply(&two, &format!("{SITE}time_zone = 'Europe/Amsterdam'\n"), false);
+    assert_eq!(three, two);
+}
+
+#[test]
+fn a_child_takes_the_place_of_a_parent_of_its_name() {
+    let text = category("A > B > B > C", "path exists");
+    let (one, _) = apply(&Definitions::default(), &text, false);
+    let (two, _) = apply(&one, "[[category]]\nname = 'A'\nwas = ['A > B']\n", false);
+    assert_eq!(id(&two, "A > B > C"), id(&one, "A > B > B > C"));
+    let at_present: Vec<String> = two.categories().map(|c| two.path(c.id)).collect();
+    assert_eq!(at_present, ["A", "A > B", "A > B > C"]);
+}
+
+#[test]
 fn a_tree_of_the_most_nodes_is_applied_moved_and_exported() {
     let name = |n: usize| format!("{} > {} > node {n}", n / 2500, n / 50);
     // 40 and 1,960 parents come with them.

@@ -5,7 +5,8 @@ use std::ops::Deref;
 
 use mayfly_core::{CategoryId, limits};
 
-use super::{Category, Definitions, RuleText};
+use super::{Category, Definitions, RuleText, SiteEntry};
+use crate::rule::Rule;
 
 /// Between the levels of a path.
 pub(super) const BETWEEN: &str = " > ";
@@ -163,14 +164,33 @@ impl Definitions {
         rules
     }
 
+    /// The categories that hang on hours and weekdays, where a site has another zone than before.
+    fn of_other_hours(&self, before: &Self) -> BTreeSet<CategoryId> {
+        let has_moved = |(id, old): (_, &SiteEntry)| {
+            self.sites.get(id).is_some_and(|now| now.site.time_zone != old.site.time_zone)
+        };
+        if !before.sites.iter().any(has_moved) {
+            return BTreeSet::new();
+        }
+        let reads = |own: &&Category| {
+            let mut rules = own.rules.iter().filter_map(|text| Rule::read(&text.rule).ok());
+            rules.any(|rule| rule.asks_local_time())
+        };
+        self.categories.values().filter(reads).flat_map(|own| self.line(own.id)).collect()
+    }
+
     /// Gives each category whose effective rule is not what it was in `before` this version as
-    /// `since`. Ids count too: a new category is new even under an old rule.
+    /// `since`; also where the rule reads hours and they are others now. Ids count too: a new
+    /// category is new even under an old rule.
     pub(super) fn set_since(&mut self, before: &Self) {
+        let moved = self.of_other_hours(before);
         let (old, new) = (before.effective_rules(), self.effective_rules());
         let since: HashMap<CategoryId, u32> = new
             .iter()
             .map(|(id, rules)| match before.categories.get(id) {
-                Some(category) if old.get(id) == Some(rules) => (*id, category.since),
+                Some(category) if old.get(id) == Some(rules) && !moved.contains(id) => {
+                    (*id, category.since)
+                }
                 Some(_) | None => (*id, self.version),
             })
             .collect();

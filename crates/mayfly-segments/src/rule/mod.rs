@@ -102,6 +102,12 @@ impl Rule {
         self.node.decide(facts)
     }
 
+    /// Whether it reads the hour or weekday in the site's zone.
+    pub(crate) fn asks_local_time(&self) -> bool {
+        let local = [HitField::Hour, HitField::Weekday].map(Field::Hit);
+        self.node.any_test(&mut |test| local.contains(&test.field))
+    }
+
     /// Whether the rule does not hold, and would if one of the tests that it joins by `and` did.
     #[must_use]
     pub fn nearly_holds(&self, facts: &Facts<'_>) -> bool {

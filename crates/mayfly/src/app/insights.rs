@@ -149,27 +149,21 @@ impl App {
         exact: bool,
     ) -> Result<Members, ApiError> {
         let active = self.active();
-        let segment = active.definitions().segment_named(text).map(|segment| segment.id);
-        let retention = self.settings.store.retention;
-        let expression = match segment {
-            Some(_) => None,
-            None => Some(Expression::parse(text, active.definitions(), retention)?),
-        };
-        if let Some(expression) = &expression {
-            may_sample(expression, exact)?;
-        }
         let mut all = Members::new();
+        if let Some(segment) = active.definitions().segment_named(text) {
+            for slot in self.slots() {
+                let own = slot.read(|index| index.members(segment.id).cloned()).flatten();
+                let own = own.unwrap_or_default() - self.hidden(slot.partition());
+                all.insert(slot.partition(), own);
+            }
+            return Ok(all);
+        }
+        let retention = self.settings.store.retention;
+        let expression = Expression::parse(text, active.definitions(), retention)?;
+        may_sample(&expression, exact)?;
+        let today = now.day().unwrap_or_default();
         for slot in self.slots() {
-            let own = match (&expression, segment) {
-                (Some(expression), _) => {
-                    let today = now.day().unwrap_or_default();
-                    evaluate::members(&self.store, &slot, expression, today).await?
-                }
-                (None, Some(id)) => {
-                    slot.read(|index| index.members(id).cloned()).flatten().unwrap_or_default()
-                }
-                (None, None) => RoaringBitmap::new(),
-            };
+            let own = evaluate::members(&self.store, &slot, &expression, today).await?;
             all.insert(slot.partition(), own - self.hidden(slot.partition()));
         }
         Ok(all)
