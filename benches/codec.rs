@@ -52,7 +52,7 @@ fn cells(views: &[(Hit, u32)]) -> String {
     let mut builder = CellsBuilder::new(&compiled, &compiled.cells());
     let hits: Vec<_> = views.iter().map(|(hit, n)| (hit, &pages[*n as usize])).collect();
     builder.add(&hits);
-    let cells = builder.finish();
+    let cells = builder.finish().cells;
     let all = bytes::of_cells(&cells);
     let entries: usize = cells.values().map(|cell| cell.entries.len()).sum();
     format!(

@@ -63,7 +63,7 @@ fn partitions(definitions: &Definitions) -> Vec<Days> {
 
 fn dense(expression: &Expression, partitions: &[Days]) -> Vec<RoaringBitmap> {
     let members = |days: &Days| {
-        let mut evaluation = Evaluation::new(expression, PARTITION, TODAY);
+        let mut evaluation = Evaluation::new(expression, PARTITION, TODAY.first_hour());
         for (ago, cells) in (0u16..).zip(days) {
             evaluation.add_day(Day(TODAY.0 - ago), cells);
         }

@@ -21,13 +21,13 @@ const AT_ONCE: usize = 2000;
 
 /// An index that has 89 days behind it, and today open.
 fn index(compiled: &Arc<Compiled>, visitors: u32, pages: &[Page]) -> Index {
-    let mut index = Index::new(Arc::clone(compiled), PARTITION, TODAY);
+    let mut index = Index::new(Arc::clone(compiled), PARTITION, TODAY.first_hour());
     let mut builder = CellsBuilder::new(compiled, &compiled.cells());
     for ago in 1..90 {
         let day = TODAY.minus(ago);
         let views = day_of_views(day, HITS / 10, visitors, pages.len() as u32);
         builder.add(&with_pages(&views, pages));
-        index.load_day(day, &builder.finish());
+        index.load_day(day, &builder.finish().cells);
     }
     index.put_day(TODAY, DayCells::new());
     index.evaluate();

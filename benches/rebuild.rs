@@ -39,7 +39,7 @@ fn in_memory(compiled: &Compiled, cell: CellId, views: &Views, pages: &[Page]) -
             let hits: Vec<_> = views.iter().map(|(hit, n)| (hit, &pages[*n as usize])).collect();
             builder.add(&hits);
         }
-        entries += builder.finish().values().map(|cell| cell.entries.len()).sum::<usize>();
+        entries += builder.finish().cells.values().map(|cell| cell.entries.len()).sum::<usize>();
     }
     entries
 }
@@ -57,7 +57,7 @@ async fn from_store(compiled: &Compiled, cell: CellId, store: &Store, pages: &[P
             builder.add(&hits);
             next = piece.next;
         }
-        entries += builder.finish().values().map(|cell| cell.entries.len()).sum::<usize>();
+        entries += builder.finish().cells.values().map(|cell| cell.entries.len()).sum::<usize>();
     }
     entries
 }

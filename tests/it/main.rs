@@ -46,3 +46,4 @@ mod taxonomies;
 mod visitor_door;
 mod watched;
 mod why;
+mod windows;

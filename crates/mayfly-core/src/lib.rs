@@ -33,5 +33,5 @@ pub use outcome::Outcome;
 pub use page::{Page, PageKey};
 pub use referrer::{Campaign, Referrer, ReferrerKind};
 pub use site::{DataPlan, Origin, Site, SiteId};
-pub use time::{Day, Retention, Timestamp};
+pub use time::{Day, Hour, Retention, Timestamp};
 pub use visitor::{CategoryId, Ordinal, Partition, RealmId, SegmentId, StoreId, Visitor};

@@ -156,6 +156,15 @@ pub const RULE_BYTES: usize = 64 * 1024;
 pub const RULE_DEPTH: usize = 64;
 /// Leaves of one expression after other segments are put in.
 pub const LEAVES: usize = 1000;
+/// Hours of a window of hours.
+pub const WINDOW_HOURS: u16 = 72;
+/// Categories that follow one another in one sequence.
+pub const SEQUENCE_STEPS: usize = 5;
+/// Conditions with windows of hours, filters or sequences, of all segments together: each keeps
+/// its own hits in memory.
+pub const TRACES: usize = 500;
+/// Hits of one visitor that such a condition looks at: the newest.
+pub const TRACE_HITS: usize = 4096;
 /// How much of a segment may go by a change that does not say so, percent of its members.
 pub const DROP_PERCENT: u64 = 50;
 /// Members from which on such a loss is looked at.

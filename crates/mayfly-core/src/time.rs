@@ -6,6 +6,8 @@ use crate::limits;
 
 /// Seconds in a UTC day.
 pub const DAY_SECONDS: i64 = 86_400;
+/// Seconds in an hour.
+pub const HOUR_SECONDS: i64 = 3600;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z. A hit's own time is cut to whole seconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -48,6 +50,13 @@ impl Timestamp {
         u16::try_from(self.secs().div_euclid(DAY_SECONDS)).ok().map(Day)
     }
 
+    /// The UTC hour that holds the instant; `None` where [`Timestamp::day`] is.
+    #[must_use]
+    pub fn hour(self) -> Option<Hour> {
+        self.day()?;
+        u32::try_from(self.secs().div_euclid(HOUR_SECONDS)).ok().map(Hour)
+    }
+
     /// Seconds since the start of its UTC day, 0 to 86,399.
     #[must_use]
     pub fn second_of_day(self) -> u32 {
@@ -84,6 +93,12 @@ impl Day {
         Self(self.0.saturating_sub(n))
     }
 
+    /// Its first hour.
+    #[must_use]
+    pub const fn first_hour(self) -> Hour {
+        Hour(self.0 as u32 * 24)
+    }
+
     /// The instant at this second of the day.
     #[must_use]
     pub const fn at_second(self, second: u32) -> Timestamp {
@@ -105,6 +120,30 @@ impl fmt::Display for Day {
         let month = if mp < 10 { mp + 3 } else { mp - 9 };
         let year = yoe + era * 400 + i64::from(month <= 2);
         write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// A UTC hour: whole hours since 1970-01-01T00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Hour(pub u32);
+
+impl Hour {
+    /// The instant at which the hour begins.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp::from_secs(self.0 as i64 * HOUR_SECONDS)
+    }
+
+    /// Its UTC day; the last one of the calendar (2149) for hours beyond it.
+    #[must_use]
+    pub fn day(self) -> Day {
+        Day(u16::try_from(self.0 / 24).unwrap_or(u16::MAX))
+    }
+
+    /// The hour `n` hours later.
+    #[must_use]
+    pub const fn plus(self, n: u16) -> Self {
+        Self(self.0.saturating_add(n as u32))
     }
 }
 
@@ -170,6 +209,10 @@ mod tests {
         assert_eq!(Timestamp::from_secs(i64::MAX).day(), None);
         assert_eq!(Timestamp::from_secs(86_399).day(), Some(Day(0)));
         assert_eq!(Timestamp::from_secs(86_400 + 7).second_of_day(), 7);
+        assert_eq!(Timestamp::from_secs(-1).hour(), None);
+        let hour = Timestamp::from_secs(2 * 86_400 + 3 * 3600 + 59).hour().unwrap();
+        assert_eq!((hour, hour.day(), hour.start().second_of_day()), (Hour(51), Day(2), 10_800));
+        assert_eq!(Day(2).first_hour().plus(3), hour);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use mayfly_core::{Admitted, Attribute, CategoryId, Event, SiteId};
 
 use crate::classify::ClassRule;
-use crate::rule::{Facts, Field, HitFacts, PageFacts, PageField, SiteFacts};
+use crate::rule::{Facts, Field, HitFacts, Node, PageFacts, PageField, SiteFacts};
 
 /// The part of compiled definitions that the collector needs.
 #[derive(Clone, Debug, Default)]
@@ -19,16 +19,19 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// `fleeting` are the rules that read `x.NAME`, `rules` all others.
+    /// `fleeting` are the rules that read `x.NAME`, `rules` all others; `filters` what segments
+    /// ask of hits.
     pub(crate) fn new(
         fleeting: Vec<ClassRule>,
         rules: &[ClassRule],
+        filters: &[&Node],
         sites: HashMap<SiteId, SiteFacts>,
     ) -> Self {
         let (mut attributes, mut query) = (HashSet::new(), HashSet::new());
         let mut events = HashSet::new();
-        for rule in rules.iter().chain(&fleeting) {
-            rule.rule.each_field(&mut |field| {
+        let nodes = rules.iter().chain(&fleeting).map(|rule| &rule.rule.node);
+        for node in nodes.chain(filters.iter().copied()) {
+            node.each_field(&mut |field| {
                 if let Field::Attribute(name) = field {
                     attributes.insert(name.clone());
                 }
@@ -36,9 +39,7 @@ impl Arrival {
                     query.insert(name.clone());
                 }
             });
-        }
-        for rule in rules.iter().chain(&fleeting) {
-            events.extend(rule.rule.events());
+            events.extend(node.events());
         }
         Self { fleeting, sites, attributes, query, events }
     }

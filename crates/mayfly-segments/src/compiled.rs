@@ -10,7 +10,7 @@ use crate::arrival::Arrival;
 use crate::classify::{ClassRule, Classifier};
 use crate::definitions::{Category, Definitions, OnPage};
 use crate::expr::{Node, Resolver};
-use crate::leaf::Plan;
+use crate::leaf::{Plan, TallyKey};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 use crate::rule::{Rule, SiteFacts};
 
@@ -68,8 +68,9 @@ impl Compiled {
         file: &str,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let (classifier, arrival) = classifier(definitions, places, file, &mut problems);
+        let rules = rules(definitions, places, file, &mut problems);
         let (plan, segments) = segments(definitions, retention, places, file, &mut problems);
+        let (classifier, arrival) = classifier(definitions, rules, &plan);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -165,6 +166,20 @@ impl Compiled {
         self.cells.values().copied().filter(|cell| !before.knows(*cell)).collect()
     }
 
+    /// The days whose hits are looked at by traced tallies that `before` does not have.
+    #[must_use]
+    pub fn recalls_after(&self, before: &Self, today: Day) -> Option<RangeInclusive<Day>> {
+        self.plan.recalled(self.new_traces(before).into_iter(), today)
+    }
+
+    /// The traced tallies that `before` does not have.
+    pub(crate) fn new_traces(&self, before: &Self) -> Vec<usize> {
+        let is_new = |at: &usize| {
+            self.plan.tallies().get(*at).is_some_and(|key| before.plan.find(key).is_none())
+        };
+        self.plan.traced().filter(is_new).collect()
+    }
+
     /// The day cells that memberships on `today` hang on.
     #[must_use]
     pub fn needs(&self, today: Day) -> Vec<(CellId, RangeInclusive<Day>)> {
@@ -190,14 +205,13 @@ fn source<'a>(
     }
 }
 
-fn classifier(
+fn rules(
     definitions: &Definitions,
     places: &Places,
     file: &str,
     problems: &mut Vec<Problem>,
-) -> (Classifier, Arrival) {
+) -> Vec<ClassRule> {
     let mut rules = Vec::new();
-    let mut lines: HashMap<CategoryId, Box<[CategoryId]>> = HashMap::new();
     for category in definitions.categories() {
         let line: Box<[CategoryId]> = definitions.line(category.id).collect();
         for (at, text) in category.rules.iter().enumerate() {
@@ -213,12 +227,23 @@ fn classifier(
                 }
             }
         }
-        lines.insert(category.id, line);
     }
+    rules
+}
+
+fn classifier(
+    definitions: &Definitions,
+    rules: Vec<ClassRule>,
+    plan: &Plan,
+) -> (Classifier, Arrival) {
+    let line = |category: &Category| (category.id, definitions.line(category.id).collect());
+    let lines = definitions.categories().map(line).collect();
     let sites: HashMap<_, _> =
         definitions.sites.values().map(|e| (e.site.id, SiteFacts::of(&e.site))).collect();
     let (fleeting, rules) = rules.into_iter().partition(|r: &ClassRule| r.rule.asks_fleeting());
-    let arrival = Arrival::new(fleeting, &rules, sites.clone());
+    let filters = plan.tallies().iter().flat_map(TallyKey::filters).map(|only| &*only.rule);
+    let filters: Vec<_> = filters.collect();
+    let arrival = Arrival::new(fleeting, &rules, &filters, sites.clone());
     (Classifier::new(rules, lines, sites), arrival)
 }
 
@@ -226,11 +251,11 @@ fn stored_category(definitions: &Definitions, category: &Category) -> Subject {
     Subject::StoredCategory(definitions.path(category.id).into())
 }
 
-/// A rule whose sites are known. A removed site is known: old hits are of it.
+/// A rule whose sites are known.
 fn read(definitions: &Definitions, text: &str) -> Result<Rule, Fault> {
     let rule = Rule::read(text)?;
-    for name in rule.sites() {
-        if !definitions.sites.values().any(|entry| *entry.site.key == *name) {
+    for name in rule.node.sites() {
+        if !definitions.knows_site(&name) {
             let at = text.to_lowercase().find(&*name).unwrap_or(0);
             let nearest = definitions.nearest_site(&name);
             let span = at..at + name.len();

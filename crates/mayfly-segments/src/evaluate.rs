@@ -4,14 +4,16 @@
 //! the tree is worked out on whole words. Blocks that occur in no tally hold no members, for no
 //! expression holds for a visitor without hits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_core::{Day, DayCells, Partition, Visitor};
+use mayfly_core::{Day, DayCells, Hour, Partition, Visitor};
 use roaring::RoaringBitmap;
 
 use crate::expr::{Expression, Node};
+use crate::index::Built;
 use crate::leaf::Plan;
 use crate::tally::{Bits, Tally, WORDS};
+use crate::trace::Trace;
 
 /// Tallies up to which an evaluation keeps all blocks full: at most 4 MiB for each 65,536 ordinals.
 const FULL_TALLIES: usize = 16;
@@ -30,7 +32,8 @@ const FULL_TALLIES: usize = 16;
 ///
 /// let cell = Cell { entries: vec![CellEntry { ordinal: 5, count: 2, seconds: 0 }] };
 /// let cells = DayCells::from([(every_hit, cell)]);
-/// let mut evaluation = Evaluation::new(&expression, Partition(0), Day(10));
+/// let now = Day(10).first_hour();
+/// let mut evaluation = Evaluation::new(&expression, Partition(0), now);
 /// evaluation.add_day(Day(9), &cells);
 /// evaluation.add_day(Day(10), &cells);
 /// evaluation.add_day(Day(8), &cells); // outside the window: changes nothing
@@ -41,29 +44,33 @@ const FULL_TALLIES: usize = 16;
 pub struct Evaluation<'a> {
     expression: &'a Expression,
     partition: Partition,
-    today: Day,
+    now: Hour,
     tallies: Vec<Tally>,
+    traces: BTreeMap<usize, Trace>,
 }
 
 impl<'a> Evaluation<'a> {
-    /// Nothing added yet; `today` is the current UTC day.
+    /// Nothing added yet; `now` is the current UTC hour.
     #[must_use]
-    pub fn new(expression: &'a Expression, partition: Partition, today: Day) -> Self {
+    pub fn new(expression: &'a Expression, partition: Partition, now: Hour) -> Self {
         let keys = expression.plan.tallies();
         let new = if keys.len() <= FULL_TALLIES { Tally::full } else { Tally::new };
         Self {
             expression,
             partition,
-            today,
+            now,
             tallies: keys.iter().map(|key| new(key.measure)).collect(),
+            traces: BTreeMap::new(),
         }
     }
 
     /// Adds a day's cells; those that no window asks for are passed over. Each day once, in any
     /// order.
     pub fn add_day(&mut self, day: Day, cells: &DayCells) {
-        for (key, tally) in self.expression.plan.tallies().iter().zip(&mut self.tallies) {
-            if key.window.holds(day, self.today)
+        let today = self.now.day();
+        let tallies = self.expression.plan.tallies().iter().zip(&mut self.tallies);
+        for (key, tally) in tallies.filter(|(key, _)| !key.is_traced()) {
+            if key.window.holds(day, today)
                 && let Some(cell) = cells.get(&key.cell)
             {
                 tally.add(cell);
@@ -71,9 +78,24 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Adds what [`crate::CellsBuilder::asking`] found among a day's hits; each day of
+    /// [`Expression::recalls`] once.
+    pub fn add_traces(&mut self, built: Built) {
+        for (at, trace) in built.traces {
+            self.traces.entry(at).or_default().merge(trace, &RoaringBitmap::new());
+        }
+    }
+
     /// The visitors that meet the expression.
     #[must_use]
-    pub fn finish(&self) -> RoaringBitmap {
+    pub fn finish(mut self) -> RoaringBitmap {
+        for (at, trace) in &self.traces {
+            let key = self.expression.plan.tallies().get(*at);
+            let (Some(key), Some(tally)) = (key, self.tallies.get_mut(*at)) else { continue };
+            for ordinal in trace.ordinals() {
+                tally.set(ordinal, trace.sum(key, ordinal, self.now));
+            }
+        }
         let Expression { node, plan } = self.expression;
         evaluate(node, plan, &self.tallies, self.partition)
     }

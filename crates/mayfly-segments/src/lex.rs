@@ -141,6 +141,7 @@ fn quoted(text: &str, at: usize, quote: char) -> Result<(Token, usize), Fault> {
 
 /// A place in the tokens of a text.
 pub(crate) struct Cursor {
+    text: Box<str>,
     tokens: Vec<Spanned>,
     at: usize,
     depth: usize,
@@ -149,7 +150,12 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// Reads the tokens of `text`.
     pub(crate) fn new(text: &str) -> Result<Self, Fault> {
-        Ok(Self { tokens: tokens(text)?, at: 0, depth: 0 })
+        Ok(Self { text: text.into(), tokens: tokens(text)?, at: 0, depth: 0 })
+    }
+
+    /// These bytes of the text.
+    pub(crate) fn text(&self, span: Range<usize>) -> &str {
+        self.text.get(span).unwrap_or_default()
     }
 
     /// The token here; [`Token::End`] for ever at the end.

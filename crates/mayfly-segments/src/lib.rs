@@ -3,9 +3,9 @@
 //!
 //! Read in this order: [`definitions`] (what people write and what is kept of it), [`rule`] and
 //! [`classify`] (hits to categories), [`expr`] and [`leaf`] (segments over categories),
-//! [`compiled`] (both ready for work), [`arrival`] (what is asked while a hit comes), [`tally`] and
-//! [`evaluate`] (who is a member), [`why`] (one visitor explained), [`index`] (one partition's
-//! state in memory), [`problem`] (what is told when a text is wrong).
+//! [`compiled`] (both ready for work), [`arrival`] (what is asked while a hit comes), [`tally`],
+//! `trace` and [`evaluate`] (who is a member), [`why`] (one visitor explained), [`index`] (one
+//! partition's state in memory), [`problem`] (what is told when a text is wrong).
 //!
 //! Laws: cells are a function of hits and definitions; a membership is a function of cells and the
 //! current UTC day. `index` keeps both as hits come, days pass and definitions change, and is
@@ -23,6 +23,7 @@ mod lex;
 pub mod problem;
 pub mod rule;
 pub mod tally;
+mod trace;
 pub mod why;
 
 pub use arrival::Arrival;
@@ -35,9 +36,9 @@ pub use definitions::{
 pub use evaluate::Evaluation;
 pub use expr::Expression;
 pub use index::{
-    CellsBuilder, DayNotLoaded, Flip, Folded, Index, MembersChanged, Preparation, Seen,
+    Built, CellsBuilder, DayNotLoaded, Flip, Folded, Index, MembersChanged, Preparation, Seen,
 };
-pub use leaf::{Leaf, Measure, Plan, TallyKey, Window};
+pub use leaf::{Leaf, Measure, Plan, TallyKey, Unit, Window};
 pub use problem::{Problem, ProblemKind, Subject};
 pub use rule::{Facts, HitFacts, PageFacts, Rule, SiteFacts};
 pub use tally::Tally;

@@ -162,18 +162,31 @@ impl Tally {
         on!(&mut self.sums, blocks => blocks.entry(at).or_default().increase(low, by))
     }
 
+    /// Sets one visitor's sum; gives the sum before.
+    pub fn set(&mut self, ordinal: Ordinal, sum: u32) -> u32 {
+        let before = self.get(ordinal);
+        if sum > before {
+            self.increase(ordinal, sum - before);
+        } else if sum < before {
+            self.decrease(ordinal, before - sum);
+        }
+        before
+    }
+
     /// Sets one visitor's sum to 0; gives the sum before.
     pub fn remove(&mut self, ordinal: Ordinal) -> u32 {
+        self.set(ordinal, 0)
+    }
+
+    fn decrease(&mut self, ordinal: Ordinal, by: u32) {
         let (at, low) = split(ordinal);
         on!(&mut self.sums, blocks => {
-            let Some(block) = blocks.get_mut(&at) else { return 0 };
-            let before = block.get(low);
-            block.merge(std::iter::once((low, before)), u32::saturating_sub);
+            let Some(block) = blocks.get_mut(&at) else { return };
+            block.merge(std::iter::once((low, by)), u32::saturating_sub);
             block.fit();
             if block.is_empty() {
                 blocks.remove(&at);
             }
-            before
         })
     }
 

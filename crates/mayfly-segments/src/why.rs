@@ -4,16 +4,17 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
-use mayfly_core::{CategoryId, Day, Event, Hit, Page, Visitor, limits};
+use mayfly_core::{CategoryId, Day, Event, Hit, Hour, Page, Timestamp, Visitor, limits};
 
-use crate::classify::PageMemo;
+use crate::classify::{Classifier, PageMemo};
 use crate::compiled::Compiled;
 use crate::expr::syntax::{Branch, Comparison, Count, What};
 use crate::expr::{Expression, Resolver, parsed};
-use crate::leaf::{Measure, TallyKey, Window};
+use crate::leaf::{Filter, Measure, TallyKey, Unit};
 use crate::problem::Problem;
+use crate::trace::{self, Seen};
 
 /// An expression worked out on one visitor's hits.
 ///
@@ -24,7 +25,8 @@ use crate::problem::Problem;
 /// let retention = Retention::default();
 /// let compiled = Compiled::new(&Definitions::default(), retention).map_err(|p| p[0].clone())?;
 /// let visitor = Visitor { partition: Partition(0), ordinal: 1 };
-/// let why = Why::of("visited(\"*\", within 7d) >= 2", &compiled, Day(100), visitor, &[])?;
+/// let now = Day(100).first_hour();
+/// let why = Why::of("visited(\"*\", within 7d) >= 2", &compiled, now, visitor, &[])?;
 /// assert!(!why.holds());
 /// let nearest = why.nearest.unwrap();
 /// assert_eq!((nearest.missing, nearest.is_enough), (2, true));
@@ -34,9 +36,9 @@ use crate::problem::Problem;
 pub struct Why {
     /// The expression, part by part.
     pub tree: Part,
-    /// The first day at whose beginning (00:00 UTC) the answer is another one, if no more hits
-    /// come.
-    pub changes_on: Option<Day>,
+    /// The first instant at which the answer is another one, if no more hits come: a midnight
+    /// (UTC), or a full hour where windows are in hours.
+    pub changes_at: Option<Timestamp>,
     /// Where it does not hold: the condition that is nearest to what it should be. None where only
     /// a sample stands in the way.
     pub nearest: Option<Nearest>,
@@ -79,10 +81,14 @@ pub struct Condition {
     pub place: usize,
     /// What is counted.
     pub measure: Measure,
-    /// The category.
+    /// The category; of a sequence the first one.
     pub category: CategoryId,
-    /// Its window now.
-    pub days: RangeInclusive<Day>,
+    /// Whether hits of other categories must follow: then it counts how often that came true.
+    pub is_sequence: bool,
+    /// Its window now: its first instant, and the first one after it.
+    pub window: Range<Timestamp>,
+    /// What its window is counted in.
+    pub unit: Unit,
     /// The sum that was found.
     pub found: u32,
     /// Places of the newest hits that make the sum, among those given; at most
@@ -90,13 +96,21 @@ pub struct Condition {
     pub hits: Vec<usize>,
     /// All hits that make it.
     pub hits_in_all: usize,
-    window: Window,
+    key: TallyKey,
     comparison: Comparison,
     number: u32,
     /// Whether the whole is nearer to holding when it holds.
     is_wanted: bool,
+    sums: Sums,
+}
+
+/// What the sum at any later hour is made from.
+#[derive(Clone, PartialEq, Debug)]
+enum Sums {
     /// The sums up to each day, from the oldest that is kept.
-    sums: Vec<u32>,
+    Days(Day, Vec<u32>),
+    /// The hits.
+    Hits(Vec<Seen>),
 }
 
 /// The condition that stands most in the way.
@@ -111,29 +125,33 @@ pub struct Nearest {
 }
 
 impl Why {
-    /// Works an expression out on `today` (the current UTC day) for a visitor with these hits,
-    /// each with its page (an empty one when it has none). `visitor` is of use for samples.
+    /// Works an expression out at `now` (the current UTC hour) for a visitor with these hits, each
+    /// with its page (an empty one when it has none). `visitor` is of use for samples.
     ///
     /// # Errors
     /// What is wrong with the expression.
     pub fn of(
         text: &str,
         compiled: &Compiled,
-        today: Day,
+        now: Hour,
         visitor: Visitor,
         hits: &[(&Hit, &Page)],
     ) -> Result<Self, Problem> {
         Expression::parse(text, compiled.definitions(), compiled.retention())?;
         let branch = parsed(text)?;
         let resolver = Resolver::new(compiled.definitions(), compiled.retention());
-        let past = Past::new(compiled, today, hits);
+        let past = Past::new(compiled, now, hits);
         let mut reader = Reader { resolver, past, visitor, places: 0 };
         let mut tree = reader.part(&branch, text, true)?;
-        tree.settle(0, None);
-        let last = compiled.retention().days();
-        let changes_in = (1..=last).find(|ahead| tree.holds_in(*ahead, None) != tree.holds);
-        let nearest = if tree.holds { None } else { tree.nearest() };
-        Ok(Self { tree, changes_on: changes_in.map(|ahead| today.plus(ahead)), nearest })
+        tree.settle(now);
+        let hours = tree.conditions().iter().any(|(_, own)| own.unit == Unit::Hours);
+        let hours = (1..=limits::WINDOW_HOURS).filter(|_| hours).map(|ahead| now.plus(ahead));
+        let days = (1..=compiled.retention().days()).map(|ahead| now.day().plus(ahead));
+        let mut moments: Vec<Hour> = hours.chain(days.map(Day::first_hour)).collect();
+        moments.sort_unstable();
+        let changes = moments.into_iter().find(|at| tree.holds_at(*at, None) != tree.holds);
+        let nearest = if tree.holds { None } else { tree.nearest(now) };
+        Ok(Self { tree, changes_at: changes.map(Hour::start), nearest })
     }
 
     /// Whether the expression holds for the visitor.
@@ -145,21 +163,57 @@ impl Why {
 
 /// A visitor's hits, classified.
 struct Past<'h> {
-    today: Day,
+    classifier: &'h Classifier,
+    now: Hour,
     oldest: Day,
     hits: &'h [(&'h Hit, &'h Page)],
     falls: HashMap<CategoryId, Vec<usize>>,
 }
 
 impl<'h> Past<'h> {
-    fn new(compiled: &Compiled, today: Day, hits: &'h [(&'h Hit, &'h Page)]) -> Self {
+    fn new(compiled: &'h Compiled, now: Hour, hits: &'h [(&'h Hit, &'h Page)]) -> Self {
         let (mut memo, mut found) = (PageMemo::default(), Vec::new());
         let mut falls: HashMap<CategoryId, Vec<usize>> = HashMap::new();
         for (at, (hit, page)) in hits.iter().enumerate() {
             compiled.classifier().classify(&mut memo, hit, page, &mut found);
             found.iter().for_each(|category| falls.entry(*category).or_default().push(at));
         }
-        Self { today, oldest: compiled.retention().oldest(today), hits, falls }
+        let oldest = compiled.retention().oldest(now.day());
+        Self { classifier: compiled.classifier(), now, oldest, hits, falls }
+    }
+
+    /// The sums, and the places of the hits that make the present one.
+    fn found(&self, key: &TallyKey) -> (Sums, Vec<usize>) {
+        if key.is_traced() {
+            let traced = self.traced(key);
+            let own: Vec<Seen> = traced.iter().map(|(seen, _)| *seen).collect();
+            let shown = trace::shows(key, &own, self.now);
+            let places = shown.iter().filter_map(|at| traced.get(*at)).map(|(_, at)| *at);
+            return (Sums::Hits(own), places.collect());
+        }
+        let window = key.window.days(self.now.day());
+        let within = self.of(key).filter(|(_, day, _)| window.contains(day));
+        (Sums::Days(self.now.day(), self.sums(key)), within.map(|(at, ..)| at).collect())
+    }
+
+    /// The hits that a traced tally looks at, the oldest first, with their places.
+    fn traced(&self, key: &TallyKey) -> Vec<(Seen, usize)> {
+        let filters = std::iter::once(&key.only).chain(key.then.iter().map(|step| &step.only));
+        let mut steps: HashMap<usize, u8> = HashMap::new();
+        for (step, (cell, only)) in key.cells().zip(filters).enumerate() {
+            for at in self.falls.get(&cell.category).into_iter().flatten() {
+                let Some((hit, page)) = self.hits.get(*at) else { continue };
+                let meets = |only: &Filter| self.classifier.meets(&only.rule, hit, page);
+                if only.as_ref().is_none_or(meets) {
+                    *steps.entry(*at).or_default() |= 1 << step;
+                }
+            }
+        }
+        let seen = |(at, steps): (usize, u8)| Some((Seen::new(self.hits.get(at)?.0, steps), at));
+        let mut all: Vec<_> = steps.into_iter().filter_map(seen).collect();
+        all.sort_unstable();
+        all.drain(..all.len().saturating_sub(limits::TRACE_HITS));
+        all
     }
 
     /// The hits that a measure of this category counts, with their days.
@@ -177,7 +231,8 @@ impl<'h> Past<'h> {
 
     /// The sums of a measure up to each kept day. A day's own sum saturates as a cell's does.
     fn sums(&self, key: &TallyKey) -> Vec<u32> {
-        let mut days = vec![0_u32; usize::from(self.today.0.saturating_sub(self.oldest.0)) + 1];
+        let today = self.now.day();
+        let mut days = vec![0_u32; usize::from(today.0.saturating_sub(self.oldest.0)) + 1];
         for (_, day, hit) in self.of(key) {
             let Some(ago) = day.0.checked_sub(self.oldest.0) else { continue };
             let Some(sum) = days.get_mut(usize::from(ago)) else { continue };
@@ -242,9 +297,10 @@ impl Reader<'_, '_> {
         let key = self.resolver.key(count, text)?;
         let place = self.places;
         self.places += 1;
-        let days = key.window.days(self.past.today);
-        let within = self.past.of(&key).filter(|(_, day, _)| days.contains(day));
-        let mut hits: Vec<_> = within.map(|(at, _, hit)| (Reverse(hit.time), at)).collect();
+        let window = key.window.seconds(self.past.now);
+        let (sums, places) = self.past.found(&key);
+        let time = |at: usize| Some((Reverse(self.past.hits.get(at)?.0.time), at));
+        let mut hits: Vec<_> = places.into_iter().filter_map(time).collect();
         let hits_in_all = hits.len();
         hits.sort_unstable();
         hits.truncate(limits::WHY_HITS);
@@ -252,24 +308,26 @@ impl Reader<'_, '_> {
             place,
             measure: key.measure,
             category: key.cell.category,
+            is_sequence: !key.then.is_empty(),
             found: 0,
             hits: hits.into_iter().map(|(_, at)| at).collect(),
             hits_in_all,
-            window: key.window,
+            window: Timestamp::from_secs(window.start)..Timestamp::from_secs(window.end),
+            unit: key.window.unit(),
             comparison: count.comparison,
             number: count.number,
             is_wanted,
-            sums: self.past.sums(&key),
-            days,
+            sums,
+            key,
         })
     }
 }
 
 impl Part {
-    /// Whether it holds so many days from now, if no more hits come; with the condition at `turned`
+    /// Whether it holds in an hour to come, if no more hits come; with the condition at `turned`
     /// taken for the opposite of what it is.
-    fn holds_in(&self, ahead: u16, turned: Option<usize>) -> bool {
-        let holds = |part: &Self| part.holds_in(ahead, turned);
+    fn holds_at(&self, now: Hour, turned: Option<usize>) -> bool {
+        let holds = |part: &Self| part.holds_at(now, turned);
         match &self.kind {
             PartKind::All(parts) => parts.iter().all(holds),
             PartKind::Any(parts) => parts.iter().any(holds),
@@ -280,22 +338,22 @@ impl Part {
             PartKind::Segment(part) => holds(part),
             PartKind::Sample(is_in) => *is_in,
             PartKind::Condition(condition) => {
-                let is_met = condition.comparison.meets(condition.sum(ahead), condition.number);
+                let is_met = condition.comparison.meets(condition.sum(now), condition.number);
                 is_met != (turned == Some(condition.place))
             }
         }
     }
 
     /// Writes down what holds now.
-    fn settle(&mut self, ahead: u16, turned: Option<usize>) {
-        self.holds = self.holds_in(ahead, turned);
+    fn settle(&mut self, now: Hour) {
+        self.holds = self.holds_at(now, None);
         match &mut self.kind {
             PartKind::All(parts) | PartKind::Any(parts) | PartKind::AtLeast(_, parts) => {
-                parts.iter_mut().for_each(|part| part.settle(ahead, turned));
+                parts.iter_mut().for_each(|part| part.settle(now));
             }
-            PartKind::Not(part) | PartKind::Segment(part) => part.settle(ahead, turned),
+            PartKind::Not(part) | PartKind::Segment(part) => part.settle(now),
             PartKind::Sample(_) => {}
-            PartKind::Condition(condition) => condition.found = condition.sum(ahead),
+            PartKind::Condition(condition) => condition.found = condition.sum(now),
         }
     }
 
@@ -314,12 +372,12 @@ impl Part {
 
     /// The condition that is nearest to what it should be: those that are enough by themselves
     /// first, then by the share that is missing.
-    fn nearest(&self) -> Option<Nearest> {
+    fn nearest(&self, now: Hour) -> Option<Nearest> {
         let conditions = self.conditions();
         let unmet = conditions.iter().filter(|(part, own)| part.holds != own.is_wanted);
         let with_share = unmet.filter_map(|(_, own)| {
             let missing = own.missing()?;
-            let is_enough = self.holds_in(0, Some(own.place));
+            let is_enough = self.holds_at(now, Some(own.place));
             let nearest = Nearest { place: own.place, missing, is_enough };
             let share = missing.unsigned_abs() * 1000 / u64::from(own.number.max(1));
             Some(((!is_enough, missing < 0, share), nearest))
@@ -329,16 +387,19 @@ impl Part {
 }
 
 impl Condition {
-    /// The sum so many days from now, if no more hits come.
-    fn sum(&self, ahead: u16) -> u32 {
-        let last = i64::try_from(self.sums.len()).unwrap_or(i64::MAX) - 1;
-        let up_to = |ago: i64| {
-            let at = usize::try_from((last - ago).min(last)).ok();
-            at.and_then(|at| self.sums.get(at)).copied().unwrap_or(0)
+    /// The sum in an hour to come, if no more hits come.
+    fn sum(&self, now: Hour) -> u32 {
+        let (today, sums) = match &self.sums {
+            Sums::Hits(own) => return trace::sum(&self.key, own, now),
+            Sums::Days(today, sums) => (*today, sums),
         };
-        let (newest, oldest) = self.window.ends();
-        let ahead = i64::from(ahead);
-        up_to(i64::from(newest) - ahead) - up_to(i64::from(oldest) + 1 - ahead)
+        let last = i64::try_from(sums.len()).unwrap_or(i64::MAX) - 1;
+        let up_to = |day: i64| {
+            let at = usize::try_from((last + day - i64::from(today.0)).min(last)).ok();
+            at.and_then(|at| sums.get(at)).copied().unwrap_or(0)
+        };
+        let days = self.key.window.days(now.day());
+        up_to(i64::from(days.end().0)) - up_to(i64::from(days.start().0) - 1)
     }
 
     /// By how much the sum would have to grow for the condition to be what is wanted; `None` when

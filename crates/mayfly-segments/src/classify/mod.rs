@@ -18,7 +18,7 @@ use mayfly_core::{CategoryId, Event, Hit, Page, SiteId};
 
 pub use memo::PageMemo;
 
-use crate::rule::{Facts, HitFacts, PageFacts, Rule, SiteFacts};
+use crate::rule::{Facts, Field, HitFacts, Node, PageFacts, Rule, SiteFacts};
 use memo::PageMatch;
 use table::{RuleAt, Tables};
 
@@ -138,6 +138,15 @@ impl Classifier {
         let near =
             self.rules.iter().filter(|rule| rule.takes(hit) && rule.rule.nearly_holds(&facts));
         near.filter_map(|rule| rule.gives.first().copied()).take(limit).collect()
+    }
+
+    /// Whether a hit on this page meets a filter. What a filter says of the event is all that is
+    /// asked of it: the category has seen to the rest.
+    pub(crate) fn meets(&self, filter: &Node, hit: &Hit, page: &Page) -> bool {
+        let facts = HitFacts::of(hit, self.sites.get(&hit.site));
+        let asks_page = filter.any_test(&mut |test| matches!(test.field, Field::Page(_)));
+        let of_page = if asks_page { PageFacts::of(page) } else { PageFacts::default() };
+        filter.decide(&Facts::new(&of_page, facts)) == Some(true)
     }
 
     fn gives(&self, category: CategoryId) -> bool {

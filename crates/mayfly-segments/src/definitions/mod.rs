@@ -223,6 +223,11 @@ impl Definitions {
         nearest(name, self.segments.values().map(|s| &*s.name))
     }
 
+    /// Whether a site has or had this key. A removed site is known: old hits are of it.
+    pub(crate) fn knows_site(&self, key: &str) -> bool {
+        self.sites.values().any(|entry| *entry.site.key == *key)
+    }
+
     pub(crate) fn nearest_site(&self, key: &str) -> Option<Box<str>> {
         nearest(key, self.sites().map(|site| &*site.key))
     }

@@ -9,8 +9,15 @@
 //! `visited` counts hits, `engaged` seconds (`120s`, `2m`, `1h`; no unit = seconds), `days` the UTC
 //! days with a hit; without a comparison all mean at least 1. `within Nd` = the current UTC day and
 //! the N - 1 before it; `between 30d and 7d ago` = both ends included; `earlier than Nd` = the days
-//! before `within Nd`, as far as the retention goes. `visited("*", …)` counts every hit. Another
-//! segment stands by its name, in quotes or bare, and means that segment's expression.
+//! before `within Nd`, as far as the retention goes. Windows of hours (`within 24h`,
+//! `between 48h and 24h ago`) are of UTC hours likewise, at most
+//! [`mayfly_core::limits::WINDOW_HOURS`]. `visited("*", …)` counts every hit. Another segment
+//! stands by its name, in quotes or bare, and means that segment's expression.
+//!
+//! `visited("Shop > Cart", within 7d, value >= 50)` counts only hits that meet the test: a rule
+//! ([`crate::rule`]) in which a name that is no field is an attribute's. `visited("A", within 30d)
+//! then "B" within 2d` counts the hits in A that a hit in B follows, one second later or more and
+//! within two days; more steps may follow, each counted from the hit before it.
 //!
 //! `sample(10%)` holds for a share of all visitors, always the same ones; `sample(10%, "b")` for
 //! others, that have nothing to do with the first.
@@ -137,6 +144,13 @@ impl Expression {
     #[must_use]
     pub fn needs(&self, today: Day) -> Vec<(CellId, RangeInclusive<Day>)> {
         self.plan.needs(today)
+    }
+
+    /// The days whose hits an evaluation on `today` looks at, besides cells; `None` = none. See
+    /// [`crate::CellsBuilder::asking`].
+    #[must_use]
+    pub fn recalls(&self, today: Day) -> Option<RangeInclusive<Day>> {
+        self.plan.recalled(self.plan.traced(), today)
     }
 
     /// Whether it takes samples of visitors.

@@ -5,19 +5,25 @@
 //! and        = not { "and" not }
 //! not        = "not" not | "(" expression ")" | quorum | count | sample | segment
 //! quorum     = "at" "least" number "of" "(" expression { "," expression } ")"
-//! count      = ( "visited" | "engaged" | "days" ) "(" text "," window ")" [ comparison number ]
-//! window     = "within" days | "between" days "and" days "ago" | "earlier" "than" days
+//! count      = ( "visited" | "engaged" | "days" ) "(" text "," window [ "," filter ] ")"
+//!              { "then" step } [ comparison number ]
+//! step       = ( text | "visited" "(" text [ "," filter ] ")" ) "within" time
+//! window     = "within" span | "between" span "and" span "ago" | "earlier" "than" span
+//! span       = days | hours
+//! filter     = a rule, see `crate::rule`
 //! sample     = "sample" "(" number "%" [ "," text ] ")"
 //! segment    = text | word
 //! ```
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Sample;
-use super::syntax::{Branch, Comparison, Count, Days, What};
-use crate::leaf::Measure;
+use super::syntax::{Ago, Branch, Comparison, Count, Following, Named, Units, What};
+use crate::leaf::{Filter, Measure, Unit};
 use crate::lex::{Cursor, Sign, Token};
 use crate::problem::{Fault, ProblemKind};
+use crate::rule;
 
 const STARTS: [&str; 6] = ["visited", "engaged", "days", "sample", "not", "at"];
 const WINDOWS: [&str; 3] = ["within", "between", "earlier"];
@@ -145,26 +151,67 @@ fn quorum(cursor: &mut Cursor) -> Result<What, Fault> {
 
 fn count(cursor: &mut Cursor, measure: Measure) -> Result<What, Fault> {
     cursor.need_sign(Sign::Open, "`(` and a category in quotes")?;
-    let Token::Text(category) = cursor.peek().clone() else {
-        return Err(cursor.expected("a category in quotes", &[]));
-    };
-    let (_, category_span) = cursor.next();
+    let (category, span) = category(cursor)?;
     cursor.need_sign(Sign::Comma, "`,` and a window such as `within 30d`")?;
     let start = cursor.span().start;
     let window = window(cursor)?;
     let window_span = cursor.since(start);
-    cursor.need_sign(Sign::Close, "`)`")?;
+    let (only, only_span) = filter(cursor)?;
+    cursor.need_sign(Sign::Close, "`)`, or `,` and a test of the hits")?;
+    let mut then = Vec::new();
+    while cursor.take_word("then") {
+        then.push(following(cursor)?);
+    }
     let (comparison, number, comparison_span) = comparison(cursor, measure)?;
+    let of = Named { category, span, only, only_span };
     Ok(What::Count(Count {
         measure,
-        category,
-        category_span,
+        of,
         window,
         window_span,
+        then,
         comparison,
         number,
         comparison_span,
     }))
+}
+
+fn category(cursor: &mut Cursor) -> Result<(Box<str>, Range<usize>), Fault> {
+    let Token::Text(category) = cursor.peek().clone() else {
+        return Err(cursor.expected("a category in quotes", &[]));
+    };
+    let (_, span) = cursor.next();
+    Ok((category, span))
+}
+
+/// `, value >= 50`, if it stands here.
+fn filter(cursor: &mut Cursor) -> Result<(Option<Filter>, Range<usize>), Fault> {
+    if !cursor.take_sign(Sign::Comma) {
+        return Ok((None, cursor.span()));
+    }
+    let start = cursor.span().start;
+    let rule = Arc::new(rule::Node::filter(cursor)?);
+    let span = cursor.since(start);
+    Ok((Some(Filter { text: cursor.text(span.clone()).into(), rule }), span))
+}
+
+fn following(cursor: &mut Cursor) -> Result<Following, Fault> {
+    let call = cursor.take_word("visited");
+    if call {
+        cursor.need_sign(Sign::Open, "`(` and a category in quotes")?;
+    }
+    let (category, span) = category(cursor)?;
+    let (mut only, mut only_span) = (None, span.clone());
+    if call {
+        (only, only_span) = filter(cursor)?;
+        cursor.need_sign(Sign::Close, "`)`, or `,` and a test of the hits")?;
+    }
+    let start = cursor.span().start;
+    cursor.need_word("within", "`within`, as in `then \"Shop > Cart\" within 2d`")?;
+    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let within_s = whole(cursor, &units, "a time such as `30m`, `2h` or `1d`")?;
+    let named = Named { category, span, only, only_span };
+    Ok(Following { named, within_s, within_span: cursor.since(start) })
 }
 
 fn sample(cursor: &mut Cursor) -> Result<What, Fault> {
@@ -190,35 +237,33 @@ fn sample(cursor: &mut Cursor) -> Result<What, Fault> {
     sample.map(What::Sample).ok_or_else(|| Fault::new(ProblemKind::BadShare, span))
 }
 
-fn window(cursor: &mut Cursor) -> Result<Days, Fault> {
+fn window(cursor: &mut Cursor) -> Result<Ago, Fault> {
     if cursor.take_word("within") {
-        return Ok(Days::Within(days(cursor)?));
+        return Ok(Ago::Within(units(cursor)?));
     }
     if cursor.take_word("between") {
-        let from = days(cursor)?;
+        let from = units(cursor)?;
         cursor.need_word("and", "`and`, as in `between 30d and 7d ago`")?;
-        let to = days(cursor)?;
+        let to = units(cursor)?;
         cursor.need_word("ago", "`ago`, as in `between 30d and 7d ago`")?;
-        return Ok(Days::Between(from, to));
+        return Ok(Ago::Between(from, to));
     }
     if cursor.take_word("earlier") {
         cursor.need_word("than", "`than`, as in `earlier than 30d`")?;
-        return Ok(Days::Earlier(days(cursor)?));
+        return Ok(Ago::Earlier(units(cursor)?));
     }
     Err(cursor.expected("`within 30d`, `between 30d and 7d ago` or `earlier than 30d`", &WINDOWS))
 }
 
-fn days(cursor: &mut Cursor) -> Result<u32, Fault> {
-    if let Token::Number(_, unit) = cursor.peek()
-        && &**unit == "h"
-    {
-        let kind = ProblemKind::NotYet {
-            what: "windows of hours",
-            instead: Some("days work: `within 1d` is the current UTC day"),
-        };
-        return Err(Fault::new(kind, cursor.span()));
-    }
-    whole(cursor, &[("d", 1)], "a number of days such as `30d`")
+fn units(cursor: &mut Cursor) -> Result<Units, Fault> {
+    let unit = match cursor.peek() {
+        Token::Number(_, unit) if &**unit == "h" => Unit::Hours,
+        Token::Number(..) | Token::Word(_) | Token::Text(_) | Token::Sign(_) | Token::End => {
+            Unit::Days
+        }
+    };
+    let number = whole(cursor, &[("d", 1), ("h", 1)], "a number of days such as `30d`")?;
+    Ok(Units { number, unit })
 }
 
 fn comparison(

@@ -6,9 +6,9 @@ use mayfly_core::{CellId, Retention, limits};
 
 use super::Node;
 use super::parse;
-use super::syntax::{Branch, Comparison, Count, Days, What};
+use super::syntax::{Ago, Branch, Comparison, Count, Following, Named, Units, What};
 use crate::definitions::Definitions;
-use crate::leaf::{Measure, Plan, TallyKey, Window};
+use crate::leaf::{Filter, Measure, Plan, Step, TallyKey, Unit, Window};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
 /// Resolves expressions against definitions; keeps the parsed segments.
@@ -125,12 +125,47 @@ impl<'a> Resolver<'a> {
     }
 
     fn tally(&self, count: &Count) -> Result<TallyKey, Fault> {
-        let (cell, window) = (self.cell(count)?, self.window(count.window, count)?);
-        Ok(TallyKey { cell, window, measure: count.measure })
+        let (cell, only) = self.named(&count.of)?;
+        let window = self.window(count.window, count)?;
+        if let Some(first) = count.then.first()
+            && count.measure != Measure::Visited
+        {
+            return Err(Fault::new(ProblemKind::SequenceMeasure, first.named.span.clone()));
+        }
+        let then = count.then.iter().map(|step| self.step(step)).collect::<Result<_, _>>()?;
+        Ok(TallyKey { cell, window, measure: count.measure, only, then })
+    }
+
+    fn step(&self, step: &Following) -> Result<Step, Fault> {
+        let (cell, only) = self.named(&step.named)?;
+        let days = self.retention.days();
+        if step.within_s == 0 || step.within_s > u32::from(days) * 86_400 {
+            return Err(Fault::new(ProblemKind::StepTime { days }, step.within_span.clone()));
+        }
+        Ok(Step { cell, only, within_s: step.within_s })
+    }
+
+    /// A category's cell and what its hits must meet. The sites that a filter names are known.
+    fn named(&self, named: &Named) -> Result<(CellId, Option<Filter>), Fault> {
+        let cell = self.cell(named)?;
+        for name in named.only.iter().flat_map(|only| only.rule.sites()) {
+            if !self.definitions.knows_site(&name) {
+                let nearest = self.definitions.nearest_site(&name);
+                let kind = ProblemKind::UnknownSite { name, nearest };
+                return Err(Fault::new(kind, named.only_span.clone()));
+            }
+        }
+        Ok((cell, named.only.clone()))
     }
 
     fn count(&self, count: &Count, plan: &mut Plan) -> Result<Node, Fault> {
+        if let Some(last) = count.then.get(limits::SEQUENCE_STEPS - 1) {
+            return Err(Fault::new(ProblemKind::TooManySteps, last.named.span.clone()));
+        }
         let key = self.tally(count)?;
+        if key.is_traced() && plan.traced().len() >= limits::TRACES {
+            return Err(Fault::new(ProblemKind::TooManyTraces, count.of.span.clone()));
+        }
         let n = count.number;
         let not = |node| Node::Not(Box::new(node));
         match count.comparison {
@@ -143,25 +178,45 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn cell(&self, count: &Count) -> Result<CellId, Fault> {
-        let name = &count.category;
+    fn cell(&self, named: &Named) -> Result<CellId, Fault> {
+        let name = &named.category;
         self.definitions.cell_named(name).ok_or_else(|| {
             let nearest = self.definitions.nearest_category(name);
             let kind = ProblemKind::UnknownCategory { name: name.clone(), nearest };
-            Fault::new(kind, count.category_span.clone())
+            Fault::new(kind, named.span.clone())
         })
     }
 
-    fn window(&self, days: Days, count: &Count) -> Result<Window, Fault> {
+    fn window(&self, ago: Ago, count: &Count) -> Result<Window, Fault> {
         let retention = self.retention.days();
         let here = |kind| Err(Fault::new(kind, count.window_span.clone()));
-        // The oldest day, counting today as 1; and the two ends in days ago.
-        let (reach, newest, oldest) = match days {
-            Days::Within(0) => return here(ProblemKind::WindowEmpty),
-            Days::Within(n) => (n, 0, n - 1),
-            Days::Between(a, b) => (a.max(b).saturating_add(1), a.min(b), a.max(b)),
-            Days::Earlier(n) => (n.saturating_add(1), n, u32::from(retention) - 1),
+        let (Ago::Within(first) | Ago::Between(first, _) | Ago::Earlier(first)) = ago;
+        // The oldest day or hour, counting the current one as 1; and the two ends, so long ago.
+        let (reach, newest, oldest) = match ago {
+            Ago::Within(Units { number: 0, .. }) => return here(ProblemKind::WindowEmpty),
+            Ago::Within(Units { number, .. }) => (number, 0, number - 1),
+            Ago::Between(Units { number: a, unit }, Units { number: b, unit: other }) => {
+                if unit != other {
+                    return here(ProblemKind::MixedWindow);
+                }
+                (a.max(b).saturating_add(1), a.min(b), a.max(b))
+            }
+            Ago::Earlier(Units { unit: Unit::Hours, .. }) => {
+                return here(ProblemKind::MixedWindow);
+            }
+            Ago::Earlier(Units { number, .. }) => {
+                (number.saturating_add(1), number, u32::from(retention) - 1)
+            }
         };
+        if first.unit == Unit::Hours {
+            let within = reach <= u32::from(limits::WINDOW_HOURS.min(retention * 24));
+            return match (u16::try_from(newest), u16::try_from(oldest)) {
+                (Ok(newest), Ok(oldest)) if within => Ok(Window::hours_ago(newest, oldest)),
+                (Ok(_) | Err(_), Ok(_) | Err(_)) => {
+                    here(ProblemKind::TooManyHours { hours: reach })
+                }
+            };
+        }
         match (u16::try_from(newest), u16::try_from(oldest)) {
             (Ok(newest), Ok(oldest)) if reach <= u32::from(retention) => {
                 Ok(Window::ago(newest, oldest))
@@ -194,6 +249,6 @@ fn least(count: &Count, key: TallyKey, n: u32, plan: &mut Plan) -> Result<Node, 
 /// "At least n, and not at least n + 1".
 fn equal(count: &Count, key: TallyKey, plan: &mut Plan) -> Result<Node, Fault> {
     let n = count.number;
-    let more = Node::Not(Box::new(least(count, key, n.saturating_add(1), plan)?));
+    let more = Node::Not(Box::new(least(count, key.clone(), n.saturating_add(1), plan)?));
     if n == 0 { Ok(more) } else { Ok(Node::And(vec![least(count, key, n, plan)?, more])) }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Sample;
-use crate::leaf::Measure;
+use crate::leaf::{Filter, Measure, Unit};
 
 /// A branch and the bytes it takes.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,14 +24,31 @@ pub(crate) enum What {
     Count(Count),
 }
 
-/// `visited(…)` or `engaged(…)` with its comparison.
+/// A category, and what its hits must meet besides.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Named {
+    pub(crate) category: Box<str>,
+    pub(crate) span: Range<usize>,
+    pub(crate) only: Option<Filter>,
+    pub(crate) only_span: Range<usize>,
+}
+
+/// What follows in a sequence, within so many seconds.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Following {
+    pub(crate) named: Named,
+    pub(crate) within_s: u32,
+    pub(crate) within_span: Range<usize>,
+}
+
+/// `visited(…)`, `engaged(…)` or `days(…)` with what follows and its comparison.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Count {
     pub(crate) measure: Measure,
-    pub(crate) category: Box<str>,
-    pub(crate) category_span: Range<usize>,
-    pub(crate) window: Days,
+    pub(crate) of: Named,
+    pub(crate) window: Ago,
     pub(crate) window_span: Range<usize>,
+    pub(crate) then: Vec<Following>,
     pub(crate) comparison: Comparison,
     pub(crate) number: u32,
     pub(crate) comparison_span: Range<usize>,
@@ -39,10 +56,17 @@ pub(crate) struct Count {
 
 /// A window as written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Days {
-    Within(u32),
-    Between(u32, u32),
-    Earlier(u32),
+pub(crate) enum Ago {
+    Within(Units),
+    Between(Units, Units),
+    Earlier(Units),
+}
+
+/// So many days or hours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Units {
+    pub(crate) number: u32,
+    pub(crate) unit: Unit,
 }
 
 /// How the sum is compared.

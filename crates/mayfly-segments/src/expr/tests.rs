@@ -63,6 +63,23 @@ fn comparisons_come_down_to_thresholds() {
 }
 
 #[test]
+fn what_cells_cannot_answer_is_traced() {
+    for (text, oldest) in [
+        ("visited('Betting', within 24h)", 999),
+        ("visited('Betting', within 72h)", 997),
+        ("days('Betting', between 48h and 24h ago)", 998),
+        ("visited('Betting', within 7d, value >= 50 and device == 'mobile')", 994),
+        ("visited('Betting', between 7d and 3d ago) then 'Sports' within 90m >= 2", 993),
+        ("visited('*', within 2d) then visited('*', v exists) within 2d then '*' within 1s", 999),
+    ] {
+        let expression = parse(text).unwrap_or_else(|p| panic!("{p}"));
+        assert!(expression.needs(Day(1000)).is_empty(), "{text}");
+        assert_eq!(expression.recalls(Day(1000)), Some(Day(oldest)..=Day(1000)), "{text}");
+    }
+    assert_eq!(parse("visited('Betting', within 2d)").unwrap().recalls(Day(1000)), None);
+}
+
+#[test]
 fn what_holds_for_nobody_with_no_hits_is_refused_and_named() {
     let a = "visited('Betting', within 7d)";
     refused(&format!("{a} or not {a}"), "`not visited('Betting', within 7d)`", 34, "and");
@@ -92,7 +109,26 @@ fn messages_say_where_and_what_would_be_right() {
     refused("visited('Betting')", "found `)`", 18, "");
     refused("visited('Betting', wihtin 7d)", "found `wihtin`", 20, "`within`");
     refused("visited('Betting', within 7)", "a number of days", 27, "");
-    refused("visited('Betting', within 48h)", "hours are not supported", 27, "within 1d");
+    refused("visited('Betting', within 73h)", "73 hours back", 20, "within 7d");
+    refused("visited('Betting', between 2d and 3h ago)", "mixes hours and days", 20, "both ends");
+    refused("visited('Betting', earlier than 3h)", "mixes hours and days", 20, "takes days");
+    refused("visited('Betting', within 7d, )", "a field", 31, "");
+    refused(
+        "visited('Betting', within 7d, devise == 'x')",
+        "may be the field `device`",
+        31,
+        "a.NAME",
+    );
+    refused("visited('Betting', within 7d, x.v == 1)", "never stored", 31, "a rule");
+    refused("visited('Betting', within 7d, site == 'x')", "no site \"x\"", 31, "");
+    refused("visited('Betting', within 7d, value >= 50", "found the end", 42, "");
+    refused("visited('Betting', within 7d) then 'Fotball' within 2d", "no category", 36, "");
+    refused("visited('Betting', within 7d) then 'Sports'", "found the end", 44, "");
+    refused("visited('Betting', within 7d) then 'Sports' within 0s", "1s to 90d", 45, "");
+    refused("visited('Betting', within 7d) then 'Sports' within 91d", "1s to 90d", 45, "");
+    refused("engaged('Betting', within 7d) then 'Sports' within 1d", "begins with visited", 36, "");
+    let long = "visited('*', within 7d)".to_owned() + &" then '*' within 1d".repeat(5);
+    refused(&long, "at most 5 categories", 106, "");
     refused("visited('Betting', within 91d)", "91 days back", 20, "");
     refused("visited('Betting', between 90d and 7d ago)", "91 days back", 20, "");
     refused("visited('Betting', earlier than 90d)", "91 days back", 20, "");
@@ -167,7 +203,7 @@ proptest! {
         words in prop::collection::vec(prop::sample::select(vec![
             "visited", "engaged", "(", ")", ",", "'Betting'", "'*'", "within", "between", "and",
             "ago", "earlier", "than", "7d", "3h", "0", "4294967296", "or", "not", "at", "least",
-            "of", "2", ">=", "<", "==", "one",
+            "of", "2", ">=", "<", "==", "one", "then", "value", "exists",
         ]), 0..16),
     ) {
         if let Err(problem) = parse(&words.join(" ")) {

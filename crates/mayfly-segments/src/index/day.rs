@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use mayfly_core::{CategoryId, Cell, CellEntry, CellId, DayCells, Event, Hit, Ordinal, Page};
 use roaring::RoaringBitmap;
 
+use super::switch::Preparation;
 use crate::classify::{Classifier, PageMemo};
 use crate::compiled::Compiled;
+use crate::expr::Expression;
+use crate::trace::{Trace, Tracer};
 
 /// What a hit adds to its categories: hits and seconds. Engagement adds seconds, never a hit.
 pub(super) fn adds(hit: &Hit) -> (u8, u16) {
@@ -167,15 +170,27 @@ impl OpenDay {
     }
 }
 
-/// Builds the cells of some categories of one day from the day's hits: a rebuild.
+/// What a day's hits give: cells, and the hits that traced tallies keep.
+#[derive(Clone, Debug, Default)]
+pub struct Built {
+    /// The cells.
+    pub cells: DayCells,
+    pub(crate) traces: BTreeMap<usize, Trace>,
+}
+
+/// Builds the cells of some categories of one day from the day's hits: a rebuild. Finds the hits
+/// of traced tallies on the same way.
 ///
 /// Hits may come page by page, in any order; the result is that of folding them one by one.
 #[derive(Debug)]
 pub struct CellsBuilder {
     classifier: Classifier,
     memo: PageMemo,
-    cells: HashMap<CategoryId, CellId>,
+    names: HashMap<CategoryId, CellId>,
+    fill: BTreeSet<CellId>,
+    tracer: Tracer,
     day: OpenDay,
+    traces: BTreeMap<usize, Trace>,
     categories: Vec<CategoryId>,
 }
 
@@ -184,14 +199,45 @@ impl CellsBuilder {
     /// filled.
     #[must_use]
     pub fn new(compiled: &Compiled, cells: &BTreeSet<CellId>) -> Self {
-        let cells: HashMap<_, _> = cells
-            .iter()
-            .filter(|cell| compiled.knows(**cell))
-            .map(|cell| (cell.category, *cell))
-            .collect();
-        let classifier = compiled.classifier().restrict(&cells.keys().copied().collect());
-        let (memo, day, categories) = (PageMemo::default(), OpenDay::default(), Vec::new());
-        Self { classifier, memo, cells, day, categories }
+        Self::with(compiled, cells, Tracer::default())
+    }
+
+    /// A builder of what a change to these definitions needs.
+    #[must_use]
+    pub fn preparing(compiled: &Compiled, preparation: &Preparation) -> Self {
+        let tracer = Tracer::new(compiled.plan(), preparation.traced.iter().copied());
+        Self::with(compiled, &preparation.fill, tracer)
+    }
+
+    /// A builder of these cells, and of the traces that `before` does not have.
+    #[must_use]
+    pub fn following(compiled: &Compiled, before: &Compiled, cells: &BTreeSet<CellId>) -> Self {
+        let traced = compiled.new_traces(before);
+        Self::with(compiled, cells, Tracer::new(compiled.plan(), traced.into_iter()))
+    }
+
+    /// A builder of the traces that an index begins with: see [`super::Index::recall`].
+    #[must_use]
+    pub fn recalling(compiled: &Compiled) -> Self {
+        let tracer = Tracer::new(compiled.plan(), compiled.plan().traced());
+        Self::with(compiled, &BTreeSet::new(), tracer)
+    }
+
+    /// A builder of the traces that an expression by itself asks for.
+    #[must_use]
+    pub fn asking(compiled: &Compiled, expression: &Expression) -> Self {
+        let tracer = Tracer::new(&expression.plan, expression.plan.traced());
+        Self::with(compiled, &BTreeSet::new(), tracer)
+    }
+
+    fn with(compiled: &Compiled, cells: &BTreeSet<CellId>, tracer: Tracer) -> Self {
+        let fill: BTreeSet<_> = cells.iter().copied().filter(|c| compiled.knows(*c)).collect();
+        let asked = fill.iter().map(|cell| cell.category).chain(tracer.categories()).collect();
+        let classifier = compiled.classifier().restrict(&asked);
+        let names = asked.into_iter().filter_map(|id| Some((id, compiled.cell(id)?))).collect();
+        let (memo, day) = (PageMemo::default(), OpenDay::default());
+        let (traces, categories) = (BTreeMap::new(), Vec::new());
+        Self { classifier, memo, names, fill, tracer, day, traces, categories }
     }
 
     /// Adds hits of the day, each with its page (an empty one when it has none).
@@ -202,16 +248,22 @@ impl CellsBuilder {
                 continue;
             }
             self.classifier.classify(&mut self.memo, hit, page, &mut self.categories);
-            for category in &self.categories {
-                if let Some(cell) = self.cells.get(category) {
-                    self.day.add(*cell, hit.visitor.ordinal, adds);
+            let ordinal = hit.visitor.ordinal;
+            let cells = self.categories.iter().filter_map(|id| self.names.get(id)).copied();
+            for cell in cells.clone().filter(|cell| self.fill.contains(cell)) {
+                self.day.add(cell, ordinal, adds);
+            }
+            if !self.tracer.is_empty() {
+                for (at, seen) in self.tracer.find(cells, &self.classifier, (hit, page)) {
+                    self.traces.entry(at).or_default().note(ordinal, seen);
                 }
             }
         }
     }
 
-    /// The cells so far; the builder is then empty, and remembers pages for the next day.
-    pub fn finish(&mut self) -> DayCells {
-        std::mem::take(&mut self.day).into_cells()
+    /// What was built so far; the builder is then empty, and remembers pages for the next day.
+    pub fn finish(&mut self) -> Built {
+        let cells = std::mem::take(&mut self.day).into_cells();
+        Built { cells, traces: std::mem::take(&mut self.traces) }
     }
 }

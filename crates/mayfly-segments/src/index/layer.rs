@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mayfly_core::{Cell, CellId, Day, DayCells, Ordinal, Partition, Visitor};
+use mayfly_core::{Cell, CellId, Day, DayCells, Hit, Hour, Ordinal, Page, Partition, Visitor};
 use roaring::RoaringBitmap;
 
 use super::day::Grown;
 use crate::classify::{Classifier, PageMemo};
 use crate::compiled::Compiled;
 use crate::evaluate;
-use crate::leaf::{Measure, TallyKey};
+use crate::leaf::{Measure, TallyKey, Unit};
 use crate::tally::Tally;
+use crate::trace::{Trace, Tracer};
 
 /// Definitions, their tallies, and what is remembered of pages under them.
 #[derive(Clone, Debug)]
@@ -19,6 +20,11 @@ pub(super) struct Layer {
     pub(super) compiled: Arc<Compiled>,
     pub(super) memo: PageMemo,
     pub(super) tallies: Vec<Tally>,
+    tracer: Tracer,
+    /// By tally.
+    traces: BTreeMap<usize, Trace>,
+    /// The days whose hits are in the traces; `None` = all.
+    days: Option<BTreeSet<Day>>,
 }
 
 /// A day that enters or leaves a tally's window.
@@ -31,14 +37,24 @@ pub(super) struct Slide {
 
 impl Layer {
     pub(super) fn new(compiled: Arc<Compiled>) -> Self {
-        let tallies = evaluate::empty(compiled.plan());
-        Self { compiled, memo: PageMemo::default(), tallies }
+        let traced: Vec<usize> = compiled.plan().traced().collect();
+        Self::tracing(compiled, &traced)
     }
 
-    /// The tallies with their keys.
+    /// With traces of these tallies alone.
+    fn tracing(compiled: Arc<Compiled>, traced: &[usize]) -> Self {
+        let tallies = evaluate::empty(compiled.plan());
+        let tracer = Tracer::new(compiled.plan(), traced.iter().copied());
+        let days = (!tracer.is_empty()).then(BTreeSet::new);
+        let (memo, traces) = (PageMemo::default(), BTreeMap::new());
+        Self { compiled, memo, tallies, tracer, traces, days }
+    }
+
+    /// The tallies that are sums of cells, with their keys.
     pub(super) fn tallies_mut(&mut self) -> impl Iterator<Item = (usize, &TallyKey, &mut Tally)> {
         let keys = self.compiled.plan().tallies().iter().enumerate();
-        keys.zip(&mut self.tallies).map(|((at, key), tally)| (at, key, tally))
+        let all = keys.zip(&mut self.tallies).map(|((at, key), tally)| (at, key, tally));
+        all.filter(|(_, key, _)| !key.is_traced())
     }
 
     /// Adds a day's cells to the tallies whose window holds it.
@@ -85,7 +101,8 @@ impl Layer {
     /// The days that enter or leave windows when the current day goes from `from` to `to`.
     pub(super) fn slides(&self, from: Day, to: Day) -> Vec<Slide> {
         let mut slides = Vec::new();
-        for (tally, key) in self.compiled.plan().tallies().iter().enumerate() {
+        let keys = self.compiled.plan().tallies().iter().enumerate();
+        for (tally, key) in keys.filter(|(_, key)| !key.is_traced()) {
             let (old, new) = (key.window.days(from), key.window.days(to));
             for enters in [false, true] {
                 let (these, others) = if enters { (&new, &old) } else { (&old, &new) };
@@ -152,8 +169,128 @@ impl Layer {
         evaluate::evaluate(&segment.node, self.compiled.plan(), &self.tallies, partition)
     }
 
+    // ---- traces -----------------------------------------------------------------------------
+
+    /// Whether hits of the day are to be traced while they are folded: what was there before is.
+    pub(super) fn traces(&self, day: Day) -> bool {
+        !self.tracer.is_empty() && self.days.as_ref().is_none_or(|days| days.contains(&day))
+    }
+
+    /// A hit of these cells came; `touched` gets the segments above leaves that flipped.
+    pub(super) fn trace(
+        &mut self,
+        cells: impl Iterator<Item = CellId>,
+        (hit, page): (&Hit, &Page),
+        now: Hour,
+        touched: &mut Vec<usize>,
+    ) {
+        let ordinal = hit.visitor.ordinal;
+        let found = self.tracer.find(cells, self.compiled.classifier(), (hit, page));
+        for (at, seen) in found {
+            self.traces.entry(at).or_default().note(ordinal, seen);
+            let (before, after) = self.resum(at, ordinal, now);
+            for leaf in flipped(&self.compiled, at, before, after) {
+                touched.extend_from_slice(self.compiled.above(leaf));
+            }
+        }
+    }
+
+    /// Sums a visitor's trace up anew; the sum before and after.
+    fn resum(&mut self, tally: usize, ordinal: Ordinal, now: Hour) -> (u32, u32) {
+        let key = self.compiled.plan().tallies().get(tally);
+        let (Some(key), Some(tally), Some(trace)) =
+            (key, self.tallies.get_mut(tally), self.traces.get(&tally))
+        else {
+            return (0, 0);
+        };
+        let after = trace.sum(key, ordinal, now);
+        (tally.set(ordinal, after), after)
+    }
+
+    /// Adds the traces of a day.
+    pub(super) fn recall(
+        &mut self,
+        day: Day,
+        traces: BTreeMap<usize, Trace>,
+        erased: &RoaringBitmap,
+    ) {
+        if self.days.as_mut().is_some_and(|days| days.insert(day)) {
+            self.add_traces(traces, erased);
+        }
+    }
+
+    fn add_traces(&mut self, traces: BTreeMap<usize, Trace>, erased: &RoaringBitmap) {
+        for (at, trace) in traces {
+            self.traces.entry(at).or_default().merge(trace, erased);
+        }
+    }
+
+    /// Every day is in the traces: sums them up.
+    pub(super) fn recalled(&mut self, now: Hour) {
+        self.days = None;
+        self.turn(now, true, &mut BTreeMap::new());
+    }
+
+    /// Copies the traces of some days that another layer has, too.
+    pub(super) fn inherit(&mut self, from: &Self, keep: &BTreeSet<Day>, erased: &RoaringBitmap) {
+        let (plan, old) = (self.compiled.plan(), from.compiled.plan());
+        let pair = |at: usize| {
+            let trace = from.traces.get(&old.find(plan.tallies().get(at)?)?)?;
+            Some((at, trace.of_days(|day| keep.contains(&day))))
+        };
+        let traces = plan.traced().filter_map(pair).collect();
+        self.add_traces(traces, erased);
+    }
+
+    /// Takes the traces of tallies that are not this layer's own from the layer before it, whose
+    /// tallies came over.
+    pub(super) fn take_traces(&mut self, from: &mut Self, own: &[bool]) {
+        let plan = self.compiled.plan();
+        for at in plan.traced().filter(|at| own.get(*at) == Some(&false)) {
+            let old = plan.tallies().get(at).and_then(|key| from.compiled.plan().find(key));
+            if let Some(trace) = old.and_then(|old| from.traces.remove(&old)) {
+                self.traces.insert(at, trace);
+            }
+        }
+        self.tracer = Tracer::new(plan, plan.traced());
+    }
+
+    /// The hour, or the day with it, became another one: sums that hang on it are made anew;
+    /// `touched` gets for each segment the visitors to test again.
+    pub(super) fn turn(
+        &mut self,
+        now: Hour,
+        is_new_day: bool,
+        touched: &mut BTreeMap<usize, RoaringBitmap>,
+    ) {
+        let compiled = Arc::clone(&self.compiled);
+        let traced = compiled.plan().traced();
+        let keys = traced.filter_map(|at| Some((at, compiled.plan().tallies().get(at)?)));
+        for (at, key) in keys.filter(|(_, key)| is_new_day || key.window.unit() == Unit::Hours) {
+            let Some(trace) = self.traces.get(&at) else { continue };
+            let ordinals: Vec<Ordinal> = trace.ordinals().collect();
+            for ordinal in ordinals {
+                let (before, after) = self.resum(at, ordinal, now);
+                for leaf in flipped(&compiled, at, before, after) {
+                    for segment in compiled.above(leaf) {
+                        touched.entry(*segment).or_default().insert(ordinal);
+                    }
+                }
+            }
+            if let Some(trace) = self.traces.get_mut(&at) {
+                trace.prune(key, now);
+            }
+        }
+    }
+
+    /// Bytes of the traces in memory, about.
+    pub(super) fn trace_bytes(&self) -> usize {
+        self.traces.values().map(Trace::bytes).sum()
+    }
+
     /// Takes a visitor out of all tallies.
     pub(super) fn remove(&mut self, ordinal: Ordinal) {
+        self.traces.values_mut().for_each(|trace| trace.remove(ordinal));
         self.tallies.iter_mut().for_each(|tally| {
             tally.remove(ordinal);
         });
@@ -198,8 +335,9 @@ impl Next {
         let classifier = compiled.classifier().restrict(&categories);
         let is_own = |key: &TallyKey| live.plan().find(key).is_none();
         let own = compiled.plan().tallies().iter().map(is_own).collect();
-        let (layer, memo, days) = (Layer::new(compiled), PageMemo::default(), BTreeSet::new());
-        Self { layer, classifier, memo, fill, own, days }
+        let traced = compiled.new_traces(live);
+        let layer = Layer::tracing(compiled, &traced);
+        Self { layer, classifier, memo: PageMemo::default(), fill, own, days: BTreeSet::new() }
     }
 
     /// Whether the tally is summed up here.

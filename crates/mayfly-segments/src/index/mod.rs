@@ -4,12 +4,13 @@
 //!
 //! **Start.** [`Index::new`], [`Index::set_erased`], [`Index::load_day`] for every day of the
 //! retention (at least the cells that [`Compiled::needs`] names, and category 0),
-//! [`Index::put_day`] for the days that may get hits now, [`Index::restore`] for saved memberships
-//! of paused segments, [`Index::evaluate`] once. **Work.** [`Index::fold`] for new hits,
-//! [`Index::midnight`] when the UTC day changes, [`Index::erase`]. **Checkpoint.**
-//! [`Index::changed`], [`Index::day_cells`], [`Index::members`], then [`Index::clear_changed`] and,
-//! for days that are done, [`Index::evict`]. **New definitions.** [`Index::prepare`],
-//! [`Index::prepared`] for each day, [`Index::switch`].
+//! [`Index::put_day`] for the days that may get hits now, [`Index::recall`] for each day of
+//! [`Index::recalls`] and [`Index::recalled`], [`Index::restore`] for saved memberships of paused
+//! segments, [`Index::evaluate`] once. **Work.** [`Index::fold`] for new hits, [`Index::midnight`]
+//! when the UTC day changes, [`Index::turn`] when the hour does, [`Index::erase`].
+//! **Checkpoint.** [`Index::changed`], [`Index::day_cells`], [`Index::members`], then
+//! [`Index::clear_changed`] and, for days that are done, [`Index::evict`]. **New definitions.**
+//! [`Index::prepare`], [`Index::prepared`] for each day, [`Index::switch`].
 //!
 //! At every moment the memberships are those of a whole evaluation over all folded hits.
 
@@ -20,14 +21,16 @@ mod slide;
 mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use mayfly_core::{
-    CategoryId, CellId, Day, DayCells, Hit, Ordinal, Page, Partition, SegmentId, Timestamp, Visitor,
+    CategoryId, CellId, Day, DayCells, Hit, Hour, Ordinal, Page, Partition, SegmentId, Timestamp,
+    Visitor,
 };
 use roaring::RoaringBitmap;
 
-pub use day::CellsBuilder;
+pub use day::{Built, CellsBuilder};
 pub use seen::Seen;
 pub use switch::{MembersChanged, Preparation};
 
@@ -71,6 +74,7 @@ pub struct Folded {
 pub struct Index {
     partition: Partition,
     today: Day,
+    hour: Hour,
     live: Layer,
     next: Option<Next>,
     days: BTreeMap<Day, OpenDay>,
@@ -81,13 +85,14 @@ pub struct Index {
 }
 
 impl Index {
-    /// An empty partition on this UTC day.
+    /// An empty partition in this UTC hour.
     #[must_use]
-    pub fn new(compiled: Arc<Compiled>, partition: Partition, today: Day) -> Self {
+    pub fn new(compiled: Arc<Compiled>, partition: Partition, now: Hour) -> Self {
         let members = vec![RoaringBitmap::new(); compiled.segments().len()];
         Self {
             partition,
-            today,
+            today: now.day(),
+            hour: now,
             live: Layer::new(compiled),
             next: None,
             days: BTreeMap::new(),
@@ -131,6 +136,33 @@ impl Index {
         let mut open = OpenDay::new(cells.clone());
         open.remove(&self.erased);
         self.live.add_day(day, self.today, open.settle());
+    }
+
+    /// The days whose hits traced tallies want to see after loading; `None` = there are no such
+    /// tallies.
+    #[must_use]
+    pub fn recalls(&self) -> Option<RangeInclusive<Day>> {
+        let plan = self.live.compiled.plan();
+        plan.recalled(plan.traced(), self.today)
+    }
+
+    /// Takes what [`CellsBuilder::recalling`] found among the hits of a day; each day once, those
+    /// without hits may be left out. From now on hits of the day are traced as they are folded.
+    pub fn recall(&mut self, day: Day, built: Built) {
+        self.live.recall(day, built.traces, &self.erased);
+    }
+
+    /// Copies the traces of some days from an index of other definitions, or of an earlier moment:
+    /// those that both know. The caller knows that both have the same hits of these days, and tells
+    /// with [`Index::recall`] that a day is there.
+    pub fn inherit(&mut self, from: &Self, days: &BTreeSet<Day>) {
+        self.live.inherit(&from.live, days, &self.erased);
+    }
+
+    /// Every day of [`Index::recalls`] was taken: sums the traces up. What follows is
+    /// [`Index::evaluate`].
+    pub fn recalled(&mut self) {
+        self.live.recalled(self.hour);
     }
 
     /// Keeps a day's stored cells in memory, for folding; all cells that are stored of it. Does not
@@ -254,7 +286,7 @@ impl Index {
         categories: &mut Vec<CategoryId>,
         touched: &mut Vec<usize>,
     ) {
-        let Self { live, next, days, today, .. } = self;
+        let Self { live, next, days, today, hour, .. } = self;
         let Some(open) = days.get_mut(&day) else { return };
         let mut next = next.as_mut().filter(|next| next.days.contains(&day));
         let (when, ordinal) = ((day, *today), hit.visitor.ordinal);
@@ -268,12 +300,21 @@ impl Index {
                 next.layer.grow(cell, when, ordinal, grown, &mut Vec::new());
             }
         }
+        let cells = categories.iter().filter_map(|id| live.compiled.cell(*id));
+        let mut cells: Vec<CellId> = cells.collect();
+        if live.traces(day) {
+            live.trace(cells.iter().copied(), (hit, page), *hour, touched);
+        }
         let Some(next) = next else { return };
         next.classifier.classify(&mut next.memo, hit, page, categories);
         for category in &*categories {
             let Some(cell) = next.layer.compiled.cell(*category) else { continue };
             let grown = open.add(cell, ordinal, adds(hit));
             next.layer.grow(cell, when, ordinal, grown, &mut Vec::new());
+            cells.push(cell);
+        }
+        if next.layer.traces(day) {
+            next.layer.trace(cells.into_iter(), (hit, page), *hour, &mut Vec::new());
         }
     }
 
@@ -335,10 +376,11 @@ impl Index {
         self.seen.count(members, now)
     }
 
-    /// Bytes of the tallies in memory, about.
+    /// Bytes of the tallies and traces in memory, about.
     #[must_use]
     pub fn tally_bytes(&self) -> usize {
-        self.live.tallies.iter().map(crate::tally::Tally::bytes).sum()
+        let tallies: usize = self.live.tallies.iter().map(crate::tally::Tally::bytes).sum();
+        tallies + self.live.trace_bytes()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Midnight: windows slide, and only visitors in the cells that enter or leave are tested again.
+//! At each full hour the same for windows of hours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_core::{CategoryId, Cell, Day, DayCells};
+use mayfly_core::{CategoryId, Cell, Day, DayCells, Hour};
 use roaring::RoaringBitmap;
 
 use super::layer::{Layer, Slide};
@@ -59,6 +60,8 @@ impl Index {
         });
         let [live, next] = self.slides(today);
         let mut touched = BTreeMap::new();
+        self.hour = self.hour.max(today.first_hour());
+        self.live.turn(self.hour, true, &mut touched);
         self.apply(&live, cells, |index| &mut index.live, &mut touched);
         if let Some(mut coming) = self.next.take() {
             let mut nobody = BTreeMap::new();
@@ -71,11 +74,27 @@ impl Index {
         self.today = today;
         let retention = self.live.compiled.retention();
         self.days.retain(|day, _| retention.keeps(*day, today));
+        Ok(self.retest_all(touched))
+    }
+
+    /// Makes `hour` the current one, for windows of hours. An hour of a coming day, or one before
+    /// the current one, changes nothing: see [`Index::midnight`].
+    pub fn turn(&mut self, hour: Hour) -> Vec<Flip> {
+        if hour <= self.hour || hour.day() != self.today {
+            return Vec::new();
+        }
+        self.hour = hour;
+        let mut touched = BTreeMap::new();
+        self.live.turn(hour, false, &mut touched);
+        self.retest_all(touched)
+    }
+
+    fn retest_all(&mut self, touched: BTreeMap<usize, RoaringBitmap>) -> Vec<Flip> {
         let mut flips = Vec::new();
         for (segment, ordinals) in touched {
             ordinals.iter().for_each(|ordinal| flips.extend(self.retest(segment, ordinal)));
         }
-        Ok(flips)
+        flips
     }
 
     fn apply(

@@ -4,22 +4,33 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use mayfly_core::{CellId, Day, DayCells, SegmentId};
+use mayfly_core::{CellId, Day, SegmentId};
 use roaring::RoaringBitmap;
 
+use super::day::Built;
 use super::layer::{Layer, Next};
 use super::{DayNotLoaded, Index};
 use crate::compiled::Compiled;
 use crate::expr::Node;
-use crate::leaf::Plan;
+use crate::leaf::{Plan, TallyKey};
 
 /// What has to be done before [`Index::switch`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Preparation {
-    /// Cells to build from hits ([`super::CellsBuilder`]), for each day.
+    /// Cells to build from hits ([`super::CellsBuilder::preparing`]), for each day.
     pub fill: std::collections::BTreeSet<CellId>,
+    /// Tallies whose own hits are to be found among them.
+    pub(crate) traced: Vec<usize>,
     /// The days to go through with [`Index::prepared`], the newest best first; `None` = none.
     pub days: Option<RangeInclusive<Day>>,
+}
+
+impl Preparation {
+    /// Whether the days' hits are to be read: else their cells are enough.
+    #[must_use]
+    pub fn reads_hits(&self) -> bool {
+        !self.fill.is_empty() || !self.traced.is_empty()
+    }
 }
 
 /// How a segment's membership changed in one step.
@@ -38,12 +49,12 @@ impl Index {
     pub fn prepare(&mut self, compiled: Arc<Compiled>) -> Preparation {
         let today = self.today;
         let next = Next::new(compiled, &self.live.compiled);
-        let retention = next.layer.compiled.retention();
+        let (plan, retention) = (next.layer.compiled.plan(), next.layer.compiled.retention());
+        let traced: Vec<usize> = plan.traced().filter(|at| next.owns(*at)).collect();
         let days = if next.fill.is_empty() {
-            let tallies = next.layer.compiled.plan().tallies().iter().enumerate();
-            tallies
-                .filter(|(at, _)| next.owns(*at))
-                .map(|(_, key)| key.window.days(today))
+            let own = plan.tallies().iter().enumerate().filter(|(at, _)| next.owns(*at));
+            own.map(|(_, key)| key.window.days(today))
+                .chain(plan.recalled(traced.iter().copied(), today))
                 .reduce(|a, b| *a.start().min(b.start())..=*a.end().max(b.end()))
         } else {
             Some(retention.oldest(today)..=today)
@@ -52,7 +63,7 @@ impl Index {
         self.next = Some(next);
         let open: Vec<Day> = self.days.keys().copied().collect();
         open.into_iter().for_each(|day| self.prepared_if_empty(day));
-        Preparation { fill, days }
+        Preparation { fill, traced, days }
     }
 
     /// Takes a day's new cells, built from exactly the hits that the day's cells hold; the day must
@@ -61,7 +72,7 @@ impl Index {
     ///
     /// # Errors
     /// The day is not loaded.
-    pub fn prepared(&mut self, day: Day, built: DayCells) -> Result<(), DayNotLoaded> {
+    pub fn prepared(&mut self, day: Day, built: Built) -> Result<(), DayNotLoaded> {
         if !self.days.contains_key(&day) {
             return Err(DayNotLoaded { day });
         }
@@ -70,13 +81,13 @@ impl Index {
     }
 
     /// As [`Index::prepared`], for a day that is loaded.
-    fn take_built(&mut self, day: Day, built: DayCells) {
+    fn take_built(&mut self, day: Day, built: Built) {
         let Self { next: Some(next), days, today, erased, .. } = self else { return };
         let Some(open) = days.get_mut(&day) else { return };
         if !next.days.insert(day) {
             return;
         }
-        for (id, cell) in built {
+        for (id, cell) in built.cells {
             if next.fill.contains(&id) {
                 open.replace(id, cell);
             }
@@ -84,6 +95,7 @@ impl Index {
         open.remove(erased);
         let cells = open.settle();
         let Next { layer, own, .. } = next;
+        layer.recall(day, built.traces, erased);
         for (at, key, tally) in layer.tallies_mut() {
             if own.get(at) == Some(&true)
                 && key.window.holds(day, *today)
@@ -97,7 +109,7 @@ impl Index {
     /// A day without any hit has nothing to build.
     pub(super) fn prepared_if_empty(&mut self, day: Day) {
         if self.days.get_mut(&day).is_some_and(|open| open.settle().is_empty()) {
-            self.take_built(day, DayCells::new());
+            self.take_built(day, Built::default());
         }
     }
 
@@ -113,6 +125,7 @@ impl Index {
     pub fn switch(&mut self) -> Vec<MembersChanged> {
         let Some(next) = self.next.take() else { return Vec::new() };
         let mut new = next.layer;
+        new.recalled(self.hour);
         for (at, own) in next.own.iter().enumerate() {
             let key = new.compiled.plan().tallies().get(at);
             let old = key.and_then(|key| self.live.compiled.plan().find(key));
@@ -122,6 +135,7 @@ impl Index {
                 std::mem::swap(tally, old);
             }
         }
+        new.take_traces(&mut self.live, &next.own);
         let old = std::mem::replace(&mut self.live, new);
         let changes = self.switch_members(&old);
         let compiled = &self.live.compiled;
@@ -167,17 +181,19 @@ fn push_change(
     }
 }
 
+/// What a leaf asks.
+fn asked(leaf: usize, plan: &Plan) -> Option<(&TallyKey, u32)> {
+    let leaf = plan.leaves().get(leaf)?;
+    Some((plan.tallies().get(leaf.tally)?, leaf.least))
+}
+
 /// Whether two trees over different plans ask the same.
 fn same(a: &Node, of_a: &Plan, b: &Node, of_b: &Plan) -> bool {
     let all = |a: &[Node], b: &[Node]| {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, of_a, b, of_b))
     };
-    let leaf = |at: usize, plan: &Plan| {
-        let leaf = plan.leaves().get(at)?;
-        Some((*plan.tallies().get(leaf.tally)?, leaf.least))
-    };
     match (a, b) {
-        (Node::Leaf(a), Node::Leaf(b)) => leaf(*a, of_a) == leaf(*b, of_b),
+        (Node::Leaf(a), Node::Leaf(b)) => asked(*a, of_a) == asked(*b, of_b),
         (Node::Sample(a), Node::Sample(b)) => a == b,
         (Node::Not(a), Node::Not(b)) => same(a, of_a, b, of_b),
         (Node::And(a), Node::And(b)) | (Node::Or(a), Node::Or(b)) => all(a, b),

@@ -46,6 +46,17 @@ pub enum ProblemKind {
         instead: Option<&'static str>,
     },
     // ---- rules ----
+    /// In a filter: a field misspelt, or an attribute?
+    #[error("`{name}` may be the field `{field}` or an attribute")]
+    FieldOrAttribute {
+        /// As written.
+        name: Box<str>,
+        /// The field.
+        field: Box<str>,
+    },
+    /// A filter over an attribute that is never stored.
+    #[error("x. attributes are never stored, so that no segment can look at them")]
+    FleetingFilter,
     /// No such field.
     #[error("there is no field `{name}`")]
     UnknownField {
@@ -139,6 +150,33 @@ pub enum ProblemKind {
     /// A window without a day.
     #[error("this window holds no day")]
     WindowEmpty,
+    /// More hours than [`limits::WINDOW_HOURS`].
+    #[error("the window goes {hours} hours back; hours are counted up to {}", limits::WINDOW_HOURS)]
+    TooManyHours {
+        /// Hours back, counting the current one.
+        hours: u32,
+    },
+    /// One end of a window in hours, the other in days; or `earlier than` hours.
+    #[error("this window mixes hours and days")]
+    MixedWindow,
+    /// A sequence of something else than hits.
+    #[error("a sequence begins with visited(…)")]
+    SequenceMeasure,
+    /// A sequence of more than [`limits::SEQUENCE_STEPS`].
+    #[error("a sequence has at most {} categories", limits::SEQUENCE_STEPS)]
+    TooManySteps,
+    /// What follows may follow at once, or after the retention.
+    #[error("what follows must follow within 1s to {days}d")]
+    StepTime {
+        /// Days of retention.
+        days: u16,
+    },
+    /// More traced tallies than [`limits::TRACES`].
+    #[error(
+        "more than {} conditions with hours, filters or sequences in all segments together",
+        limits::TRACES
+    )]
+    TooManyTraces,
     /// The threshold is above what is counted exactly.
     #[error("the threshold is above {highest}, the most that is counted exactly")]
     ThresholdTooHigh {
@@ -290,6 +328,24 @@ pub enum ProblemKind {
     AndMore,
 }
 
+// What to write instead.
+const FIELDS: &str = "\
+     fields: host path url query.NAME title keywords categories event site a.NAME x.NAME \
+     referrer referrer.host referrer.kind campaign.source campaign.medium \
+     campaign.name device os browser language geo.country geo.region hour weekday";
+const OPERATORS: &str = "\
+     < <= > >= compare numbers of a.NAME and query.NAME; has looks into keywords and \
+     categories";
+const WINDOWS: &str = "\
+     write both ends in hours (between 48h and 24h ago) or in days; `earlier than` takes \
+     days";
+const ROLES: &str = "\
+     write role = \"vendor\" with vendor_id = your number in the Global Vendor List, or \
+     role = \"publisher\" without one";
+const NAMES: &str = "\
+     site keys are of a-z 0-9 _ - . ; levels of a category stand between \" > \" and \
+     are not empty; no name has control characters or quotes";
+
 impl ProblemKind {
     /// What would be right, when that is known.
     #[must_use]
@@ -320,15 +376,8 @@ impl ProblemKind {
     /// What to write instead, where that does not hang on a name.
     fn fix(&self) -> Option<&'static str> {
         Some(match self {
-            Self::UnknownField { .. } => {
-                "fields: host path url query.NAME title keywords categories event site a.NAME x.NAME \
-                 referrer referrer.host referrer.kind campaign.source campaign.medium \
-                 campaign.name device os browser language geo.country geo.region hour weekday"
-            }
-            Self::OperatorMismatch { .. } => {
-                "< <= > >= compare numbers of a.NAME and query.NAME; has looks into keywords and \
-                 categories"
-            }
+            Self::UnknownField { .. } => FIELDS,
+            Self::OperatorMismatch { .. } => OPERATORS,
             Self::NumberNeeded { .. } => "write the number without quotes",
             Self::EmptyText => "use `exists` to ask whether the field is there at all",
             Self::EngagementRule => "leave the event out and ask `engaged(…)` in the segment",
@@ -336,23 +385,25 @@ impl ProblemKind {
                 "join it by `and` with something that needs a hit: visited(\"*\", within 30d)"
             }
             Self::NoComparison { .. } => "compare with >= 1, or with == 0 for none",
+            Self::FieldOrAttribute { .. } => {
+                "write the field's name, or a.NAME where the attribute is meant"
+            }
+            Self::FleetingFilter => {
+                "let a rule read it: the hit keeps the categories that it falls in when it comes"
+            }
+            Self::TooManyHours { .. } => "count in days: within 7d",
+            Self::MixedWindow => WINDOWS,
             Self::WindowEmpty => "the shortest window is `within 1d`: the current UTC day",
             Self::BadQuorum { .. } => "k is 1 or more, and at most the number of branches",
             Self::Format => "write `format = 1` in the first line",
-            Self::ConsentRole => {
-                "write role = \"vendor\" with vendor_id = your number in the Global Vendor List, or \
-                 role = \"publisher\" without one"
-            }
+            Self::ConsentRole => ROLES,
             Self::TimeZone { .. } => "names are those of the IANA database: \"Europe/Amsterdam\"",
             Self::BadOrigin { .. } => {
                 "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
             }
             Self::NotATaxonomy => "give a .tsv file as the IAB Tech Lab publishes it",
             Self::BadPath { .. } => "write \"/health/\": from the first slash on, without ? and #",
-            Self::BadName { .. } => {
-                "site keys are of a-z 0-9 _ - . ; levels of a category stand between \" > \" and \
-                 are not empty; no name has control characters or quotes"
-            }
+            Self::BadName { .. } => NAMES,
             Self::NotYet { instead, .. } => return *instead,
             Self::Expected { .. }
             | Self::BadShare
@@ -371,6 +422,10 @@ impl ProblemKind {
             | Self::WindowTooLong { .. }
             | Self::ThresholdTooHigh { .. }
             | Self::TooManyLeaves
+            | Self::SequenceMeasure
+            | Self::TooManySteps
+            | Self::StepTime { .. }
+            | Self::TooManyTraces
             | Self::Toml { .. }
             | Self::UnknownKey { .. }
             | Self::MissingKey { .. }

@@ -18,6 +18,13 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) ->
         .map(|(_, name)| name.into())
 }
 
+/// Of these names the one that `wanted` is but one slip away from.
+pub(crate) fn one_slip<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted: Vec<char> = wanted.chars().take(LONGEST).collect();
+    let near = |name: &&str| distance(&wanted, &name.chars().collect::<Vec<_>>()) == 1;
+    names.into_iter().find(near)
+}
+
 /// Characters compared of a name.
 const LONGEST: usize = 256;
 

@@ -33,7 +33,7 @@ impl<'a> Found<'a> {
 
 impl Node {
     /// Kleene's logic: an undecided part matters only where the others leave it open.
-    pub(super) fn decide(&self, facts: &Facts<'_>) -> Option<bool> {
+    pub(crate) fn decide(&self, facts: &Facts<'_>) -> Option<bool> {
         match self {
             Self::And(nodes) => until(nodes, false, facts),
             Self::Or(nodes) => until(nodes, true, facts),

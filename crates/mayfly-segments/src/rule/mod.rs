@@ -47,6 +47,7 @@ use regex::Regex;
 
 pub use facts::{Facts, HitFacts, PageFacts, SiteFacts};
 
+use crate::lex::Cursor;
 use crate::problem::{Fault, Problem, Source, Subject};
 
 /// A parsed rule.
@@ -125,40 +126,9 @@ impl Rule {
         self.node.any_test(&mut |test| matches!(test.field, Field::Fleeting(_)))
     }
 
-    /// Calls `each` with every field that it reads.
-    pub(crate) fn each_field(&self, each: &mut dyn FnMut(&Field)) {
-        self.node.any_test(&mut |test| {
-            each(&test.field);
-            false
-        });
-    }
-
     /// Whether it asks for any fact of the page.
     pub(crate) fn asks_page(&self) -> bool {
         self.node.any_test(&mut |test| matches!(test.field, Field::Page(_)))
-    }
-
-    /// The keys of sites that the rule compares `site` with.
-    pub(crate) fn sites(&self) -> Vec<Box<str>> {
-        self.compared_with(&Field::Hit(HitField::Site))
-    }
-
-    /// The names that the rule compares `event` with.
-    pub(crate) fn events(&self) -> Vec<Box<str>> {
-        self.compared_with(&Field::Hit(HitField::Event))
-    }
-
-    fn compared_with(&self, field: &Field) -> Vec<Box<str>> {
-        let mut texts = Vec::new();
-        self.node.any_test(&mut |test| {
-            if let Check::Text { how: How::Is, values, .. } = &test.check
-                && test.field == *field
-            {
-                texts.extend(values.iter().map(|value| value.text.clone()));
-            }
-            false
-        });
-        texts
     }
 }
 
@@ -172,6 +142,43 @@ pub(crate) enum Node {
 }
 
 impl Node {
+    /// Reads what hits must meet besides their category: tests as in a rule, where a name that is
+    /// no field is an attribute's.
+    pub(crate) fn filter(cursor: &mut Cursor) -> Result<Self, Fault> {
+        parse::filter(cursor)
+    }
+
+    /// Calls `each` with every field that it reads.
+    pub(crate) fn each_field(&self, each: &mut dyn FnMut(&Field)) {
+        self.any_test(&mut |test| {
+            each(&test.field);
+            false
+        });
+    }
+
+    /// The keys of sites that it compares `site` with.
+    pub(crate) fn sites(&self) -> Vec<Box<str>> {
+        self.compared_with(&Field::Hit(HitField::Site))
+    }
+
+    /// The names that it compares `event` with.
+    pub(crate) fn events(&self) -> Vec<Box<str>> {
+        self.compared_with(&Field::Hit(HitField::Event))
+    }
+
+    fn compared_with(&self, field: &Field) -> Vec<Box<str>> {
+        let mut texts = Vec::new();
+        self.any_test(&mut |test| {
+            if let Check::Text { how: How::Is, values, .. } = &test.check
+                && test.field == *field
+            {
+                texts.extend(values.iter().map(|value| value.text.clone()));
+            }
+            false
+        });
+        texts
+    }
+
     /// Whether all but one of the parts joined by `and` hold.
     fn nearly(&self, facts: &Facts<'_>) -> bool {
         match self {
@@ -184,7 +191,7 @@ impl Node {
     }
 
     /// Whether `holds` for one of the tests.
-    fn any_test(&self, holds: &mut impl FnMut(&Test) -> bool) -> bool {
+    pub(crate) fn any_test(&self, holds: &mut impl FnMut(&Test) -> bool) -> bool {
         match self {
             Self::And(nodes) | Self::Or(nodes) => nodes.iter().any(|node| node.any_test(holds)),
             Self::Not(node) => node.any_test(holds),

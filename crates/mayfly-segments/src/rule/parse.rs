@@ -18,7 +18,7 @@ use regex::{Regex, RegexBuilder};
 use super::facts::folded;
 use super::{Check, Field, HitField, How, Literal, Node, Order, PageField, Test};
 use crate::lex::{Cursor, Sign, Token};
-use crate::problem::{Fault, ProblemKind, nearest};
+use crate::problem::{Fault, ProblemKind, nearest, one_slip};
 
 /// Fields with one fixed name.
 const FIELDS: [(&str, Field); 22] = [
@@ -54,9 +54,18 @@ const OPERATORS: &str =
 const OPERATOR_WORDS: [&str; 7] =
     ["in", "contains", "startswith", "endswith", "matches", "has", "exists"];
 
+/// How the names of attributes are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Names {
+    /// `a.NAME` and `x.NAME`.
+    Full,
+    /// Also by themselves; none that is gone once the hit is stored.
+    Bare,
+}
+
 pub(super) fn rule(text: &str) -> Result<Node, Fault> {
     let mut cursor = Cursor::new(text)?;
-    let node = or(&mut cursor)?;
+    let node = or(&mut cursor, Names::Full)?;
     match cursor.peek() {
         Token::End => Ok(node),
         Token::Word(_) | Token::Text(_) | Token::Number(..) | Token::Sign(_) => {
@@ -65,18 +74,23 @@ pub(super) fn rule(text: &str) -> Result<Node, Fault> {
     }
 }
 
-fn or(cursor: &mut Cursor) -> Result<Node, Fault> {
-    let mut nodes = vec![and(cursor)?];
+/// What a hit must meet besides its category, inside an expression.
+pub(super) fn filter(cursor: &mut Cursor) -> Result<Node, Fault> {
+    or(cursor, Names::Bare)
+}
+
+fn or(cursor: &mut Cursor, names: Names) -> Result<Node, Fault> {
+    let mut nodes = vec![and(cursor, names)?];
     while cursor.take_word("or") {
-        nodes.push(and(cursor)?);
+        nodes.push(and(cursor, names)?);
     }
     Ok(joined(nodes, Node::Or))
 }
 
-fn and(cursor: &mut Cursor) -> Result<Node, Fault> {
-    let mut nodes = vec![not(cursor)?];
+fn and(cursor: &mut Cursor, names: Names) -> Result<Node, Fault> {
+    let mut nodes = vec![not(cursor, names)?];
     while cursor.take_word("and") {
-        nodes.push(not(cursor)?);
+        nodes.push(not(cursor, names)?);
     }
     Ok(joined(nodes, Node::And))
 }
@@ -92,23 +106,23 @@ fn joined(mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Node {
     }
 }
 
-fn not(cursor: &mut Cursor) -> Result<Node, Fault> {
+fn not(cursor: &mut Cursor, names: Names) -> Result<Node, Fault> {
     cursor.enter()?;
     let node = if cursor.take_word("not") {
-        Node::Not(Box::new(not(cursor)?))
+        Node::Not(Box::new(not(cursor, names)?))
     } else if cursor.take_sign(Sign::Open) {
-        let node = or(cursor)?;
+        let node = or(cursor, names)?;
         cursor.need_sign(Sign::Close, "`and`, `or` or `)`")?;
         node
     } else {
-        Node::Test(test(cursor)?)
+        Node::Test(test(cursor, names)?)
     };
     cursor.leave();
     Ok(node)
 }
 
-fn test(cursor: &mut Cursor) -> Result<Test, Fault> {
-    let field = field(cursor)?;
+fn test(cursor: &mut Cursor, names: Names) -> Result<Test, Fault> {
+    let field = field(cursor, names)?;
     let operator = cursor.span();
     let check = match cursor.peek().clone() {
         Token::Sign(sign) => compared(cursor, &field, sign)?,
@@ -128,10 +142,10 @@ fn names_engagement(check: &Check) -> bool {
         if values.iter().any(|value| &*value.text == "engagement"))
 }
 
-fn field(cursor: &mut Cursor) -> Result<Field, Fault> {
-    let names = FIELDS.map(|(name, _)| name);
+fn field(cursor: &mut Cursor, names: Names) -> Result<Field, Fault> {
+    let known = FIELDS.map(|(name, _)| name);
     let Token::Word(word) = cursor.peek().clone() else {
-        return Err(cursor.expected("a field, `not` or `(`", &names));
+        return Err(cursor.expected("a field, `not` or `(`", &known));
     };
     let (_, span) = cursor.next();
     if let Some((_, field)) = FIELDS.iter().find(|(name, _)| *name == &*word) {
@@ -145,7 +159,19 @@ fn field(cursor: &mut Cursor) -> Result<Field, Fault> {
             return Ok(Field::Attribute(name.into()));
         }
         Some(("x", name)) if is_name(name, limits::ATTRIBUTE_NAME_BYTES) => {
-            return Ok(Field::Fleeting(name.into()));
+            return match names {
+                Names::Full => Ok(Field::Fleeting(name.into())),
+                Names::Bare => Err(Fault::new(ProblemKind::FleetingFilter, span)),
+            };
+        }
+        None if names == Names::Bare && is_name(&word, limits::ATTRIBUTE_NAME_BYTES) => {
+            return match one_slip(&word, known.into_iter()) {
+                None => Ok(Field::Attribute(word)),
+                Some(field) => {
+                    let kind = ProblemKind::FieldOrAttribute { name: word, field: field.into() };
+                    Err(Fault::new(kind, span))
+                }
+            };
         }
         Some(_) | None => {}
     }
@@ -153,7 +179,7 @@ fn field(cursor: &mut Cursor) -> Result<Field, Fault> {
     let kind = match LATER.iter().find(|later| **later == head) {
         Some(_) => ProblemKind::NotYet { what: "rules over partner and engaged", instead: None },
         None => ProblemKind::UnknownField {
-            nearest: nearest(&word, names.into_iter().chain(["query.NAME", "a.NAME", "x.NAME"])),
+            nearest: nearest(&word, known.into_iter().chain(["query.NAME", "a.NAME", "x.NAME"])),
             name: word,
         },
     };

@@ -161,10 +161,9 @@ impl App {
         let retention = self.settings.store.retention;
         let expression = Expression::parse(text, active.definitions(), retention)?;
         may_sample(&expression, exact)?;
-        let today = now.day().unwrap_or_default();
         for slot in self.slots() {
-            let own = evaluate::members(&self.store, &slot, &expression, today).await?;
-            all.insert(slot.partition(), own - self.hidden(slot.partition()));
+            let own = self.members_in(&slot, &active, &expression, now).await?;
+            all.insert(slot.partition(), own);
         }
         Ok(all)
     }

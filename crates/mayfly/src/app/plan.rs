@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mayfly_core::{CategoryId, CellId, Day, DayCells, SegmentId, Timestamp, limits};
-use mayfly_segments::{Applied, Compiled, Index};
+use mayfly_segments::{Applied, CellsBuilder, Compiled, Index};
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
@@ -73,7 +73,8 @@ impl App {
         now: Timestamp,
     ) -> Result<Vec<Difference>, ApiError> {
         let active = self.active();
-        let mut trial = Trial::new(wanted, &wanted.new_cells(&active));
+        let fresh = wanted.new_cells(&active);
+        let mut trial = Trial::new(CellsBuilder::following(wanted, &active, &fresh));
         let all: BTreeSet<SegmentId> =
             active.segments().iter().chain(wanted.segments()).map(|segment| segment.id).collect();
         let mut sums: BTreeMap<SegmentId, [u64; 4]> = BTreeMap::new();
@@ -102,7 +103,7 @@ impl App {
     ) -> Result<Vec<Difference>, ApiError> {
         let active = self.active();
         let fresh = wanted.new_cells(&active);
-        let mut trial = Trial::new(wanted, &fresh);
+        let mut trial = Trial::new(CellsBuilder::new(wanted, &fresh));
         let known: Vec<CategoryId> = fresh.iter().map(|cell| cell.category).collect();
         let (today, retention) = (now.day().unwrap_or_default(), self.settings.store.retention);
         let mut sums: BTreeMap<CategoryId, [u64; 4]> = BTreeMap::new();
@@ -116,7 +117,7 @@ impl App {
                 let cells = evaluate::day_cells(&self.store, &slot, day, &known).await?;
                 before.add(cells.into_iter().filter(|(id, _)| active.knows(*id)));
                 let made = trial.day(&self.store, slot.partition(), day).await?;
-                after.add(made.ok_or(ApiError::Busy)?);
+                after.add(made.ok_or(ApiError::Busy)?.cells);
             }
             let erased = slot.erased() | self.hidden(slot.partition());
             for category in &known {
@@ -138,7 +139,8 @@ impl App {
         trial: &mut Trial,
         now: Timestamp,
     ) -> Result<BTreeMap<SegmentId, RoaringBitmap>, ApiError> {
-        let today = now.day().unwrap_or_default();
+        let hour = now.hour().unwrap_or_default();
+        let today = hour.day();
         let oldest = self.settings.store.retention.oldest(today);
         let fresh = wanted.new_cells(active);
         let mut days: BTreeMap<Day, BTreeSet<CellId>> = BTreeMap::new();
@@ -147,8 +149,14 @@ impl App {
                 days.entry(Day(day)).or_default().insert(cell);
             }
         }
-        let mut index = Index::new(Arc::clone(wanted), slot.partition(), today);
+        let traced = wanted.recalls_after(active, today);
+        for day in traced.iter().flat_map(|range| range.start().0..=range.end().0) {
+            days.entry(Day(day)).or_default();
+        }
+        let mut index = Index::new(Arc::clone(wanted), slot.partition(), hour);
         index.set_erased(slot.erased());
+        let kept = (oldest.0..=today.0).map(Day).collect();
+        slot.read(|live| index.inherit(live, &kept));
         // Of a paused segment those stay who are members.
         for segment in active.segments() {
             let members = slot.read(|live| live.members(segment.id).cloned()).flatten();
@@ -159,12 +167,15 @@ impl App {
                 cells.into_iter().partition(|cell| fresh.contains(cell));
             let known: Vec<_> = known.iter().map(|cell| cell.category).collect();
             let mut all: DayCells = evaluate::day_cells(&self.store, slot, day, &known).await?;
-            if !new.is_empty() {
+            if !new.is_empty() || traced.as_ref().is_some_and(|range| range.contains(&day)) {
                 let made = trial.day(&self.store, slot.partition(), day).await?;
-                all.extend(made.ok_or(ApiError::Busy)?);
+                let mut made = made.ok_or(ApiError::Busy)?;
+                all.append(&mut made.cells);
+                index.recall(day, made);
             }
             index.load_day(day, &all);
         }
+        index.recalled();
         index.evaluate();
         let members = wanted.segments().iter().filter_map(|segment| {
             index.members(segment.id).map(|members| (segment.id, members.clone()))

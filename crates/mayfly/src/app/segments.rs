@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mayfly_collector::{VisitorRef, parse_hit_line};
 use mayfly_core::{Partition, SegmentId, Timestamp, Visitor};
-use mayfly_segments::{Expression, OnPage, PageMemo, Seen};
+use mayfly_segments::{Compiled, Expression, OnPage, PageMemo, Seen};
 use mayfly_store::StoreError;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::App;
 use crate::clock;
 use crate::http::ApiError;
-use crate::worker::evaluate;
+use crate::worker::{Slot, evaluate};
 
 /// How long a question waits for hits that were acknowledged before it was asked.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -142,17 +142,28 @@ impl App {
         let (active, retention) = (self.active(), self.settings.store.retention);
         let expression = Expression::parse(rule, active.definitions(), retention)?;
         may_sample(&expression, exact)?;
-        let today = now.day().unwrap_or_default();
         let mut sum = Size::default();
         for slot in self.slots() {
-            let members = evaluate::members(&self.store, &slot, &expression, today).await?;
-            let members = members - self.hidden(slot.partition());
+            let members = self.members_in(&slot, &active, &expression, now).await?;
             let seen = slot.read(|index| index.seen(&members, now)).unwrap_or_default();
             sum = sum.plus(Size { held: members.len(), seen });
         }
         let mut shown = sum.json(exact);
         stamp(&mut shown, now, exact);
         Ok(shown)
+    }
+
+    /// The members of an expression in one partition.
+    pub(super) async fn members_in(
+        &self,
+        slot: &Slot,
+        active: &Compiled,
+        expression: &Expression,
+        now: Timestamp,
+    ) -> Result<RoaringBitmap, ApiError> {
+        let hour = now.hour().unwrap_or_default();
+        let members = evaluate::members(&self.store, slot, active, expression, hour).await?;
+        Ok(members.ok_or(ApiError::Busy)? - self.hidden(slot.partition()))
     }
 
     /// The names of the segments that a visitor is in; those that a page of this origin may see.

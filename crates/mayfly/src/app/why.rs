@@ -1,8 +1,8 @@
 //! Why a visitor is in a segment, or is not.
 
-use mayfly_core::{CategoryId, Hit, Page, Visitor};
+use mayfly_core::{Attribute, CategoryId, Hit, Page, Timestamp, Visitor};
 use mayfly_segments::definitions::EVERY_HIT;
-use mayfly_segments::{Condition, Definitions, Measure, Part, PartKind, Why};
+use mayfly_segments::{Condition, Definitions, Measure, Part, PartKind, Unit, Why};
 use serde_json::{Value, json};
 
 use super::App;
@@ -21,15 +21,15 @@ impl App {
         let Some(segment) = active.definitions().segment(id) else { return Err(ApiError::Busy) };
         let (hits, pages) = self.hits_and_pages(visitor).await?;
         let hits: Vec<(&Hit, &Page)> = hits.iter().zip(&pages).collect();
-        let today = now.day().unwrap_or_default();
-        let why = Why::of(&segment.rule, &active, today, visitor, &hits)?;
+        let hour = now.hour().unwrap_or_default();
+        let why = Why::of(&segment.rule, &active, hour, visitor, &hits)?;
         let conditions = why.tree.conditions();
         let nearest = why.nearest.and_then(|nearest| {
             let (part, condition) = conditions.get(nearest.place)?;
             Some(json!({
                 "condition": part.text,
                 "missing": nearest.missing,
-                "unit": unit(condition.measure),
+                "unit": unit(condition),
                 "is_enough": nearest.is_enough,
             }))
         });
@@ -39,7 +39,7 @@ impl App {
             "member": self.segments_of(visitor, None).iter().any(|own| **own == *segment.name),
             "paused": segment.paused,
             "holds": why.holds(),
-            "changes_at": why.changes_on.map(|day| clock::text(day.start())),
+            "changes_at": why.changes_at.map(clock::text),
             "nearest": nearest,
             "tree": tree(&why.tree, active.definitions(), &hits),
             "as_of": clock::text(now),
@@ -47,13 +47,22 @@ impl App {
     }
 }
 
-/// What a measure counts.
-fn unit(measure: Measure) -> &'static str {
-    match measure {
+/// What a condition counts.
+fn unit(own: &Condition) -> &'static str {
+    match own.measure {
+        Measure::Visited if own.is_sequence => "times",
         Measure::Visited => "hits",
         Measure::Engaged => "seconds",
         Measure::Days => "days",
     }
+}
+
+fn shown(attribute: &Attribute) -> (String, Value) {
+    let value = match &attribute.value {
+        mayfly_core::Value::Text(text) => json!(text),
+        mayfly_core::Value::Number(number) => json!(number),
+    };
+    (attribute.name.to_string(), value)
 }
 
 fn tree(part: &Part, definitions: &Definitions, hits: &[(&Hit, &Page)]) -> Value {
@@ -94,15 +103,24 @@ fn condition(own: &Condition, definitions: &Definitions, hits: &[(&Hit, &Page)])
             "event": hit.event.name(),
             "engaged_s": hit.engaged_s,
             "url": hit.page.map(|_| &*page.url),
+            "attributes": hit.attributes.iter().map(shown).collect::<serde_json::Map<_, _>>(),
         })
     });
+    // Days by their dates, both included; hours by their instants, the last one excluded.
+    let (from, to) = match own.unit {
+        Unit::Days => {
+            let day = |at: Timestamp| at.day().unwrap_or_default();
+            (day(own.window.start).to_string(), day(own.window.end).minus(1).to_string())
+        }
+        Unit::Hours => (clock::text(own.window.start), clock::text(own.window.end)),
+    };
     json!({
         "is": "condition",
         "category": category,
-        "from": own.days.start().to_string(),
-        "to": own.days.end().to_string(),
+        "from": from,
+        "to": to,
         "found": own.found,
-        "unit": unit(own.measure),
+        "unit": unit(own),
         "hits": named.collect::<Vec<_>>(),
         "hits_in_all": own.hits_in_all,
     })

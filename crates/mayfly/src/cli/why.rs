@@ -70,7 +70,10 @@ fn show(part: &Value, depth: usize) {
         for hit in hits {
             let url = text(hit, "/url");
             let page = if url.is_empty() { "(no page kept)" } else { &url };
-            line(&format!("     {indent}- {}  {page}", text(hit, "/time")));
+            let attributes = hit["attributes"].as_object().into_iter().flatten();
+            let attributes: String =
+                attributes.map(|(name, value)| format!("  {name}={value}")).collect();
+            line(&format!("     {indent}- {}  {page}{attributes}", text(hit, "/time")));
         }
         let more = part["hits_in_all"].as_u64().unwrap_or(0).saturating_sub(hits.len() as u64);
         if more > 0 {

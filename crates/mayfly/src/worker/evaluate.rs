@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_core::{CategoryId, Cell, CellId, Day, DayCells};
-use mayfly_segments::{Evaluation, Expression};
+use mayfly_core::{CategoryId, Cell, CellId, Day, DayCells, Hour};
+use mayfly_segments::{CellsBuilder, Compiled, Evaluation, Expression};
 use mayfly_store::{Store, StoreError};
 use roaring::RoaringBitmap;
 
+use super::rebuild::Trial;
 use super::slot::Slot;
 
 /// Some categories' cells of a day: from memory where the day is there, else from the store.
@@ -44,16 +45,19 @@ impl Visitors {
     }
 }
 
-/// The members of an expression in one partition on `today`.
+/// The members in one partition of an expression over these definitions, when `now` is the current
+/// hour. `None` while a page is awaited.
 ///
 /// # Errors
 /// The store's.
 pub async fn members(
     store: &Store,
     slot: &Slot,
+    compiled: &Compiled,
     expression: &Expression,
-    today: Day,
-) -> Result<RoaringBitmap, StoreError> {
+    now: Hour,
+) -> Result<Option<RoaringBitmap>, StoreError> {
+    let today = now.day();
     let oldest = slot.retention().oldest(today);
     let mut days: BTreeMap<Day, BTreeSet<CategoryId>> = BTreeMap::new();
     for (cell, range) in expression.needs(today) {
@@ -61,11 +65,21 @@ pub async fn members(
             days.entry(Day(day)).or_default().insert(cell.category);
         }
     }
-    let mut evaluation = Evaluation::new(expression, slot.partition(), today);
+    let mut evaluation = Evaluation::new(expression, slot.partition(), now);
     for (day, categories) in days.into_iter().filter(|(day, _)| slot.has_hits(*day)) {
         let categories: Vec<CategoryId> = categories.into_iter().collect();
         let cells = day_cells(store, slot, day, &categories).await?;
         evaluation.add_day(day, &cells);
     }
-    Ok(evaluation.finish() - slot.erased())
+    let mut trial = Trial::new(CellsBuilder::asking(compiled, expression));
+    for day in expression.recalls(today).into_iter().flat_map(|d| d.start().0..=d.end().0).map(Day)
+    {
+        if slot.has_hits(day) {
+            let Some(built) = trial.day(store, slot.partition(), day).await? else {
+                return Ok(None);
+            };
+            evaluation.add_traces(built);
+        }
+    }
+    Ok(Some(evaluation.finish() - slot.erased()))
 }

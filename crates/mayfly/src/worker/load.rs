@@ -18,7 +18,7 @@ impl Task {
         let aside = Slot::new(self.slot.partition(), self.slot.retention());
         let shown = std::mem::replace(&mut self.slot, Arc::new(aside));
         let before = (self.days.clone(), Arc::clone(&self.active), self.calendar);
-        let loaded = self.load_aside(now).await;
+        let loaded = self.load_aside(Some((&*shown, &before.0)), now).await;
         let aside = std::mem::replace(&mut self.slot, shown);
         if loaded.is_ok() {
             self.slot.adopt(&aside);
@@ -29,7 +29,11 @@ impl Task {
         loaded
     }
 
-    async fn load_aside(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    async fn load_aside(
+        &mut self,
+        before: Option<(&Slot, &BTreeMap<Day, DayState>)>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let (store, partition) = (self.app.store().clone(), self.slot.partition());
         let wanted = self.app.active();
         self.pending = None;
@@ -38,7 +42,9 @@ impl Task {
         self.days = self.read_days(today, &wanted).await?;
         self.active = self.definitions_of_days(&wanted).await?;
         let erased = store.erased(partition).await?;
-        let mut index = Index::new(Arc::clone(&self.active), partition, today);
+        let hour = now.hour().filter(|hour| hour.day() == today);
+        let hour = hour.unwrap_or(today.first_hour());
+        let mut index = Index::new(Arc::clone(&self.active), partition, hour);
         index.set_erased(erased.clone());
         let needed = needed(&self.active, today);
         for day in self.days.keys() {
@@ -48,16 +54,19 @@ impl Task {
         }
         let saved = store.memberships(partition).await?;
         self.memberships = saved.iter().filter_map(|saved| saved.as_of.day()).min();
-        for saved in saved {
-            index.restore(saved.segment, saved.members);
-        }
-        index.evaluate();
         self.note_recent(&mut index).await?;
         self.slot.put(index, erased, self.active.version(), self.lease.is_some());
         for (day, state) in &self.days {
             self.slot.set_cursor(*day, state.cursor);
         }
         self.fold_news(now).await?;
+        self.recall(before, now).await?;
+        self.slot.write(|index| {
+            for saved in saved {
+                index.restore(saved.segment, saved.members);
+            }
+            index.evaluate();
+        });
         self.want(wanted);
         while self.pending.is_some() {
             self.go_on(now).await?;

@@ -182,6 +182,7 @@ impl Task {
             self.renew(now).await?;
         }
         self.slide(now).await?;
+        self.turn_hour(now);
         self.fold_news(now).await?;
         self.follow_definitions(now).await?;
         self.keep_leaving(now).await?;
@@ -316,6 +317,13 @@ impl Task {
         self.calendar = calendar;
         self.days.retain(|day, _| *day >= oldest);
         Ok(())
+    }
+
+    /// Moves the windows of hours when a new hour has begun.
+    fn turn_hour(&self, now: Timestamp) {
+        let Some(hour) = now.hour() else { return };
+        let flips = self.slot.write(|index| index.turn(hour)).unwrap_or_default();
+        self.app.metrics().flips.inc_by(flips.len() as u64);
     }
 
     /// Takes new definitions on, one day a round, so that new hits are folded in between.

@@ -8,16 +8,17 @@
 //!
 //! [`Index::prepare`]: mayfly_segments::Index::prepare
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mayfly_core::{CellId, Day, DayCells, Partition, Timestamp};
-use mayfly_segments::{CellsBuilder, Compiled, Preparation};
+use mayfly_core::{Day, Partition, Timestamp};
+use mayfly_segments::{Built, CellsBuilder, Compiled, Preparation};
 use mayfly_store::{DayCursor, EntryId, Store, StoreError};
 
 use super::checkpoint;
 use super::pages::Pages;
-use super::partition::{FOLD_HITS, Task};
+use super::partition::{DayState, FOLD_HITS, Task};
+use super::slot::Slot;
 
 /// A change under way.
 #[derive(Debug)]
@@ -43,13 +44,13 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Cells of these names under these definitions.
+    /// What this builder makes.
     #[must_use]
-    pub fn new(wanted: &Compiled, names: &BTreeSet<CellId>) -> Self {
-        Self { builder: CellsBuilder::new(wanted, names), pages: Pages::default() }
+    pub fn new(builder: CellsBuilder) -> Self {
+        Self { builder, pages: Pages::default() }
     }
 
-    /// A day's cells, made from all its hits. `None` while a page is awaited.
+    /// What all hits of a day give. `None` while a page is awaited.
     ///
     /// # Errors
     /// The store's.
@@ -58,20 +59,20 @@ impl Trial {
         store: &Store,
         partition: Partition,
         day: Day,
-    ) -> Result<Option<DayCells>, StoreError> {
+    ) -> Result<Option<Built>, StoreError> {
         let at = (partition, day);
         let read = read_all(store, &mut self.pages, &mut self.builder, at).await?;
-        Ok(read.map(|(cells, _)| cells))
+        Ok(read.map(|(built, _)| built))
     }
 }
 
-/// Every hit of a day into the builder's cells; and the last entry read.
+/// Every hit of a day into the builder; and the last entry read. `None` while a page is awaited.
 async fn read_all(
     store: &Store,
     pages: &mut Pages,
     builder: &mut CellsBuilder,
     (partition, day): (Partition, Day),
-) -> Result<Option<(DayCells, EntryId)>, StoreError> {
+) -> Result<Option<(Built, EntryId)>, StoreError> {
     let mut last = EntryId::ZERO;
     let mut next = Some(DayCursor::Start);
     while let Some(cursor) = next {
@@ -123,23 +124,66 @@ impl Task {
 
     async fn prepare_day(&mut self, day: Day, now: Timestamp) -> Result<(), StoreError> {
         let Some(pending) = &self.pending else { return Ok(()) };
-        let (wanted, fill) = (Arc::clone(&pending.wanted), pending.preparation.fill.clone());
-        let mut built = DayCells::new();
-        if !fill.is_empty() {
-            let (store, at) = (self.app.store().clone(), (self.slot.partition(), day));
-            let mut builder = CellsBuilder::new(&wanted, &fill);
-            let read = read_all(&store, &mut self.pages, &mut builder, at).await?;
-            let Some((cells, last)) = read else { return Ok(()) };
-            built = cells;
-            if !self.fold_upto(day, last, now).await? {
-                return Ok(());
-            }
+        let mut built = Built::default();
+        if pending.preparation.reads_hits() {
+            let mut builder = CellsBuilder::preparing(&pending.wanted, &pending.preparation);
+            let Some(found) = self.build_day(&mut builder, day, now).await? else { return Ok(()) };
+            built = found;
         }
         self.bring(day).await?;
         self.slot.write(|index| index.prepared(day, built));
         if let Some(pending) = &mut self.pending {
             pending.done.insert(day);
         }
+        Ok(())
+    }
+
+    /// What all hits of a day give, with the index folded up to exactly the same entry. `None`
+    /// while a page is awaited.
+    async fn build_day(
+        &mut self,
+        builder: &mut CellsBuilder,
+        day: Day,
+        now: Timestamp,
+    ) -> Result<Option<Built>, StoreError> {
+        let (store, at) = (self.app.store().clone(), (self.slot.partition(), day));
+        let read = read_all(&store, &mut self.pages, builder, at).await?;
+        let Some((built, last)) = read else { return Ok(None) };
+        Ok(self.fold_upto(day, last, now).await?.then_some(built))
+    }
+
+    /// Fills the traces of a newly loaded index from the hits of their days: all but those that
+    /// `before` has, which is of the same definitions and folded up to these cursors.
+    pub(super) async fn recall(
+        &mut self,
+        before: Option<(&Slot, &BTreeMap<Day, DayState>)>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let days = self.slot.read(mayfly_segments::Index::recalls).flatten();
+        let Some(range) = days else { return Ok(()) };
+        let mut known = BTreeSet::new();
+        if let Some((before, days)) = before.filter(|(b, _)| b.version() == self.active.version()) {
+            let same = |(day, own): (&Day, &DayState)| {
+                days.get(day).is_some_and(|old| old.cursor == own.cursor).then_some(*day)
+            };
+            known = self.days.iter().filter_map(same).collect();
+            let copied = before.read(|old| self.slot.write(|index| index.inherit(old, &known)));
+            if copied.flatten().is_none() {
+                known.clear();
+            }
+            for day in &known {
+                self.slot.write(|index| index.recall(*day, Built::default()));
+            }
+        }
+        let mut builder = CellsBuilder::recalling(&self.active);
+        let days: Vec<Day> = self.days.keys().copied().filter(|day| range.contains(day)).collect();
+        for day in days.into_iter().filter(|day| !known.contains(day)) {
+            let Some(built) = self.build_day(&mut builder, day, now).await? else {
+                return Err(StoreError::Corrupt { what: mayfly_store::Corruption::Page });
+            };
+            self.slot.write(|index| index.recall(day, built));
+        }
+        self.slot.write(mayfly_segments::Index::recalled);
         Ok(())
     }
 

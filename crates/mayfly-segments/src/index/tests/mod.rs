@@ -23,6 +23,10 @@ enum Step {
     Midnight {
         days: u16,
     },
+    /// Later on the same day.
+    Hours {
+        hours: u16,
+    },
     Erase {
         ordinal: Ordinal,
     },
@@ -46,6 +50,7 @@ struct World {
     erased: BTreeSet<Ordinal>,
     pages: Vec<Page>,
     today: Day,
+    now: Hour,
 }
 
 fn retention() -> Retention {
@@ -67,8 +72,11 @@ impl World {
     fn new(plain: Plain) -> Self {
         let definitions = applied(&Definitions::default(), &plain);
         let today = Day(1000);
+        let now = today.first_hour();
+        let mut index = Index::new(compiled(&definitions), Partition(0), now);
+        index.recalled();
         Self {
-            index: Index::new(compiled(&definitions), Partition(0), today),
+            index,
             definitions,
             plain,
             stored: BTreeMap::new(),
@@ -76,6 +84,7 @@ impl World {
             erased: BTreeSet::new(),
             pages: pages(),
             today,
+            now,
         }
     }
 
@@ -121,14 +130,23 @@ impl World {
             .map(|day| (*day, self.stored.get(day).cloned().unwrap_or_default()))
             .collect();
         self.index.midnight(today, &cells).unwrap();
-        self.today = today;
+        (self.today, self.now) = (today, today.first_hour());
         self.stored.retain(|day, _| retention().keeps(*day, today));
         self.raw.retain(|raw| retention().keeps(raw.day, today));
     }
 
+    fn hours(&mut self, hours: u16) {
+        let hour = self.now.plus(hours);
+        if hour.day() == self.today {
+            self.index.turn(hour);
+            self.now = hour;
+        }
+    }
+
     fn restart(&mut self) {
         self.evict();
-        self.index = Index::new(compiled(&self.definitions), Partition(0), self.today);
+        let before = self.index.clone();
+        self.index = Index::new(compiled(&self.definitions), Partition(0), self.now);
         self.index.set_erased(self.erased.iter().copied().collect());
         for (day, cells) in &self.stored {
             self.index.load_day(*day, cells);
@@ -136,6 +154,18 @@ impl World {
         for raw in &self.raw {
             self.index.note_seen(&raw.hit());
         }
+        // Odd days are taken from the memory before, even ones from the hits.
+        let days: BTreeSet<Day> = self.raw.iter().map(|raw| raw.day).collect();
+        let (odd, even): (BTreeSet<Day>, BTreeSet<Day>) =
+            days.into_iter().partition(|day| day.0 % 2 == 1);
+        self.index.inherit(&before, &odd);
+        odd.iter().for_each(|day| self.index.recall(*day, Built::default()));
+        let mut builder = CellsBuilder::recalling(self.index.compiled());
+        for day in even {
+            let built = self.built(&mut builder, day);
+            self.index.recall(day, built);
+        }
+        self.index.recalled();
         self.index.evaluate();
     }
 
@@ -143,7 +173,7 @@ impl World {
         let definitions = applied(&self.definitions, &plain);
         let next = compiled(&definitions);
         let preparation = self.index.prepare(Arc::clone(&next));
-        let mut builder = CellsBuilder::new(&next, &preparation.fill);
+        let mut builder = CellsBuilder::preparing(&next, &preparation);
         let mut between = between.into_iter();
         for day in preparation.days.into_iter().flat_map(|d| d.start().0..=d.end().0).map(Day) {
             if let Some((ago, raw)) = between.next() {
@@ -176,7 +206,7 @@ impl World {
         segments.iter().map(|s| (s.id, self.index.members(s.id).unwrap().clone())).collect()
     }
 
-    fn built(&self, builder: &mut CellsBuilder, day: Day) -> DayCells {
+    fn built(&self, builder: &mut CellsBuilder, day: Day) -> Built {
         let hits: Vec<(Hit, &Page)> = self
             .raw
             .iter()
@@ -193,6 +223,7 @@ impl World {
         match step {
             Step::Hits { ago, times, raw } => self.fold(ago, times, &raw),
             Step::Midnight { days } => self.midnight(days),
+            Step::Hours { hours } => self.hours(hours),
             Step::Erase { ordinal } => {
                 self.index.erase(ordinal);
                 self.erased.insert(ordinal);
@@ -214,7 +245,7 @@ impl World {
     fn check(&mut self) {
         let hits: Vec<Raw> = self.raw.clone();
         for (at, (id, members)) in self.memberships().into_iter().enumerate() {
-            let expected = self.plain.members(at, &hits, self.today);
+            let expected = self.plain.members(at, &hits, self.now);
             let text = self.plain.trees[at].text();
             assert_eq!(members.iter().collect::<Vec<_>>(), expected, "{id:?} {text}");
             let expression = Expression::parse(&text, &self.definitions, retention()).unwrap();
@@ -243,12 +274,12 @@ impl World {
                 hits.iter().zip(&own).map(|(hit, raw)| (hit, &self.pages[raw.page])).collect();
             let visitor = Visitor { partition: Partition(0), ordinal };
             for (at, tree) in self.plain.trees.iter().enumerate() {
-                let why = Why::of(&tree.text(), compiled, self.today, visitor, &hits).unwrap();
-                let is_in = |today| !self.plain.members(at, &own, today).is_empty();
-                assert_eq!(why.holds(), is_in(self.today), "{}", tree.text());
-                let days = (1..=RETENTION_DAYS).map(|ahead| self.today.plus(ahead));
-                let changes = days.into_iter().find(|day| is_in(*day) != why.holds());
-                assert_eq!(why.changes_on, changes, "{}", tree.text());
+                let why = Why::of(&tree.text(), compiled, self.now, visitor, &hits).unwrap();
+                let is_in = |now| !self.plain.members(at, &own, now).is_empty();
+                assert_eq!(why.holds(), is_in(self.now), "{}", tree.text());
+                let hours = (1..=RETENTION_DAYS * 24).map(|ahead| self.now.plus(ahead));
+                let changes = hours.into_iter().find(|hour| is_in(*hour) != why.holds());
+                assert_eq!(why.changes_at, changes.map(Hour::start), "{}", tree.text());
                 if !tree.text().contains("sample") {
                     assert_eq!(why.nearest.is_some(), !why.holds(), "{}", tree.text());
                 }
@@ -257,11 +288,14 @@ impl World {
     }
 
     fn ad_hoc(&mut self, expression: &Expression) -> RoaringBitmap {
-        let mut evaluation = Evaluation::new(expression, Partition(0), self.today);
+        let mut evaluation = Evaluation::new(expression, Partition(0), self.now);
+        let compiled = Arc::clone(self.index.compiled());
+        let mut builder = CellsBuilder::asking(&compiled, expression);
         for day in (self.today.0 - RETENTION_DAYS..=self.today.0).map(Day) {
             let loaded = self.index.day_cells(day).cloned();
             let cells = loaded.or_else(|| self.stored.get(&day).cloned()).unwrap_or_default();
             evaluation.add_day(day, &cells);
+            evaluation.add_traces(self.built(&mut builder, day));
         }
         evaluation.finish()
     }
@@ -273,7 +307,7 @@ impl World {
         for day in (self.today.0 - RETENTION_DAYS..=self.today.0).map(Day) {
             let built = self.built(&mut builder, day);
             if let Some(cells) = self.index.day_cells(day) {
-                assert_eq!(*cells, built, "{day}");
+                assert_eq!(*cells, built.cells, "{day}");
             }
         }
     }
@@ -307,6 +341,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..RETENTION_DAYS, times, raw())
             .prop_map(|(ago, times, raw)| Step::Hits { ago, times, raw }),
         3 => (1u16..4).prop_map(|days| Step::Midnight { days }),
+        3 => (1u16..14).prop_map(|hours| Step::Hours { hours }),
         1 => (1u32..5).prop_map(|ordinal| Step::Erase { ordinal }),
         1 => Just(Step::Evict),
         1 => Just(Step::Restart),
@@ -338,7 +373,7 @@ fn nobody_enters_a_paused_segment_and_members_still_leave() {
     let file = DefinitionsFile::parse(text).unwrap();
     let definitions = Definitions::default().apply(&file, false, retention()).unwrap().definitions;
     let segment = definitions.segment_named("s").unwrap().id;
-    let mut index = Index::new(compiled(&definitions), Partition(0), Day(1000));
+    let mut index = Index::new(compiled(&definitions), Partition(0), Day(1000).first_hour());
     let raw = |ordinal| Raw {
         day: Day(1000),
         second: 0,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mayfly_core::{
-    Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, Ordinal, Page, PageKey,
+    Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, Hour, Ordinal, Page, PageKey,
     Partition, Referrer, SiteId, Value, Visitor,
 };
 use proptest::prelude::*;
@@ -78,6 +78,10 @@ pub(super) enum Tree {
     Sample(u8),
     /// Category (4 = every hit), measure, window's ends in days ago, comparison, number.
     Leaf(usize, Measure, (u16, u16), &'static str, u32),
+    /// The same with the window's ends in hours ago, and only hits with `v` at least this.
+    Hours(usize, Measure, (u16, u16), Option<u8>, u32),
+    /// Category, oldest day, and then each: category, within so many seconds; so often.
+    Then(usize, u16, Vec<(usize, u32)>, Option<u8>, u32),
     Not(Box<Tree>),
     And(Vec<Tree>),
     Or(Vec<Tree>),
@@ -97,18 +101,30 @@ impl Tree {
         };
         match self {
             Self::Leaf(category, measure, (newest, oldest), comparison, number) => {
-                let what = match measure {
-                    Measure::Visited => "visited",
-                    Measure::Engaged => "engaged",
-                    Measure::Days => "days",
-                };
-                let path = PATHS.get(*category).unwrap_or(&"*");
+                let (what, path) = (word(*measure), named(*category));
                 let window = match (*newest, *oldest) {
                     (0, n) => format!("within {}d", n + 1),
                     (n, last) if last == RETENTION_DAYS - 1 => format!("earlier than {n}d"),
                     (n, m) => format!("between {m}d and {n}d ago"),
                 };
-                format!("{what}(\"{path}\", {window}) {comparison} {number}")
+                format!("{what}({path}, {window}) {comparison} {number}")
+            }
+            Self::Hours(category, measure, (newest, oldest), v, number) => {
+                let only = v.map_or(String::new(), |v| format!(", v >= {v}"));
+                let window = match *newest {
+                    0 => format!("within {}h", oldest + 1),
+                    newest => format!("between {oldest}h and {newest}h ago"),
+                };
+                format!("{}({}, {window}{only}) >= {number}", word(*measure), named(*category))
+            }
+            Self::Then(category, oldest, then, v, number) => {
+                let only = v.map_or(String::new(), |v| format!(", v >= {v}"));
+                let step = |(category, within): &(usize, u32)| {
+                    format!(" then visited({}{only}) within {within}s", named(*category))
+                };
+                let steps: String = then.iter().map(step).collect();
+                let window = format!("within {}d", oldest + 1);
+                format!("visited({}, {window}){steps} >= {number}", named(*category))
             }
             Self::Sample(percent) => format!("sample({percent}%, \"s\")"),
             Self::Not(tree) => format!("not ({})", tree.text()),
@@ -118,23 +134,33 @@ impl Tree {
         }
     }
 
-    fn holds(&self, plain: &Plain, hits: &[&Raw], today: Day) -> bool {
-        let count = |trees: &[Self]| trees.iter().filter(|t| t.holds(plain, hits, today)).count();
+    fn holds(&self, plain: &Plain, hits: &[&Raw], now: Hour) -> bool {
+        let count = |trees: &[Self]| trees.iter().filter(|t| t.holds(plain, hits, now)).count();
+        let today = now.day();
         match self {
+            Self::Hours(category, measure, (newest, oldest), v, number) => {
+                let within = |h: &&&Raw| {
+                    let ago = now.0.checked_sub(h.hit().time.hour().unwrap().0);
+                    ago.is_some_and(|ago| (u32::from(*newest)..=u32::from(*oldest)).contains(&ago))
+                };
+                let of = hits.iter().filter(within).filter(|h| plain.falls(h, *category));
+                sum(*measure, of.filter(|h| v.is_none() || h.v >= *v)) >= *number
+            }
+            Self::Then(category, oldest, then, v, number) => {
+                let mut own: Vec<&Raw> = hits.to_vec();
+                own.retain(|h| h.event != Event::Engagement);
+                let within = |h: &&&Raw| today.0.checked_sub(h.day.0).is_some_and(|n| n <= *oldest);
+                let starts = own.iter().filter(within).filter(|h| plain.falls(h, *category));
+                let follows = |h: &&&Raw| plain.followed(h, &own, then, *v);
+                starts.filter(follows).count() >= *number as usize
+            }
             Self::Leaf(category, measure, (newest, oldest), comparison, number) => {
                 let within = |h: &&&Raw| {
                     let ago = today.0.checked_sub(h.day.0);
                     ago.is_some_and(|ago| (*newest..=*oldest).contains(&ago))
                 };
                 let of = hits.iter().filter(within).filter(|h| plain.falls(h, *category));
-                let is_hit = |h: &&&Raw| h.event != Event::Engagement;
-                let sum: u32 = match measure {
-                    Measure::Visited => of.filter(is_hit).count() as u32,
-                    Measure::Engaged => of.map(|h| u32::from(h.engaged_s)).sum(),
-                    Measure::Days => {
-                        of.filter(is_hit).map(|h| h.day).collect::<BTreeSet<_>>().len() as u32
-                    }
-                };
+                let sum = sum(*measure, of);
                 match *comparison {
                     ">=" => sum >= *number,
                     ">" => sum > *number,
@@ -148,7 +174,7 @@ impl Tree {
             Self::Sample(percent) => hits.first().is_some_and(|hit| {
                 Sample::new(f64::from(*percent), "s").unwrap().holds(hit.hit().visitor)
             }),
-            Self::Not(tree) => !tree.holds(plain, hits, today),
+            Self::Not(tree) => !tree.holds(plain, hits, now),
             Self::And(trees) => count(trees) == trees.len(),
             Self::Or(trees) => count(trees) > 0,
             Self::AtLeast(k, trees) => count(trees) >= *k,
@@ -156,7 +182,42 @@ impl Tree {
     }
 }
 
+/// What a measure makes of some hits.
+fn sum<'a>(measure: Measure, of: impl Iterator<Item = &'a &'a Raw>) -> u32 {
+    let is_hit = |h: &&&Raw| h.event != Event::Engagement;
+    match measure {
+        Measure::Visited => of.filter(is_hit).count() as u32,
+        Measure::Engaged => of.map(|h| u32::from(h.engaged_s)).sum(),
+        Measure::Days => of.filter(is_hit).map(|h| h.day).collect::<BTreeSet<_>>().len() as u32,
+    }
+}
+
+fn word(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Visited => "visited",
+        Measure::Engaged => "engaged",
+        Measure::Days => "days",
+    }
+}
+
+/// A category's path, in quotes.
+fn named(category: usize) -> String {
+    format!("\"{}\"", PATHS.get(category).unwrap_or(&"*"))
+}
+
 impl Plain {
+    /// Whether the steps follow a hit, one after the other.
+    fn followed(&self, hit: &Raw, own: &[&Raw], then: &[(usize, u32)], v: Option<u8>) -> bool {
+        let Some(((category, within), rest)) = then.split_first() else { return true };
+        own.iter().any(|next| {
+            let later = next.hit().time.secs() - hit.hit().time.secs();
+            (1..=i64::from(*within)).contains(&later)
+                && self.falls(next, *category)
+                && (v.is_none() || next.v >= v)
+                && self.followed(next, own, rest, v)
+        })
+    }
+
     /// Whether a hit falls in the category or in one below it.
     fn falls(&self, hit: &Raw, category: usize) -> bool {
         match category {
@@ -166,13 +227,13 @@ impl Plain {
         }
     }
 
-    pub(super) fn members(&self, segment: usize, hits: &[Raw], today: Day) -> Vec<Ordinal> {
+    pub(super) fn members(&self, segment: usize, hits: &[Raw], now: Hour) -> Vec<Ordinal> {
         let mut ordinals: Vec<Ordinal> = hits.iter().map(|h| h.ordinal).collect();
         ordinals.sort_unstable();
         ordinals.dedup();
         ordinals.retain(|o| {
             let own: Vec<&Raw> = hits.iter().filter(|h| h.ordinal == *o).collect();
-            self.trees[segment].holds(self, &own, today)
+            self.trees[segment].holds(self, &own, now)
         });
         ordinals
     }
@@ -206,8 +267,23 @@ fn leaf() -> impl Strategy<Value = Tree> {
     )
 }
 
+fn hours() -> impl Strategy<Value = Tree> {
+    let measure = prop::sample::select(vec![Measure::Visited, Measure::Engaged, Measure::Days]);
+    let only = prop::option::of(0u8..5);
+    (0usize..5, measure, 0u16..72, 0u16..72, only, 1u32..4)
+        .prop_map(|(category, m, a, b, v, n)| Tree::Hours(category, m, (a.min(b), a.max(b)), v, n))
+}
+
+fn then() -> impl Strategy<Value = Tree> {
+    let within = prop_oneof![1u32..20_000, Just(86_400), Just(3 * 86_400)];
+    let steps = prop::collection::vec((0usize..5, within), 1..4);
+    (0usize..5, 0..RETENTION_DAYS, steps, prop::option::of(0u8..4), 1u32..3)
+        .prop_map(|(category, oldest, steps, v, n)| Tree::Then(category, oldest, steps, v, n))
+}
+
 fn tree() -> impl Strategy<Value = Tree> {
-    let leaf = prop_oneof![9 => leaf(), 1 => (1u8..100).prop_map(Tree::Sample)];
+    let sample = (1u8..100).prop_map(Tree::Sample);
+    let leaf = prop_oneof![9 => leaf(), 1 => sample, 2 => hours(), 2 => then()];
     let any_tree = leaf.prop_recursive(3, 12, 4, |inner| {
         let some = prop::collection::vec(inner.clone(), 1..4);
         prop_oneof![
