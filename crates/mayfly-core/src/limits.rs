@@ -154,6 +154,8 @@ pub const RULES_PER_CATEGORY: usize = 10_000;
 pub const RULE_BYTES: usize = 64 * 1024;
 /// Nesting of parentheses and `not` in a rule or expression.
 pub const RULE_DEPTH: usize = 64;
+/// Labels of one segment.
+pub const LABELS: usize = 32;
 /// Leaves of one expression after other segments are put in.
 pub const LEAVES: usize = 1000;
 /// Hours of a window of hours.

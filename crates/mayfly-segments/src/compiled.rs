@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use mayfly_core::{CategoryId, CellId, Day, Retention, SegmentId};
+use mayfly_core::{CategoryId, CellId, Day, Hour, Retention, SegmentId};
 
 use crate::arrival::Arrival;
 use crate::classify::{ClassRule, Classifier};
@@ -32,6 +32,8 @@ pub struct CompiledSegment {
     pub paused: bool,
     /// Where it may be read in the page.
     pub on_page: OnPage,
+    /// The hours at which it has members.
+    pub hours: Range<Hour>,
     pub(crate) node: Node,
 }
 
@@ -282,6 +284,7 @@ fn segments(
                 name: segment.name.clone(),
                 paused: segment.paused,
                 on_page: segment.on_page.clone(),
+                hours: segment.period.hours(),
                 node,
             }),
             Err(fault) => {

@@ -97,6 +97,12 @@ impl Trace {
         hits * size_of::<Seen>() + self.visitors.len() * 40
     }
 
+    /// A copy of one visitor's hits, under the number 0.
+    pub(crate) fn of(&self, ordinal: Ordinal) -> Self {
+        let own = self.visitors.get(&ordinal).cloned();
+        Self { visitors: own.into_iter().map(|own| (0, own)).collect() }
+    }
+
     /// A copy of the hits of some days.
     pub(crate) fn of_days(&self, keep: impl Fn(mayfly_core::Day) -> bool) -> Self {
         let keeps = |seen: &Seen| keep(Hour(seen.second / 3600).day());

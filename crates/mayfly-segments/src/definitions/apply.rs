@@ -376,6 +376,10 @@ impl Draft {
             on_page,
             paused: item.paused,
             notes: item.notes.clone(),
+            owner: item.owner.clone(),
+            labels: item.labels.clone(),
+            iab: item.iab.clone(),
+            period: item.period.clone(),
             was,
         };
         self.new.segments.insert(id, segment);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use mayfly_core::CategoryId;
 
-use super::Definitions;
+use super::{Definitions, Segment};
 
 /// What changed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -137,8 +137,8 @@ fn segments(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
         }
         if before.rule != segment.rule {
             push(changes, Noun::Segment, &segment.name, How::RuleChanged);
-        } else if (&before.on_page, before.paused, &before.notes)
-            != (&segment.on_page, segment.paused, &segment.notes)
+        } else if *before
+            != (Segment { name: before.name.clone(), was: before.was.clone(), ..segment.clone() })
         {
             push(changes, Noun::Segment, &segment.name, How::Changed);
         }

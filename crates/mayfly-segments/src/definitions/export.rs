@@ -4,7 +4,7 @@ use mayfly_core::consent::ConsentRole;
 use mayfly_core::{CategoryId, ConsentRules, DataPlan, Origin, Site, SiteId, limits};
 
 use super::site_table::{audience_word, policy_word};
-use super::{Category, Definitions, OnPage, RuleText};
+use super::{Category, Definitions, OnPage, Period, RuleText, Segment};
 
 impl Definitions {
     /// A definitions file of everything: applied to nothing it gives the same sites, categories and
@@ -37,9 +37,7 @@ impl Definitions {
             if segment.paused {
                 line(&mut out, "paused", "true");
             }
-            if !segment.notes.is_empty() {
-                line(&mut out, "notes", &quoted(&segment.notes));
-            }
+            export_more(&mut out, segment);
         }
         out
     }
@@ -75,6 +73,29 @@ impl Definitions {
 
     fn keys(&self, sites: &[SiteId]) -> String {
         list(sites.iter().filter_map(|id| self.site_key(*id)))
+    }
+}
+
+/// What a segment says besides its rule and readers; defaults are left out.
+fn export_more(out: &mut String, segment: &Segment) {
+    for (key, text) in [("notes", &segment.notes), ("owner", &segment.owner)] {
+        if !text.is_empty() {
+            line(out, key, &quoted(text));
+        }
+    }
+    for (key, all) in [("labels", &segment.labels), ("iab", &segment.iab)] {
+        if !all.is_empty() {
+            line(out, key, &list(all.iter().map(|one| &**one)));
+        }
+    }
+    let Period { starts, ends, time_zone } = &segment.period;
+    for (key, date) in [("starts", starts), ("ends", ends)] {
+        if let Some(date) = date {
+            line(out, key, &date.to_string());
+        }
+    }
+    if **time_zone != *"UTC" {
+        line(out, "time_zone", &quoted(time_zone));
     }
 }
 

@@ -4,6 +4,8 @@ use mayfly_core::{Attribute, Page, Site, Value, limits};
 use toml::de::{DeTable, DeValue};
 
 use super::form::{FormItem, children, form};
+use super::period::Period;
+use super::segment_table;
 use super::table::{PlacedText, Table};
 use super::tree::levels;
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
@@ -63,6 +65,10 @@ pub(crate) struct SegmentItem {
     pub(crate) on_page: OnPageItem,
     pub(crate) paused: bool,
     pub(crate) notes: Box<str>,
+    pub(crate) owner: Box<str>,
+    pub(crate) labels: Vec<Box<str>>,
+    pub(crate) iab: Vec<Box<str>>,
+    pub(crate) period: Period,
     pub(crate) was: Vec<PlacedText>,
 }
 
@@ -139,7 +145,7 @@ impl DefinitionsFile {
             text: text.into(),
             sites,
             categories,
-            segments: items(lists.2, &mut faults, segment),
+            segments: items(lists.2, &mut faults, segment_table::segment),
             fixtures: items(tests, &mut faults, |table, span, faults| {
                 fixture(text, table, span, faults)
             }),
@@ -160,7 +166,7 @@ fn items<'t, 'i, T>(
 }
 
 /// Whether a name may be used: within its limit, without control characters and quotes.
-fn sound(name: &str) -> bool {
+pub(super) fn sound(name: &str) -> bool {
     (1..=limits::NAME_BYTES).contains(&name.len())
         && name.trim() == name
         && !name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\'))
@@ -181,11 +187,7 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
         &["name", "iab", "rule", "rules", "was", "form", "values"],
     );
     let name = table.need_text("name");
-    let iab = match (table.has("iab"), table.is_list("iab")) {
-        (false, _) => None,
-        (true, true) => Some(table.texts("iab")),
-        (true, false) => table.text("iab").map(|one| vec![one]),
-    };
+    let iab = table.has("iab").then(|| table.one_or_more("iab"));
     let mut rules: Vec<RuleItem> =
         table.text("rule").map(|rule| RuleItem { rule, sites: Vec::new() }).into_iter().collect();
     if !rules.is_empty() && table.has("rules") {
@@ -215,28 +217,6 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
     }
     faults.extend(table.faults());
     Some(CategoryItem { name: name?, iab, rules, was, form })
-}
-
-fn segment(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<SegmentItem> {
-    let keys = ["name", "rule", "on_page", "paused", "notes", "was"];
-    let mut table = Table::new("segment", table, span, &keys);
-    let (name, rule) = (table.need_text("name"), table.need_text("rule"));
-    let on_page = if table.is_list("on_page") {
-        OnPageItem::Sites(table.texts("on_page"))
-    } else {
-        OnPageItem::Flag(table.flag("on_page").unwrap_or(false))
-    };
-    let paused = table.flag("paused").unwrap_or(false);
-    let notes = table.text("notes").map(|notes| notes.value).unwrap_or_default();
-    let was = table.texts("was");
-    for name in name.iter().chain(&was) {
-        if !sound(&name.value) {
-            let kind = ProblemKind::BadName { what: "segment", name: name.value.clone() };
-            table.fault(kind, name.span.clone());
-        }
-    }
-    faults.extend(table.faults());
-    Some(SegmentItem { name: name?, rule: rule?, on_page, paused, notes, was })
 }
 
 fn fixture(

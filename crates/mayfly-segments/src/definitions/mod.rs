@@ -11,7 +11,9 @@ mod change;
 mod export;
 pub mod file;
 mod form;
+mod period;
 mod revert;
+mod segment_table;
 mod site_table;
 mod stored;
 mod table;
@@ -25,6 +27,7 @@ use mayfly_core::{CategoryId, CellId, SegmentId, Site, SiteId};
 pub use apply::Applied;
 pub use change::{Change, How, Noun};
 pub use file::{DefinitionsFile, Fixture};
+pub use period::Period;
 pub use stored::DefinitionsError;
 pub use taxonomy::Taxonomy;
 
@@ -101,6 +104,14 @@ pub struct Segment {
     pub paused: bool,
     /// For people.
     pub notes: Box<str>,
+    /// Who answers for it.
+    pub owner: Box<str>,
+    /// Words that it is found and sorted by.
+    pub labels: Vec<Box<str>>,
+    /// Its ids in standard taxonomies, as `audience-1.1:150`: what it is called on the wire.
+    pub iab: Vec<Box<str>>,
+    /// When it has members.
+    pub period: Period,
     /// Names that it had before.
     pub was: Vec<Box<str>>,
 }

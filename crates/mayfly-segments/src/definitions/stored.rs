@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use mayfly_core::consent::{Audience, ConsentRole};
 use mayfly_core::{
     CategoryId, ConsentPolicy, ConsentRules, DataPlan, Origin, SegmentId, Site, SiteId,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Category, Definitions, OnPage, RuleText, Segment, SiteEntry};
+use super::{Category, Definitions, OnPage, Period, RuleText, Segment, SiteEntry};
 
 /// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites,
-/// 2 at most one standard id of a category.
-const FORMAT: u32 = 3;
+/// 2 at most one standard id of a category, 3 fewer keys of segments.
+const FORMAT: u32 = 4;
 
 /// A stored document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +155,19 @@ struct SegmentRow {
     on_page: OnPageRow,
     paused: bool,
     notes: Box<str>,
+    #[serde(default)]
+    owner: Box<str>,
+    #[serde(default)]
+    labels: Vec<Box<str>>,
+    #[serde(default)]
+    iab: Vec<Box<str>>,
+    #[serde(default)]
+    starts: Option<Date>,
+    #[serde(default)]
+    ends: Option<Date>,
+    /// Absent = UTC.
+    #[serde(default)]
+    time_zone: Option<Box<str>>,
     was: Vec<Box<str>>,
 }
 
@@ -335,6 +349,12 @@ fn segment_row(segment: &Segment) -> SegmentRow {
         },
         paused: segment.paused,
         notes: segment.notes.clone(),
+        owner: segment.owner.clone(),
+        labels: segment.labels.clone(),
+        iab: segment.iab.clone(),
+        starts: segment.period.starts,
+        ends: segment.period.ends,
+        time_zone: Some(segment.period.time_zone.clone()),
         was: segment.was.clone(),
     }
 }
@@ -351,6 +371,14 @@ fn segment(row: SegmentRow) -> Segment {
         },
         paused: row.paused,
         notes: row.notes,
+        owner: row.owner,
+        labels: row.labels,
+        iab: row.iab,
+        period: Period {
+            starts: row.starts,
+            ends: row.ends,
+            time_zone: row.time_zone.unwrap_or(Period::default().time_zone),
+        },
         was: row.was,
     }
 }

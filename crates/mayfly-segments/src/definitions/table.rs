@@ -103,6 +103,20 @@ impl<'t, 'i> Table<'t, 'i> {
         texts
     }
 
+    /// A text, or a list of texts; empty when absent.
+    pub(super) fn one_or_more(&mut self, key: &'static str) -> Vec<PlacedText> {
+        if self.is_list(key) { self.texts(key) } else { self.text(key).into_iter().collect() }
+    }
+
+    /// A date, with or without quotes.
+    pub(super) fn date(&mut self, key: &'static str) -> Option<PlacedText> {
+        let value = self.get(key)?;
+        match value.get_ref().as_datetime() {
+            Some(date) => Some(Placed { value: date.to_string().into(), span: value.span() }),
+            None => self.text(key),
+        }
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let value = self.get(key)?;

@@ -308,7 +308,15 @@ proptest! {
             rule: "visited('*', within 1d)".into(),
             on_page: OnPage::Everywhere,
             paused: true,
-            notes: note.into(),
+            notes: note.clone().into(),
+            owner: note.into(),
+            labels: vec!["summer".into(), "b 2".into()],
+            iab: vec!["audience-1.1:150".into()],
+            period: Period {
+                starts: "2026-11-21".parse().ok(),
+                ends: "2027-01-31".parse().ok(),
+                time_zone: "Asia/Kolkata".into(),
+            },
             was: Vec::new(),
         });
         definitions.next_segment = 2;
@@ -325,6 +333,30 @@ fn another_time_zone_renews_what_hangs_on_hours() {
     assert_eq!(all.map(|path| since(&two, path)), [2, 2, 1]);
     let (three, _) = apply(&two, &format!("{SITE}time_zone = 'Europe/Amsterdam'\n"), false);
     assert_eq!(three, two);
+}
+
+#[test]
+fn what_a_segment_says_besides_its_rule_is_kept_and_checked() {
+    let rule = "visited(\"*\", within 1d)";
+    let more = "owner = 'ann'\nlabels = ['summer']\niab = 'audience-1.1:150'\n\
+                starts = 2026-11-21\nends = '2026-11-30'\ntime_zone = 'Europe/Amsterdam'\n";
+    let (one, _) = apply(&Definitions::default(), &(segment("s", rule) + more), false);
+    round_trips(&one);
+    let own = one.segment_named("s").unwrap();
+    assert_eq!((&*own.owner, own.labels.len(), &*own.iab[0]), ("ann", 1, "audience-1.1:150"));
+    assert_eq!(own.period.hours().end.0 - own.period.hours().start.0, 240);
+    let (two, changes) = apply(&one, &segment("s", rule), false);
+    assert_eq!((changes, two.version()), (vec!["~ segment s".to_owned()], 2));
+    for (more, message) in [
+        ("starts = 'soon'\n", "no date"),
+        ("starts = 2026-02-02\nends = 2026-02-01\n", "the last day is before the first"),
+        ("time_zone = 'Mars'\n", "Mars"),
+        ("labels = ['a\"b']\n", "cannot be the name of a label"),
+    ] {
+        let text = format!("format = 1\n{}{more}", segment("s", rule));
+        let problems = DefinitionsFile::parse(&text).unwrap_err();
+        assert!(problems[0].message().contains(message), "{}", problems[0]);
+    }
 }
 
 #[test]

@@ -84,6 +84,15 @@ impl OpenDay {
         self.fresh.entry(cell).or_default().entry(ordinal).or_insert(new)
     }
 
+    /// The visitor's entry, if there is one.
+    pub(super) fn entry_of(&self, cell: CellId, ordinal: Ordinal) -> Option<CellEntry> {
+        let sorted = self.cells.get(&cell).and_then(|cell| {
+            let at = cell.entries.binary_search_by_key(&ordinal, |e| e.ordinal).ok()?;
+            cell.entries.get(at)
+        });
+        sorted.or_else(|| self.fresh.get(&cell)?.get(&ordinal)).copied()
+    }
+
     /// Sorts the waiting entries in when they have become many.
     fn fit(&mut self, cell: CellId) {
         let Some(fresh) = self.fresh.get(&cell) else { return };

@@ -1,6 +1,6 @@
 //! One version of the definitions at work: its tallies, and how they grow and slide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mayfly_core::{Cell, CellId, Day, DayCells, Hit, Hour, Ordinal, Page, Partition, Visitor};
@@ -193,6 +193,26 @@ impl Layer {
                 touched.extend_from_slice(self.compiled.above(leaf));
             }
         }
+    }
+
+    /// The sums of traced tallies once a hit of these cells is counted; nothing is changed.
+    pub(super) fn traced_with(
+        &self,
+        ordinal: Option<Ordinal>,
+        cells: &[CellId],
+        (hit, page): (&Hit, &Page),
+        now: Hour,
+    ) -> HashMap<usize, u32> {
+        let classifier = self.compiled.classifier();
+        let found = self.tracer.find(cells.iter().copied(), classifier, (hit, page));
+        let sum = |(at, seen)| {
+            let key = self.compiled.plan().tallies().get(at)?;
+            let trace = self.traces.get(&at).zip(ordinal);
+            let mut own = trace.map(|(trace, ordinal)| trace.of(ordinal)).unwrap_or_default();
+            own.note(0, seen);
+            Some((at, own.sum(key, 0, now)))
+        };
+        found.into_iter().filter_map(sum).collect()
     }
 
     /// Sums a visitor's trace up anew; the sum before and after.

@@ -16,6 +16,7 @@
 
 mod day;
 mod layer;
+mod present;
 mod seen;
 mod slide;
 mod switch;
@@ -200,9 +201,17 @@ impl Index {
 
     /// The members of a segment by whole evaluation; of a paused one those of `was` that still are.
     fn evaluated(&self, segment: usize, was: &RoaringBitmap) -> RoaringBitmap {
+        if !self.runs(segment, self.hour) {
+            return RoaringBitmap::new();
+        }
         let all = self.live.evaluate(segment, self.partition);
         let paused = self.live.compiled.segments().get(segment).is_some_and(|s| s.paused);
         if paused { all & was } else { all }
+    }
+
+    /// Whether a segment has members at all at this hour.
+    fn runs(&self, segment: usize, hour: Hour) -> bool {
+        self.live.compiled.segments().get(segment).is_some_and(|own| own.hours.contains(&hour))
     }
 
     // ---- days in memory ---------------------------------------------------------------------
@@ -320,7 +329,8 @@ impl Index {
 
     /// Tests one visitor against one segment again.
     fn retest(&mut self, segment: usize, ordinal: Ordinal) -> Option<Flip> {
-        let meets = self.live.meets(segment, Visitor { partition: self.partition, ordinal });
+        let visitor = Visitor { partition: self.partition, ordinal };
+        let meets = self.runs(segment, self.hour) && self.live.meets(segment, visitor);
         let of = self.live.compiled.segments().get(segment)?;
         let members = self.members.get_mut(segment)?;
         let entered = meets && !of.paused && members.insert(ordinal);

@@ -60,7 +60,8 @@ impl Index {
         });
         let [live, next] = self.slides(today);
         let mut touched = BTreeMap::new();
-        self.hour = self.hour.max(today.first_hour());
+        let before = self.hour;
+        self.hour = before.max(today.first_hour());
         self.live.turn(self.hour, true, &mut touched);
         self.apply(&live, cells, |index| &mut index.live, &mut touched);
         if let Some(mut coming) = self.next.take() {
@@ -74,7 +75,9 @@ impl Index {
         self.today = today;
         let retention = self.live.compiled.retention();
         self.days.retain(|day, _| retention.keeps(*day, today));
-        Ok(self.retest_all(touched))
+        let mut flips = self.retest_all(touched);
+        flips.extend(self.start_and_end(before));
+        Ok(flips)
     }
 
     /// Makes `hour` the current one, for windows of hours. An hour of a coming day, or one before
@@ -83,10 +86,32 @@ impl Index {
         if hour <= self.hour || hour.day() != self.today {
             return Vec::new();
         }
-        self.hour = hour;
+        let before = std::mem::replace(&mut self.hour, hour);
         let mut touched = BTreeMap::new();
         self.live.turn(hour, false, &mut touched);
-        self.retest_all(touched)
+        let mut flips = self.retest_all(touched);
+        flips.extend(self.start_and_end(before));
+        flips
+    }
+
+    /// Segments that began or ended since the hour `before` get their members, or lose them.
+    fn start_and_end(&mut self, before: Hour) -> Vec<Flip> {
+        let mut flips = Vec::new();
+        for at in 0..self.members.len() {
+            if self.runs(at, before) == self.runs(at, self.hour) {
+                continue;
+            }
+            let now = self.evaluated(at, &self.members[at]);
+            let was = std::mem::replace(&mut self.members[at], now);
+            let Some(segment) = self.live.compiled.segments().get(at).map(|s| s.id) else {
+                continue;
+            };
+            let (now, is_in) =
+                (&self.members[at], |entered| move |ordinal| Flip { segment, ordinal, entered });
+            flips.extend((now - &was).iter().map(is_in(true)));
+            flips.extend((&was - now).iter().map(is_in(false)));
+        }
+        flips
     }
 
     fn retest_all(&mut self, touched: BTreeMap<usize, RoaringBitmap>) -> Vec<Flip> {

@@ -155,6 +155,7 @@ impl Index {
             let was = place.and_then(|at| before.get(at)).cloned().unwrap_or_default();
             let same = place.and_then(|at| old.compiled.segments().get(at)).is_some_and(|s| {
                 s.paused == segment.paused
+                    && s.hours == segment.hours
                     && same(&s.node, old.compiled.plan(), &segment.node, compiled.plan())
             });
             let now = if same { was.clone() } else { self.evaluated(at, &was) };

@@ -195,6 +195,15 @@ pub enum ProblemKind {
     #[error("more than {} leaves, with other segments put in", limits::LEAVES)]
     TooManyLeaves,
     // ---- definitions files ----
+    /// No day of the calendar.
+    #[error("{found:?} is no date")]
+    BadDate {
+        /// As written.
+        found: Box<str>,
+    },
+    /// A segment ends before it starts.
+    #[error("the last day is before the first")]
+    EndsBeforeStart,
     /// The file is not TOML.
     #[error("{}", source.message())]
     Toml {
@@ -395,6 +404,7 @@ impl ProblemKind {
             Self::MixedWindow => WINDOWS,
             Self::WindowEmpty => "the shortest window is `within 1d`: the current UTC day",
             Self::BadQuorum { .. } => "k is 1 or more, and at most the number of branches",
+            Self::BadDate { .. } => "write the day as 2026-12-31",
             Self::Format => "write `format = 1` in the first line",
             Self::ConsentRole => ROLES,
             Self::TimeZone { .. } => "names are those of the IANA database: \"Europe/Amsterdam\"",
@@ -426,6 +436,7 @@ impl ProblemKind {
             | Self::TooManySteps
             | Self::StepTime { .. }
             | Self::TooManyTraces
+            | Self::EndsBeforeStart
             | Self::Toml { .. }
             | Self::UnknownKey { .. }
             | Self::MissingKey { .. }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Evaluation;
 use crate::Expression;
+use crate::PageMemo;
 use crate::definitions::{Definitions, DefinitionsFile};
 use crate::why::Why;
 use plain::{Plain, RETENTION_DAYS, Raw, pages};
@@ -221,7 +222,10 @@ impl World {
     fn take(&mut self, step: Step) {
         let before = self.memberships();
         match step {
-            Step::Hits { ago, times, raw } => self.fold(ago, times, &raw),
+            Step::Hits { ago, times, raw } => {
+                self.check_present(&raw);
+                self.fold(ago, times, &raw);
+            }
             Step::Midnight { days } => self.midnight(days),
             Step::Hours { hours } => self.hours(hours),
             Step::Erase { ordinal } => {
@@ -277,14 +281,39 @@ impl World {
                 let why = Why::of(&tree.text(), compiled, self.now, visitor, &hits).unwrap();
                 let is_in = |now| !self.plain.members(at, &own, now).is_empty();
                 assert_eq!(why.holds(), is_in(self.now), "{}", tree.text());
-                let hours = (1..=RETENTION_DAYS * 24).map(|ahead| self.now.plus(ahead));
-                let changes = hours.into_iter().find(|hour| is_in(*hour) != why.holds());
+                let mut hours = (1..=RETENTION_DAYS * 24).map(|ahead| self.now.plus(ahead));
+                let full = |hour: &Hour| tree.has_hours() || hour.0.is_multiple_of(24);
+                let changes = hours.find(|hour| full(hour) && is_in(*hour) != why.holds());
                 assert_eq!(why.changes_at, changes.map(Hour::start), "{}", tree.text());
                 if !tree.text().contains("sample") {
                     assert_eq!(why.nearest.is_some(), !why.holds(), "{}", tree.text());
                 }
             }
         }
+    }
+
+    /// The present page gives what the hit would give once it is stored.
+    fn check_present(&self, raw: &Raw) {
+        let raw = Raw { day: self.today, event: Event::PageView, ..raw.clone() };
+        let (hit, page) = (raw.hit(), &self.pages[raw.page]);
+        let known = (!self.erased.contains(&raw.ordinal)).then_some(raw.ordinal);
+        let mut hits: Vec<Raw> =
+            self.raw.iter().filter(|h| Some(h.ordinal) == known).cloned().collect();
+        hits.push(raw.clone());
+        let trees = self.plain.trees.iter().enumerate();
+        let unsampled =
+            trees.filter(|(_, tree)| known.is_some() || !tree.text().contains("sample"));
+        let expected: Vec<_> = unsampled
+            .filter(|(at, _)| !self.plain.members(*at, &hits, self.now).is_empty())
+            .map(|(at, _)| self.index.compiled().segments()[at].id)
+            .collect();
+        let mut found = self.index.segments_with(known, (&hit, page), &mut PageMemo::default());
+        let sampled = |id: &SegmentId| {
+            let at = self.index.compiled().place(*id).unwrap();
+            known.is_none() && self.plain.trees[at].text().contains("sample")
+        };
+        found.retain(|id| !sampled(id));
+        assert_eq!(found, expected, "{raw:?}");
     }
 
     fn ad_hoc(&mut self, expression: &Expression) -> RoaringBitmap {
@@ -395,6 +424,41 @@ fn nobody_enters_a_paused_segment_and_members_still_leave() {
     assert_eq!(index.midnight(Day(1001), &needed(&index, Day(1001))), Ok(vec![]));
     let left = Flip { segment, ordinal: 1, entered: false };
     assert_eq!(index.midnight(Day(1002), &needed(&index, Day(1002))), Ok(vec![left]));
+}
+
+#[test]
+fn a_segment_has_members_from_its_first_day_to_its_last() {
+    let text = "format = 1\n[[segment]]\nname = 's'\nstarts = 1972-09-28\nends = 1972-09-28\n\
+                time_zone = 'Europe/Amsterdam'\nrule = 'visited(\"*\", within 9d)'\n";
+    let file = DefinitionsFile::parse(text).unwrap();
+    let definitions = Definitions::default().apply(&file, false, retention()).unwrap().definitions;
+    let segment = definitions.segment_named("s").unwrap().id;
+    let mut index = Index::new(compiled(&definitions), Partition(0), Day(1000).first_hour());
+    index.put_day(Day(1000), DayCells::new());
+    let raw = Raw {
+        day: Day(1000),
+        second: 0,
+        ordinal: 1,
+        page: 0,
+        event: Event::PageView,
+        engaged_s: 0,
+        v: None,
+    };
+    index.fold(Day(1000), &[(&raw.hit(), &pages()[0])]).unwrap();
+    let is_in = |index: &Index| !index.members(segment).unwrap().is_empty();
+    // 1972-09-27 is day 1000; Amsterdam was one hour ahead of UTC.
+    assert_eq!((index.turn(Day(1000).first_hour().plus(22)), is_in(&index)), (vec![], false));
+    let flips = index.turn(Day(1000).first_hour().plus(23));
+    assert_eq!(flips, [Flip { segment, ordinal: 1, entered: true }]);
+    let mut restarted = index.clone();
+    restarted.evaluate();
+    assert_eq!(restarted.members(segment), index.members(segment));
+    index.midnight(Day(1001), &needed(&index, Day(1001))).unwrap();
+    assert!(is_in(&index));
+    let flips = index.turn(Day(1001).first_hour().plus(23));
+    assert_eq!(flips, [Flip { segment, ordinal: 1, entered: false }]);
+    index.evaluate();
+    assert!(!is_in(&index));
 }
 
 /// Days that are not in memory, without hits.

@@ -25,7 +25,7 @@ pub(super) fn pages() -> Vec<Page> {
         .collect()
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Raw {
     pub(super) day: Day,
     pub(super) second: u32,
@@ -134,6 +134,18 @@ impl Tree {
         }
     }
 
+    /// Whether it may change within a day.
+    pub(super) fn has_hours(&self) -> bool {
+        match self {
+            Self::Hours(..) => true,
+            Self::Leaf(..) | Self::Then(..) | Self::Sample(_) => false,
+            Self::Not(tree) => tree.has_hours(),
+            Self::And(trees) | Self::Or(trees) | Self::AtLeast(_, trees) => {
+                trees.iter().any(Self::has_hours)
+            }
+        }
+    }
+
     fn holds(&self, plain: &Plain, hits: &[&Raw], now: Hour) -> bool {
         let count = |trees: &[Self]| trees.iter().filter(|t| t.holds(plain, hits, now)).count();
         let today = now.day();
@@ -149,10 +161,15 @@ impl Tree {
             Self::Then(category, oldest, then, v, number) => {
                 let mut own: Vec<&Raw> = hits.to_vec();
                 own.retain(|h| h.event != Event::Engagement);
-                let within = |h: &&&Raw| today.0.checked_sub(h.day.0).is_some_and(|n| n <= *oldest);
-                let starts = own.iter().filter(within).filter(|h| plain.falls(h, *category));
-                let follows = |h: &&&Raw| plain.followed(h, &own, then, *v);
-                starts.filter(follows).count() >= *number as usize
+                // Hits of one visitor often repeat: each is looked at once.
+                let apart: Vec<(&Raw, usize)> =
+                    own.chunk_by(|a, b| a == b).map(|same| (same[0], same.len())).collect();
+                let within = |h: &Raw| today.0.checked_sub(h.day.0).is_some_and(|n| n <= *oldest);
+                let own: Vec<&Raw> = apart.iter().map(|(h, _)| *h).collect();
+                let starts = apart.iter().filter(|(h, _)| {
+                    within(h) && plain.falls(h, *category) && plain.followed(h, &own, then, *v)
+                });
+                starts.map(|(_, times)| times).sum::<usize>() >= *number as usize
             }
             Self::Leaf(category, measure, (newest, oldest), comparison, number) => {
                 let within = |h: &&&Raw| {
