@@ -214,7 +214,7 @@ fn only_the_right_token_opens_and_every_error_has_the_documented_form() {
     check_error(&send("/definitions/apply", &vec![b'#'; 9_000_000]), 413, "too_large", "9 MB");
     check_error(&send("/definitions/apply?prune=maybe", b""), 400, "bad_query", "query");
     check_error(&admin.get("/api/v1/segments/%ff"), 404, "segment_not_found", "not UTF-8");
-    check_error(&admin.delete("/api/v1/segments"), 404, "route_not_found", "method");
+    check_error(&admin.delete("/api/v1/segments"), 405, "wrong_method", "method");
     check_error(&http.send("PUT", "/p.gif", &[], b""), 404, "route_not_found", "method");
     assert_eq!(admin.get("/health").status, 200);
 }

@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod api;
 mod bad_input;
 mod bad_input_api;
 mod consent;
@@ -30,6 +31,8 @@ mod http;
 mod insights;
 mod ledger;
 mod life;
+mod lints;
+mod lookups;
 mod network;
 mod opening;
 mod outage;

@@ -47,6 +47,17 @@ impl BodyItems {
         Self(parse_body(body, format))
     }
 
+    /// Takes hits of other sites than `is_own` names for hits of no site.
+    #[must_use]
+    pub fn of_sites(mut self, is_own: impl Fn(&str) -> bool) -> Self {
+        for item in self.0.iter_mut().flatten() {
+            if item.as_ref().is_ok_and(|hit| !is_own(&hit.site)) {
+                *item = Err(Reason::UnknownSite);
+            }
+        }
+        self
+    }
+
     /// How many hits it has; a body that is refused whole counts as one.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -177,8 +177,18 @@ pub const WHY_BYTES: usize = 1000;
 pub const OVERLAP_SEGMENTS: usize = 20;
 /// Hits that are named for one condition of a segment, the newest.
 pub const WHY_HITS: usize = 10;
+/// Hits of today and yesterday that lints look at.
+pub const LINT_HITS: usize = 20_000;
+/// Rules that are explained for one page: that fired, and that nearly did.
+pub const WHY_RULES: usize = 50;
+/// Rows of one page of a list.
+pub const LIST_ROWS: usize = 10_000;
+/// Visitors of one lookup.
+pub const LOOKUPS: usize = 1000;
+/// Categories that a page is told of as its visitor's interests.
+pub const INTERESTS: usize = 100;
 /// Members of a sample.
-pub const SAMPLE_MEMBERS: u64 = 1000;
+pub const SAMPLE_MEMBERS: usize = 1000;
 /// A regular expression's text, bytes.
 pub const REGEX_BYTES: usize = 1024;
 /// A compiled regular expression, bytes.

@@ -220,7 +220,8 @@ fn rules(
             match read(definitions, &text.rule) {
                 Ok(rule) => {
                     let (sites, gives) = (text.sites.clone(), line.clone());
-                    rules.push(ClassRule { rule, sites, gives });
+                    let text = text.rule.clone();
+                    rules.push(ClassRule { rule, text, sites, gives });
                 }
                 Err(fault) => {
                     let place = places.rules.get(&(category.id, at));

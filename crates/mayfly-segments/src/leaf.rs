@@ -79,6 +79,18 @@ impl Window {
         }
     }
 
+    /// Whether another window always holds all of this one. Hours lie within days that reach as far
+    /// back as they do, and up to now.
+    #[must_use]
+    pub(crate) fn is_within(self, other: Self) -> bool {
+        let is_longer = match (self.unit, other.unit) {
+            (Unit::Days, Unit::Days) | (Unit::Hours, Unit::Hours) => self.oldest <= other.oldest,
+            (Unit::Hours, Unit::Days) => self.oldest.div_ceil(24) <= other.oldest,
+            (Unit::Days, Unit::Hours) => false,
+        };
+        is_longer && (other.newest == 0 || self.unit == other.unit && self.newest >= other.newest)
+    }
+
     /// Whether it holds `day` when `today` is the current UTC day.
     #[must_use]
     pub fn holds(self, day: Day, today: Day) -> bool {

@@ -20,6 +20,7 @@ pub mod expr;
 pub mod index;
 pub mod leaf;
 mod lex;
+pub mod lint;
 pub mod problem;
 pub mod rule;
 pub mod tally;
@@ -27,7 +28,7 @@ mod trace;
 pub mod why;
 
 pub use arrival::Arrival;
-pub use classify::{Classifier, PageMemo};
+pub use classify::{Classifier, Fired, PageMemo};
 pub use compiled::{Compiled, CompiledSegment};
 pub use definitions::{
     Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fixture, How, Noun,
@@ -39,7 +40,8 @@ pub use index::{
     Built, CellsBuilder, DayNotLoaded, Flip, Folded, Index, MembersChanged, Preparation, Seen,
 };
 pub use leaf::{Leaf, Measure, Plan, TallyKey, Unit, Window};
+pub use lint::{Lint, LintKind};
 pub use problem::{Problem, ProblemKind, Subject};
-pub use rule::{Facts, HitFacts, PageFacts, Rule, SiteFacts};
+pub use rule::{Evidence, Facts, HitFacts, PageFacts, Rule, SiteFacts};
 pub use tally::Tally;
 pub use why::{Condition, Nearest, Part, PartKind, Why};

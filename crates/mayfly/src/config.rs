@@ -53,6 +53,8 @@ pub struct Settings {
     pub private: Option<String>,
     /// What stands before every path for browsers: empty, or `/m`.
     pub prefix: String,
+    /// What names us in OpenRTB answers; empty = the host that was asked.
+    pub domain: String,
     /// Hops whose word on the client is believed.
     pub trusted: Networks,
     /// Requests a second of one address; 0 = any number.
@@ -299,6 +301,7 @@ fn resolve(
         public: said.http.public.clone(),
         private: Some(said.http.private.clone()).filter(|p| !p.is_empty()),
         prefix: said.http.prefix.clone(),
+        domain: said.http.domain.clone(),
         trusted,
         address_requests_per_s: said.http.address_requests_per_s,
         site_requests_per_s: said.http.site_requests_per_s,

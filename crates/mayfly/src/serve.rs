@@ -32,7 +32,7 @@ use crate::http::ApiError;
 use crate::http::access::Caller;
 use crate::http::limiter::Shares;
 use crate::metrics::Metrics;
-use crate::tokens::Role as TokenRole;
+use crate::tokens::{Role as TokenRole, Token};
 
 /// Roles of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -109,9 +109,11 @@ impl Shared {
     /// Whose token this is.
     pub(crate) fn caller(&self, secret: &str) -> Option<Caller> {
         if same(secret.as_bytes(), self.admin_token.as_bytes()) {
-            return Some(Caller { name: "admin".to_owned(), role: TokenRole::Admin });
+            let (name, role) = ("admin".to_owned(), TokenRole::Admin);
+            return Some(Caller { name, role, sites: Vec::new() });
         }
-        self.app.get()?.caller(secret).map(|(name, role)| Caller { name, role })
+        let Token { name, role, sites, .. } = self.app.get()?.token(secret)?;
+        Some(Caller { name, role, sites })
     }
 
     /// Why this process is not ready; empty when it is.

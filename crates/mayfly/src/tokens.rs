@@ -39,6 +39,8 @@ pub enum Right {
     Read,
     /// Read members one by one.
     ReadMembers,
+    /// Look segments of visitors up.
+    LookUp,
     /// Plan, apply and test definitions; note replayed files.
     Define,
     /// Read and erase what is held about a visitor; audit.
@@ -55,9 +57,16 @@ impl Role {
     pub const fn may(self, right: Right) -> bool {
         match self {
             Self::Viewer => matches!(right, Right::Read),
-            Self::SiteOwner => matches!(right, Right::Read | Right::SendHits),
+            Self::SiteOwner => matches!(right, Right::Read | Right::SendHits | Right::LookUp),
             Self::AdOps => {
-                matches!(right, Right::Read | Right::ReadMembers | Right::Define | Right::SendHits)
+                matches!(
+                    right,
+                    Right::Read
+                        | Right::ReadMembers
+                        | Right::LookUp
+                        | Right::Define
+                        | Right::SendHits
+                )
             }
             Self::Privacy => matches!(right, Right::Read | Right::People),
             Self::Operator => matches!(right, Right::Read | Right::Operate),
@@ -84,6 +93,9 @@ pub struct Token {
     pub sha256: String,
     /// When it was made, epoch milliseconds.
     pub created_ms: i64,
+    /// The keys of the sites that it is for; empty = all.
+    #[serde(default)]
+    pub sites: Vec<String>,
 }
 
 /// All tokens: the catalog's entry.
@@ -114,11 +126,17 @@ impl Tokens {
     }
 
     /// Adds (or replaces, by name) the token of `secret`.
-    pub fn put(&mut self, name: &str, role: Role, secret: &str, now: Timestamp) {
+    pub fn put(
+        &mut self,
+        name: &str,
+        (role, sites): (Role, Vec<String>),
+        secret: &str,
+        now: Timestamp,
+    ) {
         self.format = 1;
         self.revoke(name);
-        let token =
-            Token { name: name.to_owned(), role, sha256: hash(secret), created_ms: now.millis() };
+        let (sha256, created_ms) = (hash(secret), now.millis());
+        let token = Token { name: name.to_owned(), role, sha256, created_ms, sites };
         self.tokens.push(token);
         self.tokens.sort_by(|a, b| a.name.cmp(&b.name));
     }
@@ -172,7 +190,7 @@ mod tests {
     fn tokens_are_found_by_secret_until_revoked_and_never_kept_in_clear() {
         let mut tokens = Tokens::default();
         let secret = new_secret().unwrap();
-        tokens.put("ci", Role::SiteOwner, &secret, Timestamp::from_secs(1));
+        tokens.put("ci", (Role::SiteOwner, Vec::new()), &secret, Timestamp::from_secs(1));
         let bytes = tokens.to_bytes();
         assert!(!String::from_utf8(bytes.clone()).unwrap().contains(&secret));
         let mut read = Tokens::from_bytes(&bytes).unwrap();

@@ -18,7 +18,7 @@ use mayfly_core::{CategoryId, Event, Hit, Page, SiteId};
 
 pub use memo::PageMemo;
 
-use crate::rule::{Facts, Field, HitFacts, Node, PageFacts, Rule, SiteFacts};
+use crate::rule::{Evidence, Facts, Field, HitFacts, Node, PageFacts, Rule, SiteFacts};
 use memo::PageMatch;
 use table::{RuleAt, Tables};
 
@@ -26,6 +26,8 @@ use table::{RuleAt, Tables};
 #[derive(Clone, Debug)]
 pub(crate) struct ClassRule {
     pub(crate) rule: Rule,
+    /// As it is written.
+    pub(crate) text: Box<str>,
     /// Only hits of these sites; empty = of all.
     pub(crate) sites: Vec<SiteId>,
     /// The category and its ancestors.
@@ -41,6 +43,23 @@ impl ClassRule {
     fn takes(&self, hit: &Hit) -> bool {
         self.sites.is_empty() || self.sites.contains(&hit.site)
     }
+
+    fn fired(&self, facts: &Facts<'_>) -> Option<Fired> {
+        let mut evidence = Vec::new();
+        self.rule.node.evidence(&self.text, facts, &mut evidence);
+        Some(Fired { category: *self.gives.first()?, rule: self.text.clone(), evidence })
+    }
+}
+
+/// A rule that a hit falls under, or nearly does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fired {
+    /// The category whose rule it is.
+    pub category: CategoryId,
+    /// The rule, as it is written.
+    pub rule: Box<str>,
+    /// The tests that make it hold, or that stand in the way.
+    pub evidence: Vec<Evidence>,
 }
 
 /// Compiled rules. See the module's text; [`crate::Compiled::classifier`] makes one.
@@ -130,14 +149,28 @@ impl Classifier {
         }
     }
 
-    /// The categories that a hit would fall in if one more test of a rule held; at most `limit`.
+    /// The rules that a hit falls under, then those that it would if one more test held; of each at
+    /// most `limit`. Every rule is tried: for a person who asks, not for each hit.
     #[must_use]
-    pub fn nearly(&self, hit: &Hit, page: &Page, limit: usize) -> Vec<CategoryId> {
+    pub fn why(&self, hit: &Hit, page: &Page, limit: usize) -> [Vec<Fired>; 2] {
         let facts = PageFacts::of(page);
         let facts = Facts::new(&facts, HitFacts::of(hit, self.sites.get(&hit.site)));
-        let near =
-            self.rules.iter().filter(|rule| rule.takes(hit) && rule.rule.nearly_holds(&facts));
-        near.filter_map(|rule| rule.gives.first().copied()).take(limit).collect()
+        let own = |of: &dyn Fn(&Rule) -> bool| {
+            let rules = self.rules.iter().filter(|rule| rule.takes(hit) && of(&rule.rule));
+            rules.filter_map(|rule| rule.fired(&facts)).take(limit).collect()
+        };
+        [own(&|rule| rule.holds(&facts)), own(&|rule| rule.nearly_holds(&facts))]
+    }
+
+    /// Every rule with its category and its text.
+    pub(crate) fn each_rule(&self) -> impl Iterator<Item = (CategoryId, &str, &Rule)> {
+        let first = |own: &ClassRule| own.gives.first().copied().unwrap_or(CategoryId::ALL);
+        self.rules.iter().map(move |own| (first(own), &*own.text, &own.rule))
+    }
+
+    /// Whether a rule has nothing that tables find, and looks at the page.
+    pub(crate) fn is_tried_everywhere(&self, rule: &Rule) -> bool {
+        rule.asks_page() && anchor::anchors(&rule.node).is_none()
     }
 
     /// Whether a hit on this page meets a filter. What a filter says of the event is all that is

@@ -171,6 +171,31 @@ fn by_hand(compiled: &Compiled, hit: &Hit, page: &Page) -> Vec<CategoryId> {
     found.into_iter().collect()
 }
 
+/// What is said to have fired gives what was found, and every span lies in its text.
+fn explained(
+    compiled: &Compiled,
+    hit: &Hit,
+    page: &Page,
+    expected: &[CategoryId],
+) -> Result<(), TestCaseError> {
+    let [fires, nearly] = compiled.classifier().why(hit, page, 100);
+    let line = |id| compiled.definitions().line(id);
+    let mut given = BTreeSet::from([CategoryId::ALL]);
+    given.extend(fires.iter().flat_map(|fired| line(fired.category)));
+    let known = hit.fired.iter().filter(|id| compiled.definitions().category(**id).is_some());
+    given.extend(known.flat_map(|id| line(*id)));
+    prop_assert_eq!(given.into_iter().collect::<Vec<_>>(), expected);
+    for fired in fires.iter().chain(&nearly) {
+        prop_assert!(!fired.evidence.is_empty(), "{}", fired.rule);
+        for own in &fired.evidence {
+            prop_assert!(fired.rule.contains(&*own.test));
+            let met = own.span.clone().map(|span| own.found.as_ref()?.get(span).map(str::len));
+            prop_assert!(met.is_none_or(|met| met.is_some()), "{own:?}");
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -192,6 +217,7 @@ proptest! {
             let mut expected = by_hand(&compiled, &hit, &page);
             compiled.classifier().classify(&mut memo, &hit, &page, &mut found);
             prop_assert_eq!(&found, &expected);
+            explained(&compiled, &hit, &page, &expected)?;
             restricted.classify(&mut memo_of_some, &hit, &page, &mut found);
             expected.retain(|id| some.contains(id));
             prop_assert_eq!(&found, &expected);

@@ -122,7 +122,7 @@ impl Definitions {
     }
 
     /// The category and its ancestors, upwards, without [`CategoryId::ALL`].
-    pub(crate) fn line(&self, id: CategoryId) -> impl Iterator<Item = CategoryId> {
+    pub fn line(&self, id: CategoryId) -> impl Iterator<Item = CategoryId> {
         let up = |id: &CategoryId| self.categories.get(id).map(|c| c.parent);
         std::iter::successors(Some(id), up)
             .take_while(|id| *id != CategoryId::ALL)

@@ -54,6 +54,13 @@ pub(crate) struct Count {
     pub(crate) comparison_span: Range<usize>,
 }
 
+impl Count {
+    /// Every category that it names.
+    pub(crate) fn all_named(&self) -> impl Iterator<Item = &Named> {
+        std::iter::once(&self.of).chain(self.then.iter().map(|step| &step.named))
+    }
+}
+
 /// A window as written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ago {

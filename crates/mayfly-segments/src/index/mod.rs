@@ -366,6 +366,14 @@ impl Index {
         self.members.get(self.live.compiled.place(segment)?)
     }
 
+    /// The segments of a visitor.
+    #[must_use]
+    pub fn segments_of(&self, ordinal: Ordinal) -> Vec<SegmentId> {
+        let segments = self.live.compiled.segments().iter().zip(&self.members);
+        let own = segments.filter(|(_, members)| members.contains(ordinal));
+        own.map(|(segment, _)| segment.id).collect()
+    }
+
     /// Visitors with a hit within the retention.
     #[must_use]
     pub fn all(&self) -> RoaringBitmap {

@@ -6,7 +6,7 @@ use super::facts::{Facts, HitFacts, PageFacts};
 use super::{Check, Field, HitField, How, Literal, Node, Order, PageField, Test};
 
 /// What a field holds.
-enum Found<'a> {
+pub(super) enum Found<'a> {
     Absent,
     Text(&'a str),
     Texts(&'a [Box<str>]),
@@ -28,6 +28,16 @@ impl<'a> Found<'a> {
 
     fn texts(texts: &'a [Box<str>]) -> Self {
         if texts.is_empty() { Self::Absent } else { Self::Texts(texts) }
+    }
+
+    /// Every value.
+    pub(super) fn into_texts(self) -> Vec<String> {
+        match self {
+            Self::Absent => Vec::new(),
+            Self::Text(text) => vec![text.to_owned()],
+            Self::Texts(texts) => texts.iter().map(|text| text.to_string()).collect(),
+            Self::Number(number) => vec![number.to_string()],
+        }
     }
 }
 
@@ -58,7 +68,7 @@ fn until(nodes: &[Node], end: bool, facts: &Facts<'_>) -> Option<bool> {
 
 impl Test {
     /// The field's value; `None` when the facts of the hit are not given.
-    fn find<'a>(&self, facts: &Facts<'a>) -> Option<Found<'a>> {
+    pub(super) fn find<'a>(&self, facts: &Facts<'a>) -> Option<Found<'a>> {
         Some(match &self.field {
             Field::Page(field) => field.find(facts.page),
             Field::Hit(field) => field.find(facts.hit.as_ref()?),
@@ -121,7 +131,7 @@ fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> Found<'a> {
 }
 
 impl Check {
-    fn holds(&self, found: &Found<'_>) -> bool {
+    pub(super) fn holds(&self, found: &Found<'_>) -> bool {
         match (self, found) {
             (_, Found::Absent) => false,
             (Self::Exists, _) => true,

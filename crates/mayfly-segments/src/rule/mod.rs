@@ -38,13 +38,19 @@
 //! compared percent-decoded, the URL as it stands. Limits: [`mayfly_core::limits::RULE_BYTES`],
 //! [`mayfly_core::limits::RULE_DEPTH`].
 
+mod candidate;
 mod eval;
+mod evidence;
 pub mod facts;
 mod parse;
+
+use std::ops::Range;
 
 use mayfly_core::Event;
 use regex::Regex;
 
+pub(crate) use candidate::Candidate;
+pub use evidence::Evidence;
 pub use facts::{Facts, HitFacts, PageFacts, SiteFacts};
 
 use crate::lex::Cursor;
@@ -107,6 +113,14 @@ impl Rule {
     pub(crate) fn asks_local_time(&self) -> bool {
         let local = [HitField::Hour, HitField::Weekday].map(Field::Hit);
         self.node.any_test(&mut |test| local.contains(&test.field))
+    }
+
+    /// Whether it tests the path, and neither the host nor the site.
+    pub(crate) fn is_bare_path(&self) -> bool {
+        let asks = |field: &Field| self.node.any_test(&mut |test| test.field == *field);
+        let places =
+            [Field::Page(PageField::Host), Field::Page(PageField::Url), Field::Hit(HitField::Site)];
+        asks(&Field::Page(PageField::Path)) && !places.iter().any(asks)
     }
 
     /// Whether the rule does not hold, and would if one of the tests that it joins by `and` did.
@@ -205,6 +219,8 @@ impl Node {
 pub(crate) struct Test {
     pub(crate) field: Field,
     pub(crate) check: Check,
+    /// Where it stands in the rule's text.
+    pub(crate) span: Range<usize>,
 }
 
 /// What a test looks at.
@@ -263,6 +279,11 @@ impl Field {
             Self::Hit(_) => false,
             Self::Attribute(_) | Self::Fleeting(_) => true,
         }
+    }
+
+    /// Whether a hit may have several values of it.
+    pub(crate) fn has_many(&self) -> bool {
+        self.is_list() || matches!(self, Self::Page(PageField::Query(_)))
     }
 
     /// Whether it is a list of the page.

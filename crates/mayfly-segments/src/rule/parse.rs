@@ -122,6 +122,7 @@ fn not(cursor: &mut Cursor, names: Names) -> Result<Node, Fault> {
 }
 
 fn test(cursor: &mut Cursor, names: Names) -> Result<Test, Fault> {
+    let start = cursor.span().start;
     let field = field(cursor, names)?;
     let operator = cursor.span();
     let check = match cursor.peek().clone() {
@@ -134,7 +135,7 @@ fn test(cursor: &mut Cursor, names: Names) -> Result<Test, Fault> {
     if field == Field::Hit(HitField::Event) && names_engagement(&check) {
         return Err(Fault::new(ProblemKind::EngagementRule, cursor.since(operator.start)));
     }
-    Ok(Test { field, check })
+    Ok(Test { field, check, span: cursor.since(start) })
 }
 
 fn names_engagement(check: &Check) -> bool {

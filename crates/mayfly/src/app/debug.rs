@@ -1,11 +1,12 @@
 //! A pixel explained, the signals that no rule uses, the pixels that pass.
 
 use mayfly_collector::{CookieSeen, Examined, Passed, Reason, SignalKind, Verdict};
-use mayfly_core::{Candidate, CategoryId, ConsentRules, Gate, Hit, Page, Partition, Site, Visitor};
-use mayfly_segments::PageMemo;
+use mayfly_core::{Candidate, CategoryId, Page, limits};
+use mayfly_segments::{Evidence, Fired, PageMemo};
 use serde_json::{Value, json};
 
 use super::App;
+use super::lookup::Present;
 use crate::clock;
 use crate::explain::advice;
 use crate::http::ApiError;
@@ -91,22 +92,51 @@ impl App {
         let active = self.active();
         let definitions = active.definitions();
         let Some(site) = definitions.site(key) else { return Default::default() };
-        let open = Site { consent: ConsentRules::default(), ..site.clone() };
-        let gate = Gate { site: &open, now: Self::now(), retention: self.settings.store.retention };
-        let Ok(admitted) = Hit::admit(candidate.clone(), &gate) else { return Default::default() };
-        // None of a sensitive one.
-        let page = admitted.page().cloned();
-        let (key, consent) = (page.as_ref().map(|page| page.key(0)), admitted.consent().key(0));
-        let page = page.unwrap_or_default();
-        let nobody = Visitor { partition: Partition(0), ordinal: 0 };
-        let hit = admitted.into_hit(nobody, key, consent);
+        let Some(Present { hit, page }) = self.present(candidate, site) else {
+            return Default::default();
+        };
         let mut fell = Vec::new();
         let classifier = active.classifier();
         classifier.classify(&mut PageMemo::default(), &hit, &page, &mut fell);
         fell.retain(|id| *id != CategoryId::ALL);
-        let nearly = classifier.nearly(&hit, &page, NEARLY);
+        let [_, nearly] = classifier.why(&hit, &page, NEARLY);
+        let nearly = nearly.into_iter().map(|fired| fired.category).collect();
         let paths = |all: Vec<CategoryId>| all.into_iter().map(|id| definitions.path(id)).collect();
         (paths(fell), paths(nearly))
+    }
+
+    /// Why a page, or another hit, falls in its categories, and in which it nearly does: each rule
+    /// with the tests that decide it and the text that met them. Nothing is stored.
+    ///
+    /// # Errors
+    /// [`ApiError::NoSite`], [`ApiError::Hit`] where there is no hit to be looked at.
+    pub fn why_page(&self, examined: Examined, key: &str) -> Result<Value, ApiError> {
+        let active = self.active();
+        let definitions = active.definitions();
+        let site = definitions.site(key);
+        let site = site.ok_or_else(|| ApiError::NoSite { key: key.to_owned() })?;
+        let candidate = examined.hit.map_err(|reason| ApiError::Hit { reason })?;
+        let Some(Present { hit, page }) = self.present(&candidate, site) else {
+            return Err(ApiError::Hit { reason: Reason::BadUrl });
+        };
+        let rules = active.classifier().why(&hit, &page, limits::WHY_RULES);
+        let [fires, nearly] = rules.map(|all| {
+            let rows = all.into_iter().map(|Fired { category, rule, evidence }| {
+                let tests: Vec<Value> = evidence.iter().map(test).collect();
+                json!({"category": definitions.path(category), "rule": rule, "tests": tests})
+            });
+            rows.collect::<Vec<_>>()
+        });
+        let (fell, _) = self.categories_of_candidate(&candidate, key);
+        Ok(json!({
+            "url": page.url,
+            "title": page.title,
+            "event": hit.event.name(),
+            "categories": fell,
+            "fires": fires,
+            "nearly": nearly,
+            "version": definitions.version(),
+        }))
     }
 
     /// What a site sends that no rule uses: names with counts, and beginnings of paths whose pages
@@ -154,6 +184,11 @@ impl App {
         let rows: Vec<Value> = passed.iter().map(shown).collect();
         json!({"pixels": rows, "last": last})
     }
+}
+
+fn test(Evidence { test, holds, found, span }: &Evidence) -> Value {
+    let span = span.as_ref().map(|span| [span.start, span.end]);
+    json!({"test": test, "holds": holds, "found": found, "span": span})
 }
 
 fn shown(passed: &Passed) -> Value {

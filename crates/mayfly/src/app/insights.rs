@@ -52,10 +52,6 @@ impl App {
     /// # Errors
     /// [`ApiError::NoSegment`], [`ApiError::TooMany`], [`ApiError::Busy`].
     pub async fn sample(&self, name: &str, number: u64) -> Result<Value, ApiError> {
-        if number > limits::SAMPLE_MEMBERS {
-            let limit = usize::try_from(limits::SAMPLE_MEMBERS).unwrap_or(usize::MAX);
-            return Err(ApiError::TooMany { what: "members of a sample", limit });
-        }
         let now = self.catch_up().await?;
         self.segment_id(name)?;
         let members = self.members_of(name, now, true).await?;
@@ -74,7 +70,6 @@ impl App {
     pub async fn composition(&self, of: &str, days: u16, exact: bool) -> Result<Value, ApiError> {
         let now = self.catch_up().await?;
         let today = now.day().unwrap_or_default();
-        let days = days.clamp(1, self.settings.store.retention.days());
         let active = self.active();
         let members = self.members_of(of, now, exact).await?;
         let mut counts: BTreeMap<CategoryId, (u64, u64)> = BTreeMap::new();
@@ -115,7 +110,7 @@ impl App {
     }
 
     /// Who had hits in each category in the last `days` days.
-    async fn visitors_of(
+    pub(super) async fn visitors_of(
         &self,
         slot: &Slot,
         active: &Compiled,

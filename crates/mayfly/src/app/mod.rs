@@ -1,10 +1,13 @@
 //! What can be asked of the data: one struct, one method a question. HTTP and command line come
 //! here; time comes from [`crate::clock`] once per question.
 
+mod categories;
 mod debug;
 pub mod definitions;
 mod insights;
 mod journal;
+mod lint;
+pub mod lookup;
 mod people;
 mod plan;
 mod segments;
@@ -27,7 +30,7 @@ use withdrawals::Withdrawals;
 use crate::clock;
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::tokens::{Role, Tokens};
+use crate::tokens::{Token, Tokens};
 use crate::worker::Slot;
 
 /// The data of an open store.
@@ -165,11 +168,10 @@ impl App {
         }
     }
 
-    /// Name and role of a token's holder.
+    /// The token of this secret.
     #[must_use]
-    pub fn caller(&self, secret: &str) -> Option<(String, Role)> {
-        let tokens = self.tokens.read().ok()?;
-        tokens.find(secret).map(|token| (token.name.clone(), token.role))
+    pub fn token(&self, secret: &str) -> Option<Token> {
+        self.tokens.read().ok()?.find(secret).cloned()
     }
 
     /// Puts the sites in force into the collector.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mayfly_core::{Allowed, CategoryId, ConsentState, Day, Hit, Page, Timestamp, Visitor};
+use mayfly_core::{Allowed, CategoryId, ConsentState, Day, Hit, Page, Timestamp, Visitor, limits};
 use mayfly_segments::PageMemo;
 use mayfly_store::{CatalogName, Finding, StoreError};
 use serde::{Deserialize, Serialize};
@@ -141,7 +141,7 @@ impl App {
             .collect();
         Ok(json!({
             "visitor": visitor.to_string(),
-            "segments": self.segments_of(visitor, None),
+            "segments": self.segments_of(visitor),
             "hits": all,
         }))
     }
@@ -238,7 +238,7 @@ impl App {
             .iter()
             .map(|t| {
                 let created = clock::text(mayfly_core::Timestamp::from_millis(t.created_ms));
-                json!({"name": t.name, "role": t.role, "created": created})
+                json!({"name": t.name, "role": t.role, "sites": t.sites, "created": created})
             })
             .collect();
         json!({"tokens": shown})
@@ -248,10 +248,23 @@ impl App {
     ///
     /// # Errors
     /// The store's.
-    pub async fn new_token(&self, name: &str, role: Role, by: &str) -> Result<String, ApiError> {
+    pub async fn new_token(
+        &self,
+        name: &str,
+        (role, sites): (Role, &[String]),
+        by: &str,
+    ) -> Result<String, ApiError> {
+        if !mayfly_core::event::is_name(name, limits::NAME_BYTES / 2) {
+            return Err(ApiError::TokenName);
+        }
+        for key in sites {
+            if self.collector.sites().get(key).is_none() {
+                return Err(ApiError::NoSite { key: key.clone() });
+            }
+        }
         let secret = tokens::new_secret().map_err(|_| ApiError::Busy)?;
         self.change_tokens(by, |tokens| {
-            tokens.put(name, role, &secret, Self::now());
+            tokens.put(name, (role, sites.to_vec()), &secret, Self::now());
             true
         })
         .await?;

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use mayfly_collector::{VisitorRef, parse_hit_line};
 use mayfly_core::{Partition, SegmentId, Timestamp, Visitor};
-use mayfly_segments::{Compiled, Expression, OnPage, PageMemo, Seen};
+use mayfly_segments::{Compiled, Expression, OnPage, PageMemo, Seen, Segment};
 use mayfly_store::StoreError;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::{Value, json};
 
 use super::App;
+use super::categories::{page, segment};
+use super::lookup::Present;
 use crate::clock;
 use crate::http::ApiError;
 use crate::worker::{Slot, evaluate};
@@ -63,22 +65,23 @@ impl App {
     ///
     /// # Errors
     /// [`ApiError::Busy`].
-    pub async fn segments(&self, exact: bool) -> Result<Value, ApiError> {
+    pub async fn segments(
+        &self,
+        (after, limit): (u32, usize),
+        exact: bool,
+    ) -> Result<Value, ApiError> {
         let now = self.catch_up().await?;
         let active = self.active();
-        let all: Vec<Value> = active
-            .definitions()
-            .segments()
-            .map(|segment| {
-                let mut shown = self.size(segment.id, now).json(exact);
-                shown["name"] = json!(segment.name);
-                shown["id"] = json!(segment.id.0);
-                shown["rule"] = json!(segment.rule);
-                shown
-            })
-            .collect();
+        let later = active.definitions().segments().filter(|segment| segment.id.0 > after);
+        let (rows, next) = page(later, limit, |segment| segment.id.0);
+        let shown = |own: &Segment| {
+            let mut shown = segment(active.definitions(), own);
+            self.size(own.id, now).show(&mut shown, exact);
+            shown
+        };
+        let all: Vec<Value> = rows.into_iter().map(shown).collect();
         let as_of = clock::text(now);
-        Ok(json!({"segments": all, "as_of": as_of, "exact": exact}))
+        Ok(json!({"segments": all, "next": next, "as_of": as_of, "exact": exact}))
     }
 
     /// One segment with its size.
@@ -89,11 +92,9 @@ impl App {
         let now = self.catch_up().await?;
         let active = self.active();
         let id = self.segment_id(name)?;
-        let rule = active.definitions().segment(id).map(|s| s.rule.clone());
-        let mut shown = self.size(id, now).json(exact);
-        shown["name"] = json!(name);
-        shown["id"] = json!(id.0);
-        shown["rule"] = json!(rule);
+        let Some(own) = active.definitions().segment(id) else { return Err(ApiError::Busy) };
+        let mut shown = segment(active.definitions(), own);
+        self.size(id, now).show(&mut shown, exact);
         shown["version"] = json!(active.version());
         stamp(&mut shown, now, exact);
         Ok(shown)
@@ -166,49 +167,18 @@ impl App {
         Ok(members.ok_or(ApiError::Busy)? - self.hidden(slot.partition()))
     }
 
-    /// The names of the segments that a visitor is in; those that a page of this origin may see.
+    /// The names of the segments that a visitor is in.
     #[must_use]
-    pub fn segments_of(&self, visitor: Visitor, page: Option<&str>) -> Vec<String> {
-        self.segments_seen(visitor, |own| page.is_none_or(|origin| self.may_see(origin, own)))
+    pub fn segments_of(&self, visitor: Visitor) -> Vec<String> {
+        self.look_up(Some(visitor), None, |_| true).names()
     }
 
     /// The names of a visitor's segments that pages of a site may read.
     #[must_use]
     pub fn segments_of_site(&self, visitor: Visitor, key: &str) -> Vec<String> {
         let site = self.collector.sites().get(key).map(|site| site.id);
-        self.segments_seen(visitor, |own| site.is_some_and(|site| own.allows(site)))
-    }
-
-    fn segments_seen(&self, visitor: Visitor, is_seen: impl Fn(&OnPage) -> bool) -> Vec<String> {
-        let slots = self.slots();
-        let Some(slot) = slots.iter().find(|s| s.partition() == visitor.partition) else {
-            return Vec::new();
-        };
-        if self.hidden(visitor.partition).contains(visitor.ordinal) {
-            return Vec::new();
-        }
-        let active = self.active();
-        let is_member = |id: SegmentId| {
-            slot.read(|i| i.members(id).is_some_and(|m| m.contains(visitor.ordinal)))
-                .unwrap_or(false)
-        };
-        active
-            .definitions()
-            .segments()
-            .filter(|s| is_seen(&s.on_page))
-            .filter(|s| is_member(s.id))
-            .map(|s| s.name.to_string())
-            .collect()
-    }
-
-    fn may_see(&self, origin: &str, on_page: &OnPage) -> bool {
-        match on_page {
-            OnPage::Nowhere => false,
-            OnPage::Everywhere => true,
-            OnPage::Sites(_) => {
-                self.collector.sites().named(origin).any(|site| on_page.allows(site.id))
-            }
-        }
+        let is_seen = |own: &OnPage| site.is_some_and(|site| own.allows(site));
+        self.look_up(Some(visitor), None, is_seen).names()
     }
 
     /// One hit through the real admission, with what it leads to.
@@ -217,7 +187,7 @@ impl App {
     /// A body that is no hit, the store's.
     pub async fn try_hit(&self, body: &[u8]) -> Result<Value, ApiError> {
         let now = Self::now();
-        let submission = parse_hit_line(body).map_err(|reason| ApiError::Hits { reason })?;
+        let submission = parse_hit_line(body).map_err(|reason| ApiError::Hit { reason })?;
         let (site, candidate) = (submission.site.clone(), submission.candidate.clone());
         let foreign = match &submission.visitor {
             VisitorRef::Foreign { space, id } => self.collector.foreign_id(space, id),
@@ -236,29 +206,21 @@ impl App {
         });
         if let (true, Some(visitor)) = (verdict.outcome.is_kept(), visitor) {
             self.catch_up().await?;
-            shown["segments"] = json!(self.segments_of(visitor, None));
-            shown["categories"] = json!(self.categories_of(&site, candidate, visitor, now));
+            shown["segments"] = json!(self.segments_of(visitor));
+            shown["categories"] = json!(self.categories_of(&site, &candidate));
         }
         Ok(shown)
     }
 
     /// The categories of a hit, by path, without the one that holds all.
-    fn categories_of(
-        &self,
-        site: &str,
-        candidate: mayfly_core::Candidate,
-        visitor: Visitor,
-        now: Timestamp,
-    ) -> Vec<String> {
+    fn categories_of(&self, site: &str, candidate: &mayfly_core::Candidate) -> Vec<String> {
         let active = self.active();
         let definitions = active.definitions();
-        let Some(site) = definitions.site(site) else { return Vec::new() };
-        let retention = self.settings.store.retention;
-        let gate = mayfly_core::Gate { site, now, retention };
-        let page = candidate.page.clone();
-        let Ok(admitted) = mayfly_core::Hit::admit(candidate, &gate) else { return Vec::new() };
-        let (page_key, consent) = (page.key(0), admitted.consent().key(0));
-        let hit = admitted.into_hit(visitor, page_key, consent);
+        let site = definitions.site(site);
+        let Some(Present { hit, page }) = site.and_then(|site| self.present(candidate, site))
+        else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
         active.classifier().classify(&mut PageMemo::default(), &hit, &page, &mut found);
         found.retain(|id| *id != mayfly_core::CategoryId::ALL);
@@ -275,13 +237,20 @@ impl Size {
 
     /// The sizes for an answer; rounded for the lesser roles.
     fn json(&self, exact: bool) -> Value {
+        let mut shown = json!({});
+        self.show(&mut shown, exact);
+        shown
+    }
+
+    fn show(&self, shown: &mut Value, exact: bool) {
         let show = |n| if exact { json!(n) } else { json!(rounded(n)) };
         let Seen { h24, d7, d14, d30, d60, d90 } = self.seen;
         let windows =
             [("24h", h24), ("7d", d7), ("14d", d14), ("30d", d30), ("60d", d60), ("90d", d90)];
         let seen: BTreeMap<&str, Value> =
             windows.into_iter().map(|(window, n)| (window, show(n))).collect();
-        json!({"held": show(self.held), "seen": seen})
+        shown["held"] = show(self.held);
+        shown["seen"] = json!(seen);
     }
 }
 

@@ -36,7 +36,7 @@ impl App {
         Ok(json!({
             "segment": segment.name,
             "visitor": visitor.to_string(),
-            "member": self.segments_of(visitor, None).iter().any(|own| **own == *segment.name),
+            "member": self.segments_of(visitor).iter().any(|own| **own == *segment.name),
             "paused": segment.paused,
             "holds": why.holds(),
             "changes_at": why.changes_at.map(clock::text),

@@ -66,6 +66,32 @@ pub(crate) fn apply(
     send(asks, file, "apply", &query, Create::IfMissing)
 }
 
+/// What is odd about a file, or about what is in force.
+pub(crate) fn lint(asks: &Asks, file: Option<&Path>) -> anyhow::Result<()> {
+    let body = file.map(read).transpose()?.unwrap_or_default();
+    let client = Client::open(asks, Create::Never)?;
+    let answer = client.post("/api/v1/definitions/lint", "application/toml", &body);
+    client.close()?;
+    let answer = answer?;
+    if asks.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    for lint in items(&answer, "/lints") {
+        line(&format!("{}: {} [{}]", text(lint, "/of"), text(lint, "/words"), text(lint, "/kind")));
+        let rule = text(lint, "/text");
+        if !rule.is_empty() {
+            line(&format!("  {rule}"));
+        }
+    }
+    let found = text(&answer, "/found");
+    note(&format!(
+        "{found} found; looked at {} hits of today and yesterday",
+        text(&answer, "/hits")
+    ));
+    Ok(())
+}
+
 /// Goes back to an earlier version.
 pub(crate) fn revert(asks: &Asks, version: u32, change: &ChangeOptions) -> anyhow::Result<()> {
     let client = Client::open(asks, Create::Never)?;

@@ -143,6 +143,14 @@ enum Command {
     /// Proof that nothing is older than allowed
     #[command(subcommand)]
     Retention(RetentionCommand),
+    /// Why a page falls in its categories
+    #[command(subcommand)]
+    Page(PageCommand),
+    /// What is odd about definitions: contradictions, parts without effect, names that never come
+    Lint {
+        /// A definitions file [default: what is in force]
+        file: Option<PathBuf>,
+    },
     /// Access tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -291,6 +299,12 @@ enum SegmentCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum PageCommand {
+    /// Each rule that fires, the text that met it, and rules that nearly do; nothing is stored
+    Why(why::PageAsked),
+}
+
+#[derive(Debug, Subcommand)]
 enum ExportCommand {
     /// Write segments to files with a manifest
     Run {
@@ -342,6 +356,9 @@ enum TokenCommand {
         /// What its holder may do
         #[arg(long)]
         role: Role,
+        /// Only for this site; may be given several times
+        #[arg(long = "site", value_name = "KEY")]
+        sites: Vec<String>,
     },
     /// All tokens
     List,
@@ -430,14 +447,16 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
             insights::composition(&asks, &name, days)
         }
         Command::Segment(SegmentCommand::Why { name, visitor }) => why::why(&asks, &name, &visitor),
+        Command::Lint { file } => definitions::lint(&asks, file.as_deref()),
+        Command::Page(PageCommand::Why(asked)) => why::page(&asks, &asked),
         Command::Export(ExportCommand::Run { names, to, format }) => {
             segments::export(&asks, &names, &to, &format)
         }
         Command::Visitor(VisitorCommand::Show { id }) => people::show(&asks, &id),
         Command::Visitor(VisitorCommand::Erase { id, now }) => people::erase(&asks, &id, now),
         Command::Retention(RetentionCommand::Audit { exports }) => people::audit(&asks, &exports),
-        Command::Token(TokenCommand::Create { name, role }) => {
-            people::new_token(&asks, &name, role)
+        Command::Token(TokenCommand::Create { name, role, sites }) => {
+            people::new_token(&asks, &name, role, &sites)
         }
         Command::Token(TokenCommand::List) => people::tokens(&asks),
         Command::Token(TokenCommand::Revoke { name }) => people::revoke(&asks, &name),

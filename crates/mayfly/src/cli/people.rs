@@ -83,8 +83,13 @@ pub(crate) fn audit(asks: &Asks, exports: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 /// Makes a token.
-pub(crate) fn new_token(asks: &Asks, name: &str, role: Role) -> anyhow::Result<()> {
-    let body = json!({"name": name, "role": role});
+pub(crate) fn new_token(
+    asks: &Asks,
+    name: &str,
+    role: Role,
+    sites: &[String],
+) -> anyhow::Result<()> {
+    let body = json!({"name": name, "role": role, "sites": sites});
     let answer = ask(asks, Create::IfMissing, |c| c.post_json("/api/v1/tokens", &body))?;
     if asks.json {
         output::json(&answer);
@@ -102,9 +107,12 @@ pub(crate) fn tokens(asks: &Asks) -> anyhow::Result<()> {
         output::json(&answer);
         return Ok(());
     }
-    let mut rows = vec![["name", "role", "created"].map(String::from).to_vec()];
+    let mut rows = vec![["name", "role", "sites", "created"].map(String::from).to_vec()];
     for token in items(&answer, "/tokens") {
-        rows.push(["/name", "/role", "/created"].map(|p| text(token, p)).to_vec());
+        let sites: Vec<_> = items(token, "/sites").iter().filter_map(|s| s.as_str()).collect();
+        let sites = if sites.is_empty() { "all".to_owned() } else { sites.join(" ") };
+        let [name, role, created] = ["/name", "/role", "/created"].map(|p| text(token, p));
+        rows.push(vec![name, role, sites, created]);
     }
     output::table(&rows);
     Ok(())

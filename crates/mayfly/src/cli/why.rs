@@ -1,7 +1,8 @@
-//! `segment why`.
+//! `segment why`, `page why`.
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::Asks;
 use super::client::{Create, part};
@@ -40,6 +41,85 @@ pub(crate) fn why(asks: &Asks, name: &str, visitor: &str) -> anyhow::Result<()> 
     show(answer.get("tree").context("the server's answer has no tree")?, 0);
     line(&format!("\nfrom the hits themselves, as of {}", text(&answer, "/as_of")));
     Ok(())
+}
+
+/// A page, as the pixel would be told of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PageAsked {
+    /// Its URL
+    url: String,
+    /// The site it is on
+    #[arg(long, value_name = "KEY")]
+    site: String,
+    /// Its title
+    #[arg(long, default_value = "")]
+    title: String,
+    /// Its keywords, by comma
+    #[arg(long, default_value = "")]
+    keywords: String,
+    /// The publisher's categories of it, by comma
+    #[arg(long, default_value = "")]
+    categories: String,
+    /// What happened on it, instead of a view
+    #[arg(long, default_value = "")]
+    event: String,
+    /// Where the visitor came from
+    #[arg(long, default_value = "")]
+    referrer: String,
+    /// An attribute as name=value; may be given several times
+    #[arg(long = "attribute", value_name = "NAME=VALUE")]
+    attributes: Vec<String>,
+}
+
+/// Why a page falls in its categories, and in which it nearly does.
+pub(crate) fn page(asks: &Asks, asked: &PageAsked) -> anyhow::Result<()> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [
+        ("u", &asked.url),
+        ("t", &asked.title),
+        ("k", &asked.keywords),
+        ("c", &asked.categories),
+        ("e", &asked.event),
+        ("r", &asked.referrer),
+    ] {
+        query.append_pair(name, value);
+    }
+    for attribute in &asked.attributes {
+        let (name, value) = attribute.split_once('=').context("an attribute is NAME=VALUE")?;
+        query.append_pair(&format!("a.{name}"), value);
+    }
+    let path = format!("/api/v1/sites/{}/why?{}", part(&asked.site), query.finish());
+    let answer = ask(asks, Create::Never, |c| c.get(&path))?;
+    if asks.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let names: Vec<_> = items(&answer, "/categories").iter().filter_map(Value::as_str).collect();
+    let names = if names.is_empty() { "in no category".to_owned() } else { names.join(", ") };
+    line(&format!("{}  {names}", text(&answer, "/url")));
+    for (head, rows) in [("fires", "/fires"), ("nearly", "/nearly")] {
+        for rule in items(&answer, rows) {
+            line(&format!("\n{head}  {}", text(rule, "/category")));
+            line(&format!("  {}", text(rule, "/rule")));
+            items(rule, "/tests").iter().for_each(tested);
+        }
+    }
+    Ok(())
+}
+
+/// A test of a rule with the text that met it underlined.
+fn tested(row: &Value) {
+    let holds = if row["holds"] == json!(true) { "yes" } else { "no " };
+    line(&format!("  {holds}  {}", text(row, "/test")));
+    let Some(found) = row["found"].as_str() else {
+        return line("       the field is absent");
+    };
+    line(&format!("       {found}"));
+    let end = |at: usize| usize::try_from(row["span"][at].as_u64()?).ok();
+    let Some((start, end)) = end(0).zip(end(1)) else { return };
+    let width = |text: Option<&str>| text.map_or(0, |text| text.chars().count());
+    let (before, marked) = (width(found.get(..start)), width(found.get(start..end)));
+    line(&format!("       {}{}", " ".repeat(before), "^".repeat(marked.max(1))));
 }
 
 /// What stands most in the way.

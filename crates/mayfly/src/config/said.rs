@@ -31,6 +31,7 @@ pub(super) struct SaidHttp {
     pub(super) public: String,
     pub(super) private: String,
     pub(super) prefix: String,
+    pub(super) domain: String,
     pub(super) trusted_proxies: String,
     pub(super) address_requests_per_s: u32,
     pub(super) site_requests_per_s: u32,

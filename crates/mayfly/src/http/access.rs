@@ -37,6 +37,23 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// Its role.
     pub(crate) role: Role,
+    /// The keys of the sites that it is for; empty = all.
+    pub(crate) sites: Vec<String>,
+}
+
+impl Caller {
+    /// Whether the token is for this site.
+    pub(crate) fn reaches(&self, site: &str) -> bool {
+        self.sites.is_empty() || self.sites.iter().any(|own| own == site)
+    }
+
+    /// Refuses a site that the token is not for.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`].
+    pub(crate) fn needs(&self, site: &str) -> Result<(), ApiError> {
+        if self.reaches(site) { Ok(()) } else { Err(ApiError::Forbidden) }
+    }
 }
 
 /// Adds what a browser needs to read the answer from the page of a site that names its origin. An

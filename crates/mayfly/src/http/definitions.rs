@@ -1,5 +1,6 @@
 //! Definitions as code: export, plan, apply, test; sites; files that were replayed.
 
+use actix_web::http::header;
 use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use mayfly_core::consent::{Audience, ConsentRole};
@@ -8,8 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::require;
+use super::asker::asker;
 use super::body::Body;
-use super::{Answer, ApiError, State};
+use super::categories::{is_known, tag};
+use super::{Answer, ApiError, State, pixel};
 use crate::app::definitions::Author;
 use crate::clock;
 use crate::tokens::Right;
@@ -49,7 +52,13 @@ fn text(body: &[u8]) -> Result<&str, ApiError> {
 pub(crate) async fn export(request: HttpRequest, state: State) -> Answer {
     require(&request, &state, Right::Read)?;
     let app = state.app()?;
-    Ok(HttpResponse::Ok().content_type("application/toml").body(app.export_definitions()))
+    let tag = tag(app.active().version());
+    if is_known(&request, &tag) {
+        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
+    }
+    let body = app.export_definitions();
+    let tag = (header::ETAG, tag);
+    Ok(HttpResponse::Ok().insert_header(tag).content_type("application/toml").body(body))
 }
 
 /// What a file would change.
@@ -124,6 +133,14 @@ pub(crate) async fn load_taxonomy(
     Ok(HttpResponse::Ok().json(answer))
 }
 
+/// What is odd about the definitions in force; with a file, about those after it.
+pub(crate) async fn lint(request: HttpRequest, state: State, body: Body) -> Answer {
+    require(&request, &state, Right::Define)?;
+    let text = text(&body)?;
+    let file = Some(text).filter(|text| !text.trim().is_empty());
+    Ok(HttpResponse::Ok().json(state.app()?.lint(file).await?))
+}
+
 /// Runs the fixtures of a file.
 pub(crate) async fn test(request: HttpRequest, state: State, body: Body) -> Answer {
     require(&request, &state, Right::Define)?;
@@ -139,7 +156,7 @@ pub(crate) async fn test(request: HttpRequest, state: State, body: Body) -> Answ
 
 /// A site, and the server's time (what a replay needs to know).
 pub(crate) async fn site(request: HttpRequest, state: State, key: Path<String>) -> Answer {
-    require(&request, &state, Right::Read)?;
+    require(&request, &state, Right::Read)?.needs(&key)?;
     let sites = state.collector().sites();
     let site = sites.get(&key).ok_or_else(|| ApiError::NoSite { key: key.clone() })?;
     let origins: Vec<&str> = site
@@ -162,8 +179,17 @@ pub(crate) async fn site(request: HttpRequest, state: State, key: Path<String>) 
 
 /// What a site sends that no rule uses.
 pub(crate) async fn unmapped(request: HttpRequest, state: State, key: Path<String>) -> Answer {
-    require(&request, &state, Right::Read)?;
+    require(&request, &state, Right::Read)?.needs(&key)?;
     Ok(HttpResponse::Ok().json(state.app()?.unmapped(&key)?))
+}
+
+/// Why a page of the site falls in its categories: its query is a pixel's.
+pub(crate) async fn why(request: HttpRequest, state: State, key: Path<String>) -> Answer {
+    require(&request, &state, Right::Read)?.needs(&key)?;
+    let query = pixel::for_site(request.query_string(), &key);
+    let asked = &pixel::asked(&request, &asker(&request, &state), &query, "");
+    let examined = state.collector().examine(asked).await;
+    Ok(HttpResponse::Ok().json(state.app()?.why_page(examined, &key)?))
 }
 
 /// `?after=7`.
@@ -180,7 +206,7 @@ pub(crate) async fn tail(
     key: Path<String>,
     after: Query<After>,
 ) -> Answer {
-    require(&request, &state, Right::SendHits)?;
+    require(&request, &state, Right::SendHits)?.needs(&key)?;
     if state.collector().sites().get(&key).is_none() {
         return Err(ApiError::NoSite { key: key.clone() });
     }

@@ -4,6 +4,7 @@
 use actix_web::http::header;
 use actix_web::web::{self, Path, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
+use mayfly_core::limits;
 use serde_json::json;
 
 use super::{Answer, ApiError, State};
@@ -55,7 +56,7 @@ async fn state(state: State) -> Answer {
         return Err(ApiError::NoRoute);
     }
     let app = state.app()?;
-    let mut shown = app.segments(true).await?;
+    let mut shown = app.segments((0, limits::LIST_ROWS), true).await?;
     shown["hits"] = json!(app.hits_by_outcome());
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(shown))
 }

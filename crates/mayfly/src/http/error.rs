@@ -27,6 +27,28 @@ pub enum ApiError {
         /// The name asked for.
         name: String,
     },
+    /// There is no such category.
+    #[error("there is no category of number {id}; `GET /api/v1/categories` lists them")]
+    NoCategory {
+        /// The number asked for.
+        id: u32,
+    },
+    /// A number of the query outside its range.
+    #[error("`{name}` is from {least} to {most}")]
+    OutOfRange {
+        /// Of what.
+        name: &'static str,
+        /// The least.
+        least: usize,
+        /// The most.
+        most: usize,
+    },
+    /// The route is there, for other methods.
+    #[error("this route takes {allowed}")]
+    WrongMethod {
+        /// The methods that it takes.
+        allowed: &'static str,
+    },
     /// There is no such site.
     #[error("there is no site {key:?}; `mayfly definitions export` shows what there is")]
     NoSite {
@@ -36,6 +58,9 @@ pub enum ApiError {
     /// There is no such visitor.
     #[error("no visitor is known by that id; give a cookie value, space:id, or partition.ordinal")]
     NoVisitor,
+    /// A name that cannot be a token's.
+    #[error("a token's name is 1 to 64 of a-z 0-9 _ - .")]
+    TokenName,
     /// There is no such token.
     #[error("there is no token of that name")]
     NoToken,
@@ -72,6 +97,12 @@ pub enum ApiError {
     /// A whole body of hits that cannot be read.
     #[error("the hits cannot be read: {}", .reason.label())]
     Hits {
+        /// What is wrong.
+        reason: mayfly_collector::Reason,
+    },
+    /// One hit or page that cannot be taken for one.
+    #[error("this cannot be a hit: {}", .reason.label())]
+    Hit {
         /// What is wrong.
         reason: mayfly_collector::Reason,
     },
@@ -133,8 +164,12 @@ impl ApiError {
             Self::Starting => ("starting", StatusCode::SERVICE_UNAVAILABLE),
             Self::NoRoute => ("route_not_found", StatusCode::NOT_FOUND),
             Self::NoSegment { .. } => ("segment_not_found", StatusCode::NOT_FOUND),
+            Self::NoCategory { .. } => ("category_not_found", StatusCode::NOT_FOUND),
+            Self::OutOfRange { .. } => ("out_of_range", StatusCode::BAD_REQUEST),
+            Self::WrongMethod { .. } => ("wrong_method", StatusCode::METHOD_NOT_ALLOWED),
             Self::NoSite { .. } => ("site_not_found", StatusCode::NOT_FOUND),
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
+            Self::TokenName => ("bad_token_name", StatusCode::BAD_REQUEST),
             Self::NoToken => ("token_not_found", StatusCode::NOT_FOUND),
             Self::Foreign => ("foreign_form", StatusCode::FORBIDDEN),
             Self::Encoding => ("bad_encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE),
@@ -144,6 +179,7 @@ impl ApiError {
             Self::Query { .. } => ("bad_query", StatusCode::BAD_REQUEST),
             Self::NotText => ("not_utf8", StatusCode::BAD_REQUEST),
             Self::Hits { .. } => ("bad_hits", StatusCode::BAD_REQUEST),
+            Self::Hit { .. } => ("bad_hit", StatusCode::UNPROCESSABLE_ENTITY),
             Self::TooLarge { .. } => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::TooMany { .. } => ("too_many", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Problems(_) => ("bad_definitions", StatusCode::UNPROCESSABLE_ENTITY),
@@ -173,6 +209,9 @@ impl ResponseError for ApiError {
         let mut answer = HttpResponse::build(status);
         if let Self::Limited { seconds } = self {
             answer.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        if let Self::WrongMethod { allowed } = self {
+            answer.insert_header((header::ALLOW, *allowed));
         }
         answer.json(json!({"error": {"code": code, "message": self.to_string(), "docs": docs}}))
     }

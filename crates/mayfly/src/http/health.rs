@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::access::require;
 use super::body::Body;
+use super::categories::whole;
 use super::{Answer, ApiError, State};
 use crate::tokens::Right;
 
@@ -40,6 +41,7 @@ pub(crate) async fn metrics(state: State) -> HttpResponse {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Partitions {
+    #[serde(deserialize_with = "whole")]
     partitions: u16,
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn hits(
         let is_long = matches!(error, ApiError::TooLarge { .. });
         refuse(error, if is_long { Reason::BodyTooLong } else { Reason::BodyCut })
     })?;
-    let items = BodyItems::read(&body, format);
+    let items = BodyItems::read(&body, format).of_sites(|site| caller.reaches(site));
     if let Err(wait) = state.shares().take_hits(&caller.name, items.len()) {
         let limited = ApiError::Limited { seconds: wait.as_secs() + 1 };
         return Err(refuse(limited, Reason::TooManyRequests));

@@ -1,5 +1,5 @@
-//! What is held about this browser: `GET|DELETE /api/v1/me`, `GET /api/v1/me/segments`. The visitor
-//! is whom the request's own cookie names; no token, no other id.
+//! What is held about this browser: `GET|DELETE /api/v1/me`. The visitor is whom the request's own
+//! cookie names; no token, no other id.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use mayfly_collector::{Holder, Placement};
 use mayfly_core::Visitor;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use super::access::cors;
@@ -80,13 +80,21 @@ async fn who_asks(request: &HttpRequest, state: &State, wish: &Wish) -> Option<S
     subject(state, &cookies, (&wish.s, &wish.fp, &wish.pass)).await
 }
 
+/// A turn to read all hits of a visitor.
+///
+/// # Errors
+/// [`ApiError::Busy`] while others are being read.
+pub(crate) async fn reading() -> Result<SemaphorePermit<'static>, ApiError> {
+    let turn = tokio::time::timeout(PATIENCE, READERS.acquire()).await;
+    turn.ok().and_then(Result::ok).ok_or(ApiError::Busy)
+}
+
 /// Everything that is held about a visitor, as far as he may see it this way.
 ///
 /// # Errors
 /// [`ApiError::Busy`] while others are being read.
 pub(crate) async fn held(state: &State, subject: &Subject) -> Result<serde_json::Value, ApiError> {
-    let turn = tokio::time::timeout(PATIENCE, READERS.acquire()).await;
-    let _turn = turn.ok().and_then(Result::ok).ok_or(ApiError::Busy)?;
+    let _turn = reading().await?;
     let app = state.app()?;
     let mut held = app.visitor(subject.visitor).await?;
     if let Some(site) = &subject.site {
@@ -99,7 +107,7 @@ pub(crate) async fn held(state: &State, subject: &Subject) -> Result<serde_json:
     Ok(held)
 }
 
-fn answer(body: &serde_json::Value) -> HttpResponse {
+pub(crate) fn answer(body: &serde_json::Value) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store, private")).json(body)
 }
 
@@ -137,23 +145,6 @@ pub(crate) async fn erase(request: HttpRequest, state: State, wish: Query<Wish>)
     Ok(answer)
 }
 
-/// The segments that a page may see: those marked `on_page` for its site. Nobody's for a browser
-/// that opted out.
-pub(crate) async fn segments(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
-    fair(&request, &state)?;
-    let (app, gpc) = (state.app()?, super::header(&request, "sec-gpc"));
-    let opted_out = super::cookies(&request).is_some_and(|c| state.collector().is_opted_out(&c));
-    let names = match who_asks(&request, &state, &wish).await {
-        Some(Subject { visitor, .. }) if !opted_out && gpc != Some("1") => {
-            app.segments_of(visitor, Some(&origin(&request)))
-        }
-        Some(_) | None => Vec::new(),
-    };
-    let mut answer = answer(&json!({"segments": names}));
-    cors(&request, &state, &mut answer);
-    Ok(answer)
-}
-
 /// A link to what is held, for a page whose visitor our own pages would not know: his browser keeps
 /// our cookie apart for each site, or only the site's own.
 pub(crate) async fn link(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
@@ -172,7 +163,7 @@ pub(crate) async fn link(request: HttpRequest, state: State, wish: Query<Wish>) 
 }
 
 /// The origin of the page that asks; empty when it does not say.
-fn origin(request: &HttpRequest) -> String {
+pub(crate) fn origin(request: &HttpRequest) -> String {
     let said = super::header(request, "origin").or_else(|| super::header(request, "referer"));
     let url = said.and_then(|said| Url::parse(said).ok());
     url.map(|url| url.origin().ascii_serialization()).unwrap_or_default()

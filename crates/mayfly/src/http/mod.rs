@@ -7,6 +7,7 @@
 pub(crate) mod access;
 mod asker;
 mod body;
+mod categories;
 mod definitions;
 mod demo;
 mod door;
@@ -14,7 +15,9 @@ pub mod error;
 mod health;
 mod hits;
 pub(crate) mod limiter;
+mod lookup;
 mod me;
+mod openapi;
 mod people;
 mod pixel;
 mod segments;
@@ -25,7 +28,7 @@ use std::borrow::Cow;
 
 use actix_web::http::header::{self, AsHeaderName, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, Scope};
 
 pub use demo::DEFINITIONS as DEMO_DEFINITIONS;
 pub use error::ApiError;
@@ -82,56 +85,87 @@ fn own(config: &mut ServiceConfig) {
         )
         .route("/privacy.css", web::get().to(visitor_pages::style))
         .route("/device-storage.json", web::get().to(visitor_pages::device_storage))
-        .service(web::resource("/api/v1/hits").route(web::post().to(hits::hits)).route(options()))
-        .service(
-            web::resource("/api/v1/me")
-                .route(web::get().to(me::show))
-                .route(web::delete().to(me::erase)),
-        )
-        .service(
-            web::resource("/api/v1/me/segments")
-                .route(web::get().to(me::segments))
-                .route(options()),
-        )
-        .service(web::resource("/api/v1/me/link").route(web::get().to(me::link)).route(options()));
+        .service(at("/api/v1/hits", "POST, OPTIONS", [web::post().to(hits::hits), options()]))
+        .service(at(
+            "/api/v1/me",
+            "GET, DELETE",
+            [web::get().to(me::show), web::delete().to(me::erase)],
+        ))
+        .service(at(
+            "/api/v1/me/segments",
+            "GET, OPTIONS",
+            [web::get().to(lookup::page), options()],
+        ))
+        .service(at("/api/v1/me/link", "GET, OPTIONS", [web::get().to(me::link), options()]));
 }
 
 /// Routes for people and programs with a token; and metrics.
 pub fn operators(config: &mut ServiceConfig) {
-    let api = web::scope("/api/v1")
-        // Also under the prefix; commands of this machine know none.
-        .route("/hits", web::post().to(hits::hits))
-        .route("/hits/try", web::post().to(hits::try_one))
-        .route("/status", web::get().to(health::status))
-        .route("/partitions", web::post().to(health::partitions))
-        .route("/definitions", web::get().to(definitions::export))
-        .route("/definitions/plan", web::post().to(definitions::plan))
-        .route("/definitions/apply", web::post().to(definitions::apply))
-        .route("/definitions/history", web::get().to(definitions::history))
-        .route("/definitions/{version}", web::get().to(definitions::of_version))
-        .route("/definitions/{version}/revert", web::post().to(definitions::revert))
-        .route("/definitions/test", web::post().to(definitions::test))
-        .route("/taxonomies", web::post().to(definitions::load_taxonomy))
-        .route("/sites/{key}", web::get().to(definitions::site))
-        .route("/sites/{key}/unmapped", web::get().to(definitions::unmapped))
-        .route("/sites/{key}/tail", web::get().to(definitions::tail))
-        .route("/segments", web::get().to(segments::list))
-        .route("/segments/{name}", web::get().to(segments::one))
-        .route("/segments/{name}/members", web::get().to(segments::members))
-        .route("/segments/{name}/why", web::get().to(segments::why))
-        .route("/segments/{name}/sample", web::get().to(segments::sample))
-        .route("/insights/count", web::post().to(segments::count))
-        .route("/insights/overlap", web::post().to(segments::overlap))
-        .route("/insights/composition", web::post().to(segments::composition))
-        .route("/visitors/{id}", web::get().to(people::show))
-        .route("/visitors/{id}", web::delete().to(people::erase))
-        .route("/audit/retention", web::get().to(people::audit))
-        .route("/tokens", web::get().to(people::tokens))
-        .route("/tokens", web::post().to(people::new_token))
-        .route("/tokens/{name}", web::delete().to(people::revoke))
-        .route("/files/check", web::post().to(definitions::check_file))
-        .route("/files", web::post().to(definitions::note_file));
+    let api = [defined(), asked(), kept()].into_iter().flatten();
+    let api = api.fold(web::scope("/api/v1"), Scope::service);
     config.route("/metrics", web::get().to(health::metrics)).service(api);
+}
+
+/// What is defined.
+fn defined() -> Vec<Resource> {
+    vec![
+        at("/openapi.json", "GET", [web::get().to(openapi::document)]),
+        at("/definitions", "GET", [web::get().to(definitions::export)]),
+        at("/definitions/plan", "POST", [web::post().to(definitions::plan)]),
+        at("/definitions/apply", "POST", [web::post().to(definitions::apply)]),
+        at("/definitions/history", "GET", [web::get().to(definitions::history)]),
+        at("/definitions/lint", "POST", [web::post().to(definitions::lint)]),
+        at("/definitions/test", "POST", [web::post().to(definitions::test)]),
+        at("/definitions/{version}", "GET", [web::get().to(definitions::of_version)]),
+        at("/definitions/{version}/revert", "POST", [web::post().to(definitions::revert)]),
+        at("/taxonomies", "POST", [web::post().to(definitions::load_taxonomy)]),
+        at("/sites/{key}", "GET", [web::get().to(definitions::site)]),
+        at("/categories", "GET", [web::get().to(categories::list)]),
+        at("/categories/{id}", "GET", [web::get().to(categories::one)]),
+    ]
+}
+
+/// What is asked of what is held.
+fn asked() -> Vec<Resource> {
+    vec![
+        at("/sites/{key}/why", "GET", [web::get().to(definitions::why)]),
+        at("/sites/{key}/unmapped", "GET", [web::get().to(definitions::unmapped)]),
+        at("/sites/{key}/tail", "GET", [web::get().to(definitions::tail)]),
+        at("/segments", "GET", [web::get().to(segments::list)]),
+        at("/segments/{name}", "GET", [web::get().to(segments::one)]),
+        at("/segments/{name}/members", "GET", [web::get().to(segments::members)]),
+        at("/segments/{name}/why", "GET", [web::get().to(segments::why)]),
+        at("/segments/{name}/sample", "GET", [web::get().to(segments::sample)]),
+        at("/lookup", "POST", [web::post().to(lookup::lookup)]),
+        at("/insights/count", "POST", [web::post().to(segments::count)]),
+        at("/insights/overlap", "POST", [web::post().to(segments::overlap)]),
+        at("/insights/composition", "POST", [web::post().to(segments::composition)]),
+        at("/audit/retention", "GET", [web::get().to(people::audit)]),
+        at("/status", "GET", [web::get().to(health::status)]),
+    ]
+}
+
+/// What comes in, and what is kept of people and tokens.
+fn kept() -> Vec<Resource> {
+    let visitor = [web::get().to(people::show), web::delete().to(people::erase)];
+    let tokens = [web::get().to(people::tokens), web::post().to(people::new_token)];
+    vec![
+        // Also under the prefix; commands of this machine know none.
+        at("/hits", "POST", [web::post().to(hits::hits)]),
+        at("/hits/try", "POST", [web::post().to(hits::try_one)]),
+        at("/visitors/{id}", "GET, DELETE", visitor),
+        at("/tokens", "GET, POST", tokens),
+        at("/tokens/{name}", "DELETE", [web::delete().to(people::revoke)]),
+        at("/files/check", "POST", [web::post().to(definitions::check_file)]),
+        at("/files", "POST", [web::post().to(definitions::note_file)]),
+        at("/partitions", "POST", [web::post().to(health::partitions)]),
+    ]
+}
+
+/// A path with what its methods do; other methods are told which there are.
+fn at<const N: usize>(path: &str, allowed: &'static str, routes: [Route; N]) -> Resource {
+    let wrong = move || async move { Err::<HttpResponse, _>(ApiError::WrongMethod { allowed }) };
+    routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(wrong))
 }
 
 async fn robots() -> HttpResponse {

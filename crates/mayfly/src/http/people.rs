@@ -63,6 +63,8 @@ pub(crate) async fn tokens(request: HttpRequest, state: State) -> Answer {
 struct NewToken {
     name: String,
     role: Role,
+    #[serde(default)]
+    sites: Vec<String>,
 }
 
 /// Makes a token; its secret is in this answer and nowhere else.
@@ -70,8 +72,10 @@ pub(crate) async fn new_token(request: HttpRequest, state: State, body: Body) ->
     let caller = require(&request, &state, Right::Tokens)?;
     let new: NewToken =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
-    let secret = state.app()?.new_token(&new.name, new.role, &caller.name).await?;
-    Ok(HttpResponse::Ok().json(json!({"name": new.name, "role": new.role, "secret": secret})))
+    let secret = state.app()?.new_token(&new.name, (new.role, &new.sites), &caller.name).await?;
+    let (name, role, sites) = (new.name, new.role, new.sites);
+    let shown = json!({"name": name, "role": role, "sites": sites, "secret": secret});
+    Ok(HttpResponse::Ok().json(shown))
 }
 
 /// Takes a token back.

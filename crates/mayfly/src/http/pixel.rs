@@ -11,7 +11,7 @@ use mayfly_core::limits;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::asker::asker;
+use super::asker::{Asker, asker};
 use super::body::within;
 use super::{ApiError, State};
 use crate::clock;
@@ -61,26 +61,8 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
             None => image(verdict, &[]),
         };
     }
-    let header = |name: HeaderName| super::header(request, name);
-    let cookies = super::cookies(request);
-    let asked = PixelRequest {
-        query,
-        is_post,
-        cookie: cookies.as_deref(),
-        referer: header(header::REFERER),
-        origin: header(header::ORIGIN),
-        hints: Hints {
-            user_agent: header(header::USER_AGENT),
-            ua: header(SEC_CH_UA),
-            mobile: header(SEC_CH_UA_MOBILE),
-            platform: header(SEC_CH_UA_PLATFORM),
-        },
-        language: header(header::ACCEPT_LANGUAGE),
-        address: asker.address,
-        gpc: header(SEC_GPC),
-        https: asker.https,
-        now: clock::now(),
-    };
+    let cookies = super::cookies(request).unwrap_or_default();
+    let asked = PixelRequest { is_post, ..asked(request, &asker, query, &cookies) };
     if query.contains(DEBUG) && may_debug(state, query) {
         // Boxed: no other request is to carry what this takes.
         return Box::pin(debug(state, &asked)).await;
@@ -97,6 +79,43 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
     }
 }
 
+/// What the collector is told of a request with this query and these cookies.
+pub(crate) fn asked<'r>(
+    request: &'r HttpRequest,
+    asker: &Asker,
+    query: &'r str,
+    cookies: &'r str,
+) -> PixelRequest<'r> {
+    let header = |name: HeaderName| super::header(request, name);
+    PixelRequest {
+        query,
+        is_post: false,
+        cookie: Some(cookies),
+        referer: header(header::REFERER),
+        origin: header(header::ORIGIN),
+        hints: Hints {
+            user_agent: header(header::USER_AGENT),
+            ua: header(SEC_CH_UA),
+            mobile: header(SEC_CH_UA_MOBILE),
+            platform: header(SEC_CH_UA_PLATFORM),
+        },
+        language: header(header::ACCEPT_LANGUAGE),
+        address: asker.address,
+        gpc: header(SEC_GPC),
+        https: asker.https,
+        now: clock::now(),
+    }
+}
+
+/// A page's query as a pixel's of this site; of any page where it does not say of which.
+pub(crate) fn for_site(query: &str, site: &str) -> String {
+    let others = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "s");
+    let mut own = form_urlencoded::Serializer::new(String::new());
+    own.append_pair("s", site).extend_pairs(others);
+    // The first one counts.
+    own.append_pair("u", "https://page.invalid/").finish()
+}
+
 /// The first value of a parameter; an empty one is none, as for the hit itself.
 fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -106,7 +125,8 @@ fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
 /// Whether the query holds the secret of a token that may look into hits.
 fn may_debug(state: &State, query: &str) -> bool {
     let caller = parameter(query, "debug").and_then(|secret| state.caller(&secret));
-    caller.is_some_and(|caller| caller.role.may(Right::SendHits))
+    let site = parameter(query, "s").unwrap_or_default();
+    caller.is_some_and(|caller| caller.role.may(Right::SendHits) && caller.reaches(&site))
 }
 
 /// Takes the hit as any other, and says in JSON what it amounts to.

@@ -2,18 +2,21 @@
 
 use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use mayfly_core::limits;
 use serde::Deserialize;
 
 use super::access::require;
 use super::body::Body;
+use super::categories::{Part, whole, within};
 use super::{Answer, ApiError, State};
 use crate::tokens::Right;
 
 /// All segments with their sizes.
-pub(crate) async fn list(request: HttpRequest, state: State) -> Answer {
+pub(crate) async fn list(request: HttpRequest, state: State, part: Query<Part>) -> Answer {
     let caller = require(&request, &state, Right::Read)?;
     let app = state.app()?;
-    Ok(HttpResponse::Ok().json(app.segments(caller.role.sees_exact()).await?))
+    let part = (part.after, part.limit()?);
+    Ok(HttpResponse::Ok().json(app.segments(part, caller.role.sees_exact()).await?))
 }
 
 /// One segment with its size.
@@ -76,10 +79,10 @@ pub(crate) async fn count(request: HttpRequest, state: State, body: Body) -> Ans
 pub(crate) struct Sample {
     /// How many members.
     #[serde(default = "twenty")]
-    number: u64,
+    number: usize,
 }
 
-fn twenty() -> u64 {
+fn twenty() -> usize {
     20
 }
 
@@ -91,7 +94,8 @@ pub(crate) async fn sample(
     sample: Query<Sample>,
 ) -> Answer {
     require(&request, &state, Right::ReadMembers)?;
-    Ok(HttpResponse::Ok().json(state.app()?.sample(&name, sample.number).await?))
+    let number = within("number", sample.number, 0, limits::SAMPLE_MEMBERS)?;
+    Ok(HttpResponse::Ok().json(state.app()?.sample(&name, number as u64).await?))
 }
 
 /// The body of `overlap`: names of segments, or expressions.
@@ -115,7 +119,7 @@ pub(crate) async fn overlap(request: HttpRequest, state: State, body: Body) -> A
 #[serde(deny_unknown_fields)]
 struct Composition {
     of: String,
-    #[serde(default = "thirty")]
+    #[serde(default = "thirty", deserialize_with = "whole")]
     days: u16,
 }
 
@@ -129,5 +133,7 @@ pub(crate) async fn composition(request: HttpRequest, state: State, body: Body) 
     let app = state.app()?;
     let Composition { of, days } =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
+    let most = app.settings().store.retention.days();
+    within("days", days.into(), 1, most.into())?;
     Ok(HttpResponse::Ok().json(app.composition(&of, days, caller.role.sees_exact()).await?))
 }

@@ -1,0 +1,138 @@
+//! Definitions that are right in form and probably wrong in meaning: by themselves, and beside what
+//! came lately.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mayfly_core::{CategoryId, Day, Hit, Page, limits};
+use mayfly_segments::lint::{lint, lint_beside};
+use mayfly_segments::{Compiled, Lint, LintKind};
+use mayfly_store::{DayCursor, StoreError};
+use roaring::RoaringTreemap;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::http::ApiError;
+
+/// Days without a visitor after which a category is odd.
+const QUIET_DAYS: u16 = 7;
+/// Days over which two categories' visitors are compared.
+const SAME_DAYS: u16 = 30;
+/// Visitors from which on the same ones in two categories are odd.
+const SAME_VISITORS: u64 = 10;
+
+impl App {
+    /// What is odd about the definitions in force, or about those after a file.
+    ///
+    /// # Errors
+    /// [`ApiError::Problems`] with everything that is wrong, [`ApiError::Busy`], the store's.
+    pub async fn lint(&self, text: Option<&str>) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let today = now.day().unwrap_or_default();
+        let active = self.active();
+        let wanted = match text {
+            Some(text) => self.compile(&self.applied(text, false)?.definitions)?,
+            None => active.clone(),
+        };
+        // Thousands of rules take a while: nobody else is to wait for it.
+        let own = Arc::clone(&wanted);
+        let alone = tokio::task::spawn_blocking(move || lint(&own)).await;
+        let mut found = alone.map_err(|_| ApiError::Busy)?;
+        let (hits, pages) = self.lately(today).await?;
+        let hits: Vec<(&Hit, &Page)> = hits.iter().zip(&pages).collect();
+        found.extend(lint_beside(&wanted, &hits));
+        found.extend(self.quiet_or_same(&active, &wanted, today).await?);
+        let rows: Vec<Value> = found
+            .iter()
+            .take(limits::PROBLEMS)
+            .map(|Lint { of, text, kind }| {
+                json!({"of": of, "text": text, "kind": kind.label(), "words": kind.words()})
+            })
+            .collect();
+        Ok(json!({"lints": rows, "found": found.len(), "hits": hits.len()}))
+    }
+
+    /// Hits of today and yesterday with their pages, as far as they are looked at.
+    async fn lately(&self, today: Day) -> Result<(Vec<Hit>, Vec<Page>), ApiError> {
+        let slots = self.slots();
+        let share = limits::LINT_HITS / slots.len().max(1);
+        let mut hits = Vec::new();
+        for slot in slots {
+            let hidden = self.hidden(slot.partition()) | slot.erased();
+            for day in [today, today.minus(1)].into_iter().filter(|day| slot.has_hits(*day)) {
+                let mut next = Some(DayCursor::Start);
+                let enough = hits.len() + share;
+                while let (true, Some(cursor)) = (hits.len() < enough, next.take()) {
+                    let read = self.store.read_day(slot.partition(), day, cursor, share).await;
+                    let page = match read {
+                        Ok(page) => page,
+                        // Sealed in between: what was read so far is enough.
+                        Err(StoreError::DayMoved) => break,
+                        Err(error) => return Err(error.into()),
+                    };
+                    let visible = |hit: &Hit| !hidden.contains(hit.visitor.ordinal);
+                    let room = enough - hits.len();
+                    hits.extend(page.hits.into_iter().filter(visible).take(room));
+                    next = page.next;
+                }
+            }
+        }
+        let keys: Vec<_> = hits.iter().filter_map(|hit| hit.page).collect();
+        let mut found = self.store.pages(&keys).await?.into_iter();
+        let page = |hit: &Hit| hit.page.and_then(|_| found.next()).flatten().unwrap_or_default();
+        let pages = hits.iter().map(page).collect();
+        Ok((hits, pages))
+    }
+
+    /// Categories that nobody visits, and those that the same people do. Of categories that a file
+    /// would change nothing is known yet.
+    async fn quiet_or_same(
+        &self,
+        active: &Compiled,
+        wanted: &Compiled,
+        today: Day,
+    ) -> Result<Vec<Lint>, ApiError> {
+        let mut quiet: BTreeMap<CategoryId, u64> = BTreeMap::new();
+        let mut visitors: BTreeMap<CategoryId, RoaringTreemap> = BTreeMap::new();
+        for slot in self.slots() {
+            for (category, own) in self.visitors_of(&slot, active, today, QUIET_DAYS).await?.0 {
+                *quiet.entry(category).or_default() += own.len();
+            }
+            for (category, own) in self.visitors_of(&slot, active, today, SAME_DAYS).await?.0 {
+                let all = visitors.entry(category).or_default();
+                let of = u32::from(slot.partition().0);
+                *all |= RoaringTreemap::from_bitmaps([(of, own)]);
+            }
+        }
+        let definitions = wanted.definitions();
+        let has_traffic = quiet.get(&CategoryId::ALL).is_some_and(|n| *n > 0);
+        let known =
+            |id: CategoryId| active.cell(id).is_some() && active.cell(id) == wanted.cell(id);
+        let mut found = Vec::new();
+        let mut add = |id, kind| {
+            let of = format!("category {}", definitions.path(id)).into();
+            found.push(Lint { of, text: Box::default(), kind });
+        };
+        let mut before: Vec<(CategoryId, &RoaringTreemap)> = Vec::new();
+        for category in definitions.categories().filter(|category| known(category.id)) {
+            let has_own = !category.rules.is_empty();
+            if has_own && has_traffic && quiet.get(&category.id).is_none_or(|n| *n == 0) {
+                add(category.id, LintKind::Quiet { days: QUIET_DAYS });
+            }
+            let Some(own) = visitors.get(&category.id).filter(|v| v.len() >= SAME_VISITORS) else {
+                continue;
+            };
+            let related = |other: CategoryId| {
+                definitions.line(other).any(|id| id == category.id)
+                    || definitions.line(category.id).any(|id| id == other)
+            };
+            let same = before.iter().find(|(other, all)| *all == own && !related(*other));
+            if let Some((other, _)) = same {
+                let other = definitions.path(*other).into();
+                add(category.id, LintKind::SameVisitors { other, days: SAME_DAYS });
+            }
+            before.push((category.id, own));
+        }
+        Ok(found)
+    }
+}
