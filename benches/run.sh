@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything that docs/performance.md tells, in order, and keeps what was printed.
 #
-#   benches/run.sh [NAME …]     names: micro collector bytes latency; without one, all
+#   benches/run.sh [NAME …]     names: micro collector bytes latency olap; without one, all
 #
 # Uses the release binary, and builds it when it is older than the source. MAYFLY_DATA names the
 # folder of real data, as for the tests; without its OULAD set `bytes` is left out, and that is said.
@@ -14,7 +14,7 @@ results="benches/results/$(date -u +%Y-%m-%dT%H-%M-%SZ)"
 mkdir -p "$results"
 data="${MAYFLY_DATA:-../shared/data}/oulad/hand"
 names=("$@")
-if [ ${#names[@]} -eq 0 ]; then names=(micro collector bytes latency); fi
+if [ ${#names[@]} -eq 0 ]; then names=(micro collector bytes latency olap); fi
 
 # Prints the command, runs it, keeps its output.
 measure() {
@@ -40,7 +40,8 @@ for name in "${names[@]}"; do
       fi
       ;;
     latency) measure latency benches/latency.py ;;
-    *) echo "unknown: $name (micro collector bytes latency)" >&2; exit 2 ;;
+    olap) measure olap benches/segments_vs_olap.py ;;
+    *) echo "unknown: $name (micro collector bytes latency olap)" >&2; exit 2 ;;
   esac
 done
 echo "kept in $results"

@@ -114,6 +114,10 @@ fn who_says_no(browser: &mut Browser) {
         assert_eq!(contextual, json!({"segments": ["fans"]}), "{no}: of the page alone");
         assert_eq!(ask(browser, &format!("?{no}&interests=5"))["interests"], json!([]));
     }
+    for unreadable in ["us_privacy=1YYN&d=x", "us_privacy=1YYN&e=No%20Event"] {
+        let answer = ask(browser, &format!("?{unreadable}"));
+        assert_eq!(answer, json!({"segments": []}), "{unreadable}: a no may stand beside it");
+    }
     let mut out = browser.clone();
     out.cookies.insert("mf_optout".to_owned(), "1".to_owned());
     assert_eq!(ask(&mut out, &format!("?{football}")), json!({"segments": []}), "nothing at all");
@@ -121,6 +125,8 @@ fn who_says_no(browser: &mut Browser) {
     let news = [("origin", "https://news.example")];
     let answer = browser.send("GET", "/api/v1/me/segments", &news);
     assert_eq!(answer.json(), json!({"segments": ["fans"]}));
+    let answer = browser.send("GET", "/api/v1/me/segments?format=kv", &news);
+    assert_eq!(answer.json(), json!({"mf_seg": []}), "nothing to pass on without a string");
 }
 
 fn in_other_forms(program: &Program, browser: &mut Browser) {
@@ -167,6 +173,12 @@ fn server_to_server(program: &Program, browser: &Browser) {
     let news = with(&["n", "--role", "site_owner", "--site", "news"]);
     let segments = |answer: Value| answer["visitors"][0]["segments"].clone();
     assert_eq!(segments(news.post("/api/v1/lookup", &body).json()), json!(["fans"]));
+    let shown = program.setup().json(&["segment", "sample", "fans", "--number", "1"]);
+    let number = shown["sample"][0].clone();
+    let by_number = json!({"visitors": [number]});
+    let known = |answer: Value| answer["visitors"][0]["known"].clone();
+    assert_eq!(known(program.admin().post("/api/v1/lookup", &by_number).json()), json!(true));
+    assert_eq!(known(news.post("/api/v1/lookup", &by_number).json()), json!(false));
     let viewer = with(&["v", "--role", "viewer"]);
     assert_eq!(viewer.post("/api/v1/lookup", &body).status, 403);
     let many: Vec<&str> = vec!["crm:1"; 1001];

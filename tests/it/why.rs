@@ -25,6 +25,12 @@ name = "fans"
 rule = 'visited("Sports", within 30d) >= 3 and not visited("Betting", within 7d)'
 
 [[segment]]
+name = "over"
+rule = 'visited("Sports", within 30d)'
+starts = 2020-01-01
+ends = 2020-12-31
+
+[[segment]]
 name = "regulars"
 rule = '"fans" or days("*", within 14d) >= 5'
 "#;
@@ -94,6 +100,14 @@ fn tell(setup: Setup) {
     assert_eq!(regulars["tree"]["parts"][1]["found"], json!(3), "days with a hit: {regulars}");
     assert_eq!(regulars["changes_at"], fans["changes_at"]);
 
+    let over = why("over");
+    assert_eq!(
+        (&over["member"], &over["holds"], &over["runs"]),
+        (&json!(false), &json!(true), &json!(false))
+    );
+    let text = program.setup().ok(&["segment", "why", "over", "--visitor", "crm:7"]);
+    assert!(text.contains("has members from 2020-01-01 to 2020-12-31, and none now"), "{text}");
+
     send(&program, &[("/bets/", 1)]);
     let fans = why("fans");
     assert_eq!(fans["changes_at"], instant(days_ago(1).0 + 7), "he comes back by himself");
@@ -105,7 +119,7 @@ fn tell(setup: Setup) {
 /// Who may not ask, and what cannot be answered.
 fn refused(program: &Program) {
     let setup = program.setup();
-    assert_eq!(program.log().matches("a visitor was read").count(), 5, "each reading is logged");
+    assert_eq!(program.log().matches("a visitor was read").count(), 7, "each reading is logged");
     let path = "/api/v1/segments/fans/why?visitor=crm%3A7";
     let secret = setup.ok(&["token", "create", "looker", "--role", "viewer"]);
     let viewer = program.http.clone().with("authorization", &format!("Bearer {}", secret.trim()));

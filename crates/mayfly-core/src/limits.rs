@@ -165,6 +165,8 @@ pub const SEQUENCE_STEPS: usize = 5;
 /// Conditions with windows of hours, filters or sequences, of all segments together: each keeps
 /// its own hits in memory.
 pub const TRACES: usize = 500;
+/// The same in one question that no segment asks.
+pub const TRACES_ASKED: usize = 10;
 /// Hits of one visitor that such a condition looks at: the newest.
 pub const TRACE_HITS: usize = 4096;
 /// How much of a segment may go by a change that does not say so, percent of its members.

@@ -210,6 +210,8 @@ struct Ask {
     tally: usize,
     step: u8,
     only: Option<Filter>,
+    /// Whether engagement counts, which is no hit.
+    of_engagement: bool,
 }
 
 impl Tracer {
@@ -219,7 +221,8 @@ impl Tracer {
         for (tally, key) in tallies.filter_map(|at| Some((at, plan.tallies().get(at)?))) {
             let filters = std::iter::once(&key.only).chain(key.then.iter().map(|step| &step.only));
             for (at, (cell, only)) in key.cells().zip(filters).enumerate() {
-                let ask = Ask { tally, step: 1 << at, only: only.clone() };
+                let of_engagement = key.measure == Measure::Engaged;
+                let ask = Ask { tally, step: 1 << at, only: only.clone(), of_engagement };
                 asks.entry(cell).or_default().push(ask);
             }
         }
@@ -243,7 +246,9 @@ impl Tracer {
         (hit, page): (&Hit, &Page),
     ) -> BTreeMap<usize, Seen> {
         let mut steps: BTreeMap<usize, u8> = BTreeMap::new();
-        for ask in cells.filter_map(|cell| self.asks.get(&cell)).flatten() {
+        let is_hit = hit.event != Event::Engagement;
+        let asks = cells.filter_map(|cell| self.asks.get(&cell)).flatten();
+        for ask in asks.filter(|ask| is_hit || ask.of_engagement) {
             let meets = |only: &Filter| classifier.meets(&only.rule, hit, page);
             if ask.only.as_ref().is_none_or(meets) {
                 *steps.entry(ask.tally).or_default() |= ask.step;

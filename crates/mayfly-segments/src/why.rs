@@ -204,7 +204,8 @@ impl<'h> Past<'h> {
             for at in self.falls.get(&cell.category).into_iter().flatten() {
                 let Some((hit, page)) = self.hits.get(*at) else { continue };
                 let meets = |only: &Filter| self.classifier.meets(&only.rule, hit, page);
-                if only.as_ref().is_none_or(meets) {
+                let counts = hit.event != Event::Engagement || key.measure == Measure::Engaged;
+                if counts && only.as_ref().is_none_or(meets) {
                     *steps.entry(*at).or_default() |= 1 << step;
                 }
             }

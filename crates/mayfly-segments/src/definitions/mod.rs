@@ -239,6 +239,12 @@ impl Definitions {
         self.sites.values().any(|entry| *entry.site.key == *key)
     }
 
+    /// The time zones of all sites.
+    pub(crate) fn zones(&self) -> String {
+        let zone = |entry: &SiteEntry| format!("{}={}", entry.site.id.0, entry.site.time_zone);
+        self.sites.values().map(zone).collect::<Vec<_>>().join(" ")
+    }
+
     pub(crate) fn nearest_site(&self, key: &str) -> Option<Box<str>> {
         nearest(key, self.sites().map(|site| &*site.key))
     }

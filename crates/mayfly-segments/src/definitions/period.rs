@@ -18,6 +18,10 @@ use mayfly_core::{Hour, Timestamp};
 /// let first = Day(20_777).first_hour().plus(23); // one hour ahead of UTC
 /// assert_eq!(period.hours(), first..first.plus(48));
 /// assert!(Period::default().hours().contains(&Hour(0)));
+/// let never = Period { starts: "9999-12-31".parse().ok(), ..Period::default() };
+/// assert!(never.hours().is_empty());
+/// let over = Period { ends: "1969-12-30".parse().ok(), ..Period::default() };
+/// assert!(over.hours().is_empty());
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Period {
@@ -40,10 +44,9 @@ impl Period {
     /// one counts.
     #[must_use]
     pub fn hours(&self) -> std::ops::Range<Hour> {
-        let begins = self.starts.and_then(|day| self.midnight(day)).unwrap_or(Hour(0));
-        let after = self.ends.and_then(|day| day.tomorrow().ok());
-        let ends = after.and_then(|day| self.midnight(day)).unwrap_or(Hour(u32::MAX));
-        begins..ends
+        let after = self.ends.map(|day| day.tomorrow().unwrap_or(day));
+        let begins = self.starts.map_or(Hour(0), |day| self.midnight(day));
+        begins..after.map_or(Hour(u32::MAX), |day| self.midnight(day))
     }
 
     /// Whether the last day is before the first.
@@ -52,11 +55,15 @@ impl Period {
         self.starts.zip(self.ends).is_some_and(|(starts, ends)| ends < starts)
     }
 
-    /// The first full UTC hour of a day.
-    fn midnight(&self, day: Date) -> Option<Hour> {
+    /// The first full UTC hour of a day; before 1970 the first of all, after 2149 the last.
+    fn midnight(&self, day: Date) -> Hour {
         let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
-        let at = day.to_zoned(zone).ok()?.timestamp().as_second();
-        let hour = Timestamp::from_secs(at).hour()?;
-        Some(if hour.start().secs() < at { hour.plus(1) } else { hour })
+        let at = day.to_zoned(zone).map_or(i64::MAX, |at| at.timestamp().as_second());
+        match Timestamp::from_secs(at).hour() {
+            Some(hour) if hour.start().secs() < at => hour.plus(1),
+            Some(hour) => hour,
+            None if at < 0 => Hour(0),
+            None => Hour(u32::MAX),
+        }
     }
 }

@@ -153,6 +153,13 @@ impl Expression {
         self.plan.recalled(self.plan.traced(), today)
     }
 
+    /// How many of its conditions look at hits themselves: at most
+    /// [`mayfly_core::limits::TRACES_ASKED`] are to be evaluated by themselves.
+    #[must_use]
+    pub fn traces(&self) -> usize {
+        self.plan.traced().len()
+    }
+
     /// Whether it takes samples of visitors.
     #[must_use]
     pub fn has_samples(&self) -> bool {

@@ -155,7 +155,14 @@ impl<'a> Resolver<'a> {
                 return Err(Fault::new(kind, named.only_span.clone()));
             }
         }
-        Ok((cell, named.only.clone()))
+        let only = named.only.clone().map(|mut only| {
+            if only.rule.asks_local_time() {
+                // In another zone the same test asks for other hits.
+                only.text = format!("{} ({})", only.text, self.definitions.zones()).into();
+            }
+            only
+        });
+        Ok((cell, only))
     }
 
     fn count(&self, count: &Count, plan: &mut Plan) -> Result<Node, Fault> {

@@ -80,6 +80,20 @@ fn what_cells_cannot_answer_is_traced() {
 }
 
 #[test]
+fn another_time_zone_makes_another_test_of_hours() {
+    let of_zone = |zone: &str, text: &str| {
+        let site = format!("[[site]]\nkey = 'a'\norigins = ['*']\ntime_zone = '{zone}'\n");
+        let parsed = Expression::parse(text, &definitions(&site), Retention::default()).unwrap();
+        parsed.plan().tallies()[0].clone()
+    };
+    let by_hour = "visited('*', within 7d, hour >= 18)";
+    assert_ne!(of_zone("UTC", by_hour), of_zone("Europe/Amsterdam", by_hour));
+    assert_eq!(of_zone("UTC", by_hour), of_zone("UTC", by_hour));
+    let by_value = "visited('*', within 7d, value >= 18)";
+    assert_eq!(of_zone("UTC", by_value), of_zone("Europe/Amsterdam", by_value));
+}
+
+#[test]
 fn what_holds_for_nobody_with_no_hits_is_refused_and_named() {
     let a = "visited('Betting', within 7d)";
     refused(&format!("{a} or not {a}"), "`not visited('Betting', within 7d)`", 34, "and");

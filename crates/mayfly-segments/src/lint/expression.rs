@@ -2,7 +2,7 @@
 
 use mayfly_core::{CategoryId, Partition, Visitor};
 
-use super::{LintKind, combine, has_rules};
+use super::{LintKind, PARTS, combine, has_rules};
 use crate::compiled::Compiled;
 use crate::expr::syntax::{Ago, Branch, Count, Units, What};
 use crate::expr::{Expression, Node, parsed};
@@ -26,6 +26,11 @@ pub(super) fn lint(text: &str, compiled: &Compiled) -> Vec<LintKind> {
         }
     });
     found.dedup();
+    let mut counts = 0;
+    branch.each_count(&mut |_| counts += 1);
+    if counts > PARTS {
+        return found;
+    }
     let whole =
         |text: &str| Expression::parse(text, compiled.definitions(), compiled.retention()).ok();
     // Of samples nothing is known but that they hold for some.

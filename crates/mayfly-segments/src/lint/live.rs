@@ -8,6 +8,8 @@ use super::{Lint, LintKind};
 use crate::compiled::Compiled;
 use crate::rule::{Check, Field, HitField, How, PageFacts, PageField, Test};
 
+/// Pages whose texts are compared.
+const PAGES: usize = 1000;
 /// Hits below which nothing is said.
 const LEAST: usize = 100;
 
@@ -41,18 +43,22 @@ struct Seen {
     attributes: BTreeSet<Box<str>>,
     query: BTreeSet<Box<str>>,
     events: BTreeSet<Box<str>>,
-    pages: Vec<PageFacts>,
+    /// Each as it is, and in lower case.
+    pages: Vec<[PageFacts; 2]>,
 }
 
 impl Seen {
     fn of(hits: &[(&Hit, &Page)]) -> Self {
         let mut urls = BTreeSet::new();
         let pages = hits.iter().filter(|(_, page)| urls.insert(&page.url));
-        let pages: Vec<PageFacts> = pages.map(|(_, page)| PageFacts::of(page)).collect();
+        let pages: Vec<[PageFacts; 2]> = pages
+            .take(PAGES)
+            .map(|(_, page)| [PageFacts::of(page), PageFacts::of(page).in_lower_case()])
+            .collect();
         let names = hits.iter().flat_map(|(hit, _)| hit.attributes.iter().map(|a| a.name.clone()));
         Self {
             attributes: names.collect(),
-            query: pages.iter().flat_map(|page| page.query.keys().cloned()).collect(),
+            query: pages.iter().flat_map(|[page, _]| page.query.keys().cloned()).collect(),
             events: hits.iter().map(|(hit, _)| hit.event.name().into()).collect(),
             pages,
         }
@@ -92,13 +98,13 @@ impl Seen {
         for value in values {
             let (mut is_met, mut other) = (false, None);
             let folded = value.text.to_lowercase();
-            for page in &self.pages {
-                page.each_text(field, &mut |text| {
-                    is_met |= related(text, &value.text);
-                    if other.is_none() && related(&text.to_lowercase(), &folded) {
-                        other = Some(text.into());
-                    }
-                });
+            for [page, lower] in &self.pages {
+                page.each_text(field, &mut |text| is_met |= related(text, &value.text));
+                let mut is_near = false;
+                lower.each_text(field, &mut |text| is_near |= related(text, &folded));
+                if is_near && other.is_none() {
+                    page.each_text(field, &mut |text| other = Some(text.into()));
+                }
             }
             if let (false, Some(live)) = (is_met, other) {
                 return Some(LintKind::OtherCase { test: written.into(), live });

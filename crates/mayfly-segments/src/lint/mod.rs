@@ -16,6 +16,9 @@ use crate::definitions::{Definitions, EVERY_HIT};
 /// Combinations of values tried for one rule or expression.
 const COMBINATIONS: usize = 5_000;
 
+/// Texts, or parts, of one rule or expression above which it is not looked at.
+const PARTS: usize = 60;
+
 /// What is odd.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LintKind {

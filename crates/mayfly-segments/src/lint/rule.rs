@@ -1,26 +1,29 @@
 //! Odd rules: tried on every combination of the values that make a difference to them.
 
-use super::{LintKind, combine};
+use super::{LintKind, PARTS, combine};
 use crate::rule::{Candidate, Check, Field, Node, Rule, Test};
 
 /// What is odd about a rule.
 pub(super) fn lint(rule: &Rule, text: &str) -> Vec<LintKind> {
     let mut found = Vec::new();
     let mut fields: Vec<Field> = Vec::new();
-    let mut has_patterns = false;
+    let (mut has_patterns, mut texts) = (false, 0);
     rule.node.any_test(&mut |test| {
         if let Check::Differs(_) = test.check {
             let test = written(test, text).into();
             found.push(LintKind::AbsentDiffers { test });
         }
         has_patterns |= matches!(test.check, Check::Matches { .. });
+        test.check.each_text(&mut |_| texts += 1);
+        texts += 1;
         if !fields.contains(&test.field) {
             fields.push(test.field.clone());
         }
         false
     });
-    if has_patterns {
-        return found; // No text that meets a pattern is known.
+    // No text that meets a pattern is known.
+    if has_patterns || texts > PARTS {
+        return found;
     }
     let values: Vec<Vec<Candidate>> = fields.iter().map(|f| candidates(f, &rule.node)).collect();
     let without = parts(&rule.node);

@@ -43,6 +43,16 @@ impl PageFacts {
 }
 
 impl PageFacts {
+    /// The same with every text that keeps its case in lower case.
+    #[must_use]
+    pub(crate) fn in_lower_case(mut self) -> Self {
+        (self.path, self.url) = (folded(&self.path), folded(&self.url));
+        for values in self.query.values_mut() {
+            values.iter_mut().for_each(|value| *value = folded(value));
+        }
+        self
+    }
+
     /// Calls `each` with every text of a field of the page.
     pub(crate) fn each_text(&self, field: &PageField, each: &mut dyn FnMut(&str)) {
         let texts: &[Box<str>] = match field {

@@ -111,8 +111,7 @@ impl Rule {
 
     /// Whether it reads the hour or weekday in the site's zone.
     pub(crate) fn asks_local_time(&self) -> bool {
-        let local = [HitField::Hour, HitField::Weekday].map(Field::Hit);
-        self.node.any_test(&mut |test| local.contains(&test.field))
+        self.node.asks_local_time()
     }
 
     /// Whether it tests the path, and neither the host nor the site.
@@ -160,6 +159,12 @@ impl Node {
     /// no field is an attribute's.
     pub(crate) fn filter(cursor: &mut Cursor) -> Result<Self, Fault> {
         parse::filter(cursor)
+    }
+
+    /// Whether it reads the hour or weekday in the site's zone.
+    pub(crate) fn asks_local_time(&self) -> bool {
+        let local = [HitField::Hour, HitField::Weekday].map(Field::Hit);
+        self.any_test(&mut |test| local.contains(&test.field))
     }
 
     /// Calls `each` with every field that it reads.

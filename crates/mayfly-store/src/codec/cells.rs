@@ -174,21 +174,48 @@ fn bitmap_of<'a>(entries: impl Iterator<Item = &'a CellEntry>) -> RoaringBitmap 
 
 /// Adds the cells of a chunk, or of a category that stands alone.
 pub(crate) fn decode(bytes: &[u8], into: &mut DayCells) -> Result<(), StoreError> {
+    decode_some(bytes, &|_| true, into)
+}
+
+/// As [`decode`], for the cells of these categories alone: a chunk has those of others, too.
+pub(crate) fn decode_some(
+    bytes: &[u8],
+    wanted: &impl Fn(CategoryId) -> bool,
+    into: &mut DayCells,
+) -> Result<(), StoreError> {
     let mut rest = body(bytes, Corruption::Cells)?;
     while !rest.is_empty() {
-        let (id, cell) = decode_cell(&mut rest).ok_or_else(|| corrupt(Corruption::Cells))?;
-        into.insert(id, cell);
+        let cell = decode_cell(&mut rest, wanted).ok_or_else(|| corrupt(Corruption::Cells))?;
+        into.extend(cell);
     }
     Ok(())
 }
 
-fn decode_cell(bytes: &mut &[u8]) -> Option<(CellId, Cell)> {
+/// The next cell; nothing of a category that is not wanted.
+#[expect(clippy::option_option, reason = "corrupt, or passed over")]
+fn decode_cell(
+    bytes: &mut &[u8],
+    wanted: &impl Fn(CategoryId) -> bool,
+) -> Option<Option<(CellId, Cell)>> {
     let category = CategoryId(varint::take_u32(bytes)?);
     let since = varint::take_u32(bytes)?;
     let count = usize::try_from(varint::take(bytes)?).ok()?;
+    if count < PLANES_FROM && !wanted(category) {
+        skip_list(bytes, count)?;
+        return Some(None);
+    }
     let entries =
         if count < PLANES_FROM { decode_list(bytes, count)? } else { decode_planes(bytes, count)? };
-    Some((CellId { category, since }, Cell { entries }))
+    Some(wanted(category).then_some((CellId { category, since }, Cell { entries })))
+}
+
+fn skip_list(bytes: &mut &[u8], count: usize) -> Option<()> {
+    for _ in 0..count {
+        if varint::take(bytes)? & 1 == 1 {
+            take_measures(bytes)?;
+        }
+    }
+    Some(())
 }
 
 fn decode_list(bytes: &mut &[u8], count: usize) -> Option<Vec<CellEntry>> {

@@ -55,13 +55,12 @@ impl EmbeddedStore {
             let mut all = DayCells::new();
             match &wanted {
                 Some(categories) => {
+                    let wanted: std::collections::BTreeSet<_> = categories.iter().collect();
                     for field in cells::fields_for(categories) {
                         if let Some(bytes) = get(field)? {
-                            cells::decode(&bytes, &mut all)?;
+                            cells::decode_some(&bytes, &|id| wanted.contains(&id), &mut all)?;
                         }
                     }
-                    let wanted: std::collections::BTreeSet<_> = categories.iter().collect();
-                    all.retain(|id, _| wanted.contains(&id.category));
                 }
                 None => {
                     let header = keys::cells(partition, &Field::Header.name());

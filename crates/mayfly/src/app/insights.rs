@@ -156,8 +156,7 @@ impl App {
         let retention = self.settings.store.retention;
         let expression = Expression::parse(text, active.definitions(), retention)?;
         may_sample(&expression, exact)?;
-        for slot in self.slots() {
-            let own = self.members_in(&slot, &active, &expression, now).await?;
+        for (slot, own) in self.members_by_slot(&active, &expression, now).await? {
             all.insert(slot.partition(), own);
         }
         Ok(all)

@@ -1,8 +1,7 @@
 //! Definitions that are right in form and probably wrong in meaning: by themselves, and beside what
 //! came lately.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use mayfly_core::{CategoryId, Day, Hit, Page, limits};
 use mayfly_segments::lint::{lint, lint_beside};
@@ -34,14 +33,18 @@ impl App {
             Some(text) => self.compile(&self.applied(text, false)?.definitions)?,
             None => active.clone(),
         };
-        // Thousands of rules take a while: nobody else is to wait for it.
-        let own = Arc::clone(&wanted);
-        let alone = tokio::task::spawn_blocking(move || lint(&own)).await;
-        let mut found = alone.map_err(|_| ApiError::Busy)?;
         let (hits, pages) = self.lately(today).await?;
-        let hits: Vec<(&Hit, &Page)> = hits.iter().zip(&pages).collect();
-        found.extend(lint_beside(&wanted, &hits));
-        found.extend(self.quiet_or_same(&active, &wanted, today).await?);
+        let number = hits.len();
+        let people = self.people_lately(&active, today).await?;
+        // Thousands of rules take a while: nobody else is to wait for it.
+        let alone = tokio::task::spawn_blocking(move || {
+            let beside: Vec<(&Hit, &Page)> = hits.iter().zip(&pages).collect();
+            let mut found = lint(&wanted);
+            found.extend(lint_beside(&wanted, &beside));
+            found.extend(people.odd(&active, &wanted));
+            found
+        });
+        let found = alone.await.map_err(|_| ApiError::Busy)?;
         let rows: Vec<Value> = found
             .iter()
             .take(limits::PROBLEMS)
@@ -49,7 +52,7 @@ impl App {
                 json!({"of": of, "text": text, "kind": kind.label(), "words": kind.words()})
             })
             .collect();
-        Ok(json!({"lints": rows, "found": found.len(), "hits": hits.len()}))
+        Ok(json!({"lints": rows, "found": found.len(), "hits": number}))
     }
 
     /// Hits of today and yesterday with their pages, as far as they are looked at.
@@ -84,28 +87,38 @@ impl App {
         Ok((hits, pages))
     }
 
-    /// Categories that nobody visits, and those that the same people do. Of categories that a file
-    /// would change nothing is known yet.
-    async fn quiet_or_same(
-        &self,
-        active: &Compiled,
-        wanted: &Compiled,
-        today: Day,
-    ) -> Result<Vec<Lint>, ApiError> {
-        let mut quiet: BTreeMap<CategoryId, u64> = BTreeMap::new();
-        let mut visitors: BTreeMap<CategoryId, RoaringTreemap> = BTreeMap::new();
+    /// Who was in which category.
+    async fn people_lately(&self, active: &Compiled, today: Day) -> Result<People, ApiError> {
+        let mut people = People::default();
         for slot in self.slots() {
             for (category, own) in self.visitors_of(&slot, active, today, QUIET_DAYS).await?.0 {
-                *quiet.entry(category).or_default() += own.len();
+                *people.lately.entry(category).or_default() += own.len();
             }
             for (category, own) in self.visitors_of(&slot, active, today, SAME_DAYS).await?.0 {
-                let all = visitors.entry(category).or_default();
+                let all = people.visitors.entry(category).or_default();
                 let of = u32::from(slot.partition().0);
                 *all |= RoaringTreemap::from_bitmaps([(of, own)]);
             }
         }
+        Ok(people)
+    }
+}
+
+/// Visitors by category.
+#[derive(Default)]
+struct People {
+    /// How many in [`QUIET_DAYS`].
+    lately: BTreeMap<CategoryId, u64>,
+    /// Which in [`SAME_DAYS`].
+    visitors: BTreeMap<CategoryId, RoaringTreemap>,
+}
+
+impl People {
+    /// Categories that nobody visits, and those that the same people do. Of categories that a file
+    /// would change nothing is known yet.
+    fn odd(&self, active: &Compiled, wanted: &Compiled) -> Vec<Lint> {
         let definitions = wanted.definitions();
-        let has_traffic = quiet.get(&CategoryId::ALL).is_some_and(|n| *n > 0);
+        let has_traffic = self.lately.get(&CategoryId::ALL).is_some_and(|n| *n > 0);
         let known =
             |id: CategoryId| active.cell(id).is_some() && active.cell(id) == wanted.cell(id);
         let mut found = Vec::new();
@@ -113,26 +126,28 @@ impl App {
             let of = format!("category {}", definitions.path(id)).into();
             found.push(Lint { of, text: Box::default(), kind });
         };
-        let mut before: Vec<(CategoryId, &RoaringTreemap)> = Vec::new();
+        // Only sets of one size, from one visitor to one other, can be the same.
+        let mut before: HashMap<_, Vec<(CategoryId, &RoaringTreemap)>> = HashMap::new();
         for category in definitions.categories().filter(|category| known(category.id)) {
             let has_own = !category.rules.is_empty();
-            if has_own && has_traffic && quiet.get(&category.id).is_none_or(|n| *n == 0) {
+            if has_own && has_traffic && self.lately.get(&category.id).is_none_or(|n| *n == 0) {
                 add(category.id, LintKind::Quiet { days: QUIET_DAYS });
             }
-            let Some(own) = visitors.get(&category.id).filter(|v| v.len() >= SAME_VISITORS) else {
-                continue;
-            };
+            let own = self.visitors.get(&category.id).filter(|v| v.len() >= SAME_VISITORS);
+            let Some(own) = own else { continue };
             let related = |other: CategoryId| {
                 definitions.line(other).any(|id| id == category.id)
                     || definitions.line(category.id).any(|id| id == other)
             };
-            let same = before.iter().find(|(other, all)| *all == own && !related(*other));
+            let alike = before.entry((own.len(), own.min(), own.max())).or_default();
+            let same = alike.iter().find(|(other, all)| *all == own && !related(*other));
             if let Some((other, _)) = same {
                 let other = definitions.path(*other).into();
                 add(category.id, LintKind::SameVisitors { other, days: SAME_DAYS });
+            } else {
+                alike.push((category.id, own));
             }
-            before.push((category.id, own));
         }
-        Ok(found)
+        found
     }
 }

@@ -93,9 +93,18 @@ impl App {
         }
     }
 
+    /// Whether a visitor was erased, or waits for it.
+    #[must_use]
+    pub fn is_hidden(&self, Visitor { partition, ordinal }: Visitor) -> bool {
+        let slots = self.slots();
+        let own = slots.iter().find(|slot| slot.partition() == partition);
+        self.hidden(partition).contains(ordinal)
+            || own.is_some_and(|slot| slot.erased().contains(ordinal))
+    }
+
     /// The numbers of a visitor's segments.
     fn ids_of(&self, visitor: Option<Visitor>, present: Option<&Present>) -> Vec<SegmentId> {
-        let visitor = visitor.filter(|v| !self.hidden(v.partition).contains(v.ordinal));
+        let visitor = visitor.filter(|visitor| !self.is_hidden(*visitor));
         let slots = self.slots();
         let own = visitor.and_then(|v| slots.iter().find(|slot| slot.partition() == v.partition));
         let ordinal = own.and(visitor).map(|visitor| visitor.ordinal);

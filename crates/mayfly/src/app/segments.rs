@@ -1,10 +1,12 @@
 //! Segments: sizes, members, any expression, one hit explained.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use mayfly_collector::{VisitorRef, parse_hit_line};
-use mayfly_core::{Partition, SegmentId, Timestamp, Visitor};
+use mayfly_core::{Partition, SegmentId, Timestamp, Visitor, limits};
 use mayfly_segments::{Compiled, Expression, OnPage, PageMemo, Seen, Segment};
 use mayfly_store::StoreError;
 use roaring::{RoaringBitmap, RoaringTreemap};
@@ -14,11 +16,13 @@ use super::App;
 use super::categories::{page, segment};
 use super::lookup::Present;
 use crate::clock;
-use crate::http::ApiError;
+use crate::http::{ApiError, reading};
 use crate::worker::{Slot, evaluate};
 
 /// How long a question waits for hits that were acknowledged before it was asked.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Partitions that one question looks at beside one another.
+const PARTITIONS_AT_ONCE: usize = 4;
 /// Sizes below are not told to the lesser roles.
 const FLOOR: u64 = 50;
 
@@ -144,8 +148,7 @@ impl App {
         let expression = Expression::parse(rule, active.definitions(), retention)?;
         may_sample(&expression, exact)?;
         let mut sum = Size::default();
-        for slot in self.slots() {
-            let members = self.members_in(&slot, &active, &expression, now).await?;
+        for (slot, members) in self.members_by_slot(&active, &expression, now).await? {
             let seen = slot.read(|index| index.seen(&members, now)).unwrap_or_default();
             sum = sum.plus(Size { held: members.len(), seen });
         }
@@ -154,8 +157,33 @@ impl App {
         Ok(shown)
     }
 
+    /// The members of an expression, some partitions at a time: decoding cells takes most of it,
+    /// and is done beside one another.
+    pub(super) async fn members_by_slot(
+        &self,
+        active: &Compiled,
+        expression: &Expression,
+        now: Timestamp,
+    ) -> Result<Vec<(Arc<Slot>, RoaringBitmap)>, ApiError> {
+        let limit = limits::TRACES_ASKED;
+        if expression.traces() > limit {
+            let what = "conditions with hours, tests or sequences in one question";
+            return Err(ApiError::TooMany { what, limit });
+        }
+        // Such a question reads hits: few at a time.
+        let _turn = match expression.traces() {
+            0 => None,
+            _ => Some(reading().await?),
+        };
+        let members = |slot: Arc<Slot>| async move {
+            let members = self.members_in(&slot, active, expression, now).await?;
+            Ok((slot, members))
+        };
+        stream::iter(self.slots()).map(members).buffered(PARTITIONS_AT_ONCE).try_collect().await
+    }
+
     /// The members of an expression in one partition.
-    pub(super) async fn members_in(
+    async fn members_in(
         &self,
         slot: &Slot,
         active: &Compiled,
@@ -185,9 +213,16 @@ impl App {
     ///
     /// # Errors
     /// A body that is no hit, the store's.
-    pub async fn try_hit(&self, body: &[u8]) -> Result<Value, ApiError> {
+    pub async fn try_hit(
+        &self,
+        body: &[u8],
+        is_own: impl Fn(&str) -> bool,
+    ) -> Result<Value, ApiError> {
         let now = Self::now();
         let submission = parse_hit_line(body).map_err(|reason| ApiError::Hit { reason })?;
+        if !is_own(&submission.site) {
+            return Err(ApiError::Forbidden);
+        }
         let (site, candidate) = (submission.site.clone(), submission.candidate.clone());
         let foreign = match &submission.visitor {
             VisitorRef::Foreign { space, id } => self.collector.foreign_id(space, id),

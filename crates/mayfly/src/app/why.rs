@@ -1,6 +1,6 @@
 //! Why a visitor is in a segment, or is not.
 
-use mayfly_core::{Attribute, CategoryId, Hit, Page, Timestamp, Visitor};
+use mayfly_core::{Attribute, CategoryId, Hit, Hour, Page, Timestamp, Visitor};
 use mayfly_segments::definitions::EVERY_HIT;
 use mayfly_segments::{Condition, Definitions, Measure, Part, PartKind, Unit, Why};
 use serde_json::{Value, json};
@@ -24,6 +24,16 @@ impl App {
         let hour = now.hour().unwrap_or_default();
         let why = Why::of(&segment.rule, &active, hour, visitor, &hits)?;
         let conditions = why.tree.conditions();
+        let runs = segment.period.hours();
+        let changes_at = match why.changes_at {
+            // It has no members before it begins, and none after it ends.
+            _ if hour >= runs.end => None,
+            _ if hour < runs.start => why.holds().then(|| runs.start.start()),
+            at if why.holds() && runs.end < Hour(u32::MAX) => {
+                Some(at.map_or(runs.end.start(), |at| at.min(runs.end.start())))
+            }
+            at => at,
+        };
         let nearest = why.nearest.and_then(|nearest| {
             let (part, condition) = conditions.get(nearest.place)?;
             Some(json!({
@@ -38,8 +48,11 @@ impl App {
             "visitor": visitor.to_string(),
             "member": self.segments_of(visitor).iter().any(|own| **own == *segment.name),
             "paused": segment.paused,
+            "runs": runs.contains(&hour),
+            "starts": segment.period.starts.map(|day| day.to_string()),
+            "ends": segment.period.ends.map(|day| day.to_string()),
             "holds": why.holds(),
-            "changes_at": why.changes_at.map(clock::text),
+            "changes_at": changes_at.map(clock::text),
             "nearest": nearest,
             "tree": tree(&why.tree, active.definitions(), &hits),
             "as_of": clock::text(now),

@@ -23,13 +23,20 @@ pub(crate) fn why(asks: &Asks, name: &str, visitor: &str) -> anyhow::Result<()> 
     line(&format!("visitor {} {standing} {segment}", text(&answer, "/visitor")));
     let changes = text(&answer, "/changes_at");
     let (holds, paused) = (answer["holds"] == json!(true), answer["paused"] == json!(true));
+    let runs = answer["runs"] == json!(true);
     match (is_in, holds) {
+        (false, true) if !runs && !changes.is_empty() => {
+            line(&format!("enters at {changes}, when the segment starts"));
+        }
         _ if changes.is_empty() => {}
         (true, true) => line(&format!("leaves at {changes} if no more hits come")),
         (false, false) if !paused => line(&format!("enters at {changes} if no more hits come")),
         (true, false) | (false, true | false) => {}
     }
-    if paused {
+    if !runs {
+        let [starts, ends] = ["/starts", "/ends"].map(|day| text(&answer, day));
+        line(&format!("the segment has members from {starts} to {ends}, and none now"));
+    } else if paused {
         line("the segment is paused: nobody enters, members still leave");
     } else if is_in != holds {
         line("a change of definitions is being put in force: ask again");

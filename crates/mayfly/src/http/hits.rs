@@ -86,7 +86,7 @@ fn decoded<'b>(body: &'b [u8], encoding: &str) -> Result<Cow<'b, [u8]>, ApiError
 /// One hit through the real admission, with the categories and segments it leads to.
 pub(crate) async fn try_one(request: HttpRequest, state: State, body: Body) -> Answer {
     // It tells whom an id stands for, and his segments.
-    require(&request, &state, Right::ReadMembers)?;
+    let caller = require(&request, &state, Right::ReadMembers)?;
     let app = state.app()?;
-    Ok(HttpResponse::Ok().json(app.try_hit(&body).await?))
+    Ok(HttpResponse::Ok().json(app.try_hit(&body, |site| caller.reaches(site)).await?))
 }

@@ -64,10 +64,12 @@ async fn look_up(request: &HttpRequest, state: &State, wish: &Wish) -> Result<Fo
         let asked = &pixel::asked(request, &asker(request, state), &query, &cookies);
         let examined = state.collector().examine(asked).await;
         is_known &= match examined.consent {
+            // What cannot be read may have held a no.
+            _ if examined.hit.is_err() => false,
             // Other forms than names are made for passing on.
             Ok(allowed) => allowed.share || wish.format == Form::Json,
             // Silence: what is held was allowed when it came.
-            Err(Refusal::Absent) => true,
+            Err(Refusal::Absent) => wish.format == Form::Json,
             Err(_) => false,
         };
         if wish.u.is_some() {
@@ -145,19 +147,27 @@ pub(crate) async fn lookup(request: HttpRequest, state: State, body: Body) -> An
     if visitors.len() > limits::LOOKUPS {
         return Err(ApiError::TooMany { what: "visitors", limit: limits::LOOKUPS });
     }
+    // A look is worth a hit: nobody tries all ids.
+    if let Err(wait) = state.shares().take_hits(&caller.name, visitors.len()) {
+        return Err(ApiError::Limited { seconds: wait.as_secs() + 1 });
+    }
+    let sees_members = caller.role.may(Right::ReadMembers);
     let sites = state.collector().sites();
     let of_sites = |on_page: &OnPage| {
         let mut own = sites.iter().filter(|site| caller.reaches(&site.key));
-        caller.role.may(Right::ReadMembers) || own.any(|site| on_page.allows(site.id))
+        sees_members || own.any(|site| on_page.allows(site.id))
     };
     let domain = domain(&request, &state);
     let mut rows: Vec<Value> = Vec::with_capacity(visitors.len());
     for named in &visitors {
+        // Our own numbers are for who sees members anyway: they can be counted through.
+        let is_number = matches!(named, Named::Text(id) if id.parse::<Visitor>().is_ok());
         let visitor: Option<Visitor> = match find(&state, named).await {
-            Ok(visitor) => Some(visitor),
+            Ok(visitor) => Some(visitor).filter(|_| sees_members || !is_number),
             Err(ApiError::NoVisitor) => None,
             Err(error) => return Err(error),
         };
+        let visitor = visitor.filter(|visitor| !app.is_hidden(*visitor));
         let mut row = app.look_up(visitor, None, of_sites).json(format, &domain);
         row["known"] = json!(visitor.is_some());
         rows.push(row);

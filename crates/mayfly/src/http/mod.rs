@@ -32,6 +32,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, Scope};
 
 pub use demo::DEFINITIONS as DEMO_DEFINITIONS;
 pub use error::ApiError;
+pub(crate) use me::reading;
 pub use tag::snippet;
 
 use crate::serve::Shared;

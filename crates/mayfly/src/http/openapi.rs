@@ -31,7 +31,8 @@ const PART: Query = &[
     ("limit", r#"{"type":"integer","minimum":1,"maximum":10000}"#),
 ];
 const FLAG: &str = r#"{"type":"boolean"}"#;
-const TEXT: &str = r#"{"type":"string","maxLength":250}"#;
+const TEXT: &str = r#"{"type":"string","maxLength":1000}"#;
+const URL: &str = r#"{"type":"string","maxLength":2048}"#;
 const VERSION: &str = r#"{"type":"integer","minimum":0,"maximum":4294967295}"#;
 const CHANGE: Query = &[("prune", FLAG), ("why", TEXT), ("expect", VERSION), ("allow_drop", FLAG)];
 const DAYS: &str = r#"{"type":"integer","minimum":1,"maximum":90}"#;
@@ -127,7 +128,7 @@ const OPERATIONS: &[Operation] = &[
         "/sites/{key}/why",
         "explainPage",
         "why a page falls in its categories; the query is a pixel's",
-        &[("u!", TEXT), ("t", TEXT)],
+        &[("u!", URL), ("t", TEXT)],
         Nothing,
         Json("WhyPage"),
     ),
@@ -367,7 +368,7 @@ fn one((_, path, id, summary, query, body, answer): &Operation) -> Value {
             let schema = if matches!(name, "version" | "id") && !path.starts_with("/visitors") {
                 json!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
             } else {
-                json!({"type": "string", "minLength": 1, "maxLength": 250})
+                json!({"type": "string", "minLength": 1, "maxLength": 1000})
             };
             json!({"name": name, "in": "path", "required": true, "schema": schema})
         })

@@ -61,6 +61,10 @@ impl Task {
         }
         self.fold_news(now).await?;
         self.recall(before, now).await?;
+        // What a page asks about today hangs on who was here today already.
+        if self.days.contains_key(&today) {
+            self.bring(today).await?;
+        }
         self.slot.write(|index| {
             for saved in saved {
                 index.restore(saved.segment, saved.members);

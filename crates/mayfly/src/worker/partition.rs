@@ -176,11 +176,8 @@ impl Task {
 
     /// One round: each part does what is due.
     async fn step(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let settings = self.app.settings();
-        let (lease_s, checkpoint) = (settings.lease_s, settings.checkpoint);
-        if self.leased.elapsed() > Duration::from_secs(u64::from(lease_s)) / 3 {
-            self.renew(now).await?;
-        }
+        let checkpoint = self.app.settings().checkpoint;
+        self.keep_lease(now).await?;
         self.slide(now).await?;
         self.turn_hour(now);
         self.fold_news(now).await?;
@@ -198,6 +195,15 @@ impl Task {
             self.checkpointed = Instant::now();
         }
         self.seal_due(now).await
+    }
+
+    /// Prolongs the lease in time.
+    pub(super) async fn keep_lease(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let lease_s = u64::from(self.app.settings().lease_s);
+        if self.leased.elapsed() > Duration::from_secs(lease_s) / 3 {
+            self.renew(now).await?;
+        }
+        Ok(())
     }
 
     /// Asks for, or prolongs, the lease.
@@ -316,6 +322,10 @@ impl Task {
         }
         self.calendar = calendar;
         self.days.retain(|day, _| *day >= oldest);
+        // A change under way counted its days from yesterday.
+        if let Some(wanted) = self.wanted() {
+            self.want(wanted);
+        }
         Ok(())
     }
 
@@ -326,13 +336,15 @@ impl Task {
         self.app.metrics().flips.inc_by(flips.len() as u64);
     }
 
-    /// Takes new definitions on, one day a round, so that new hits are folded in between.
+    /// Takes new definitions on, some days a round, so that new hits are folded in between.
     async fn follow_definitions(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.definitions.has_changed().unwrap_or(false) {
             let wanted = Arc::clone(&self.definitions.borrow_and_update());
             self.want(wanted);
         }
-        self.go_on(now).await.map(drop)
+        let begun = Instant::now();
+        while self.go_on(now).await? && begun.elapsed() < self.app.settings().poll {}
+        Ok(())
     }
 
     /// Shortly before midnight the day that is about to leave is brought into memory: at midnight

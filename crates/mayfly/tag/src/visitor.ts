@@ -2,7 +2,8 @@
 
 import { isOptedOut, keptId, rememberOptOut } from "./cookies";
 import { guard } from "./guard";
-import { idParameter } from "./parameters";
+import { consentPairs } from "./consent";
+import { encode, idParameter, type Pair } from "./parameters";
 import { post } from "./post";
 
 function answer(callback: unknown, value: unknown): void {
@@ -10,9 +11,14 @@ function answer(callback: unknown, value: unknown): void {
 }
 
 /** What the server says to this page of its visitor; nothing when that fails. */
-async function ask(base: string, site: string, what: string): Promise<Record<string, unknown>> {
+async function ask(
+  base: string,
+  site: string,
+  what: string,
+  said: Pair[] = [],
+): Promise<Record<string, unknown>> {
   try {
-    const query = "?s=" + encodeURIComponent(site) + idParameter(keptId() || undefined);
+    const query = "?" + encode([["s", site], ...said]) + idParameter(keptId() || undefined);
     const url = base + "api/v1/me/" + what + query;
     return (await (await fetch(url, { credentials: "include" })).json()) || {};
   } catch {
@@ -20,9 +26,18 @@ async function ask(base: string, site: string, what: string): Promise<Record<str
   }
 }
 
-/** The names of the segments that the server tells this page; none when anything fails. */
-export async function askSegments(base: string, site: string, callback: unknown): Promise<void> {
-  const { segments } = isOptedOut() ? {} : await ask(base, site, "segments");
+/**
+ * The names of the segments that the server tells this page; none when anything fails. The server
+ * hears what the visitor chose: a no counts here, too.
+ */
+export async function askSegments(
+  base: string,
+  site: string,
+  common: Pair[],
+  callback: unknown,
+): Promise<void> {
+  const said = [...common, ...consentPairs()];
+  const { segments } = isOptedOut() ? {} : await ask(base, site, "segments", said);
   answer(callback, Array.isArray(segments) ? segments : []);
 }
 

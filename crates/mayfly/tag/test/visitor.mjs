@@ -122,6 +122,11 @@ trial("segments", async (open) => {
   assert.deepEqual(await ask(), ["football-fans", "new"]);
   const query = `?s=${visit.site}&fp=a%20b`;
   assert.equal(visit.asked.pop().url(), `${world.base}api/v1/me/segments${query}`);
+  await visit.run(() => {
+    window.__uspapi = (command, version, hear) => hear({ uspString: "1YYN" }, true);
+  });
+  await ask();
+  assert.match(visit.asked.pop().url(), /segments\?s=[^&]+&us_privacy=1YYN&fp=/);
   for (const broken of [null, { segments: "none" }, undefined]) {
     world.host.segments.set(visit.site, broken);
     assert.deepEqual(await ask(), []);
