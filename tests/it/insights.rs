@@ -114,7 +114,7 @@ fn refused(program: &Program) {
         .collect();
     for (arguments, error) in [
         (&many[..], "more segments than the limit of 20"),
-        (&["segment", "sample", "even", "--number", "1001"], "than the limit of 1000"),
+        (&["segment", "sample", "even", "--number", "1001"], "`number` is from 0 to 1000"),
         (&["segment", "overlap", "evn"], "the nearest name is"),
         (&["segment", "composition", "not even"], "everyone"),
     ] {

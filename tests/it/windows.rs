@@ -113,6 +113,39 @@ fn tell(setup: Setup) {
     program.stop();
 }
 
+/// Days that are not in memory are kept decoded for the next question: a late hit must be in the
+/// next answer all the same, while its day is in memory and when it is gone from there again.
+fn late_hits_count(setup: Setup) {
+    let file = setup.write("mayfly.toml", CATEGORIES).display().to_string();
+    let program = setup.env("MAYFLY_WORKER__CHECKPOINT_S", "1").start();
+    program.setup().ok(&["apply", &file]);
+    let three_days = 3 * 24 * 60;
+    let rule = r#"visited("Shop > Cart", within 30d) and not visited("Shop > Product", within 2d)"#;
+    let held = || program.setup().json(&["segment", "count", "--rule", rule])["held"].clone();
+    for round in 1..6 {
+        let visitor = format!("late{round}");
+        send(&program, &[hit(&visitor, "/cart/1", three_days, None)]);
+        assert_eq!(held(), json!(round), "at once");
+        // Longer than a checkpoint takes, after which the day leaves the memory.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        assert_eq!((held(), held()), (json!(round), json!(round)), "from the store, then kept");
+    }
+    program.setup().ok(&["visitor", "erase", "crm:late1"]);
+    assert_eq!(held(), json!(4));
+    program.stop();
+}
+
+#[test]
+fn late_hits_count_embedded() {
+    late_hits_count(Setup::new());
+}
+
+#[test]
+fn late_hits_count_on_redis() {
+    let server = RedisServer::start(&["--appendonly", "yes"]).unwrap();
+    late_hits_count(Setup::new().env("MAYFLY_STORE__URL", &server.url()));
+}
+
 #[test]
 fn embedded() {
     tell(Setup::new());

@@ -181,6 +181,8 @@ pub const OVERLAP_SEGMENTS: usize = 20;
 pub const WHY_HITS: usize = 10;
 /// Hits of today and yesterday that lints look at.
 pub const LINT_HITS: usize = 20_000;
+/// Entries of cells (8 bytes each) that a process keeps decoded for the next question.
+pub const KEPT_ENTRIES: usize = 8 * 1024 * 1024;
 /// Rules that are explained for one page: that fired, and that nearly did.
 pub const WHY_RULES: usize = 50;
 /// Rows of one page of a list.

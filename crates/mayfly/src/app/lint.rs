@@ -91,13 +91,14 @@ impl App {
     async fn people_lately(&self, active: &Compiled, today: Day) -> Result<People, ApiError> {
         let mut people = People::default();
         for slot in self.slots() {
+            let hidden = self.hidden(slot.partition()) | slot.erased();
             for (category, own) in self.visitors_of(&slot, active, today, QUIET_DAYS).await?.0 {
-                *people.lately.entry(category).or_default() += own.len();
+                *people.lately.entry(category).or_default() += (own - &hidden).len();
             }
             for (category, own) in self.visitors_of(&slot, active, today, SAME_DAYS).await?.0 {
                 let all = people.visitors.entry(category).or_default();
                 let of = u32::from(slot.partition().0);
-                *all |= RoaringTreemap::from_bitmaps([(of, own)]);
+                *all |= RoaringTreemap::from_bitmaps([(of, own - &hidden)]);
             }
         }
         Ok(people)

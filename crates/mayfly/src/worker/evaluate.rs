@@ -10,7 +10,8 @@ use roaring::RoaringBitmap;
 use super::rebuild::Trial;
 use super::slot::Slot;
 
-/// Some categories' cells of a day: from memory where the day is there, else from the store.
+/// Some categories' cells of a day: from memory where the day is there, else as they were read for
+/// an earlier question, else from the store. Erased visitors may still be in them.
 ///
 /// # Errors
 /// The store's.
@@ -22,12 +23,22 @@ pub async fn day_cells(
 ) -> Result<DayCells, StoreError> {
     let wanted: BTreeSet<CategoryId> = categories.iter().copied().collect();
     let known = slot.write(|index| {
-        let cells = index.day_cells(day)?.iter().filter(|(id, _)| wanted.contains(&id.category));
-        Some(cells.map(|(id, cell)| (*id, cell.clone())).collect())
+        let cells = index.day_cells(day)?;
+        let of = |&category: &CategoryId| {
+            cells.range(CellId { category, since: 0 }..=CellId { category, since: u32::MAX })
+        };
+        Some(wanted.iter().flat_map(of).map(|(id, cell)| (*id, cell.clone())).collect())
     });
-    match known.flatten() {
-        Some(cells) => Ok(cells),
-        None => Ok(store.cells(slot.partition(), day, Some(categories)).await?.cells),
+    if let Some(cells) = known.flatten() {
+        return Ok(cells);
+    }
+    match slot.kept().get(day, &wanted) {
+        Ok(cells) => Ok(cells),
+        Err(generation) => {
+            let cells = store.cells(slot.partition(), day, Some(categories)).await?.cells;
+            slot.kept().keep(generation, day, &wanted, &cells);
+            Ok(cells)
+        }
     }
 }
 

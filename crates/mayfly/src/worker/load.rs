@@ -154,6 +154,7 @@ impl Task {
             let stored = self.app.store().cells(self.slot.partition(), day, None).await?;
             self.expect_cursor(day, stored.header.cursor)?;
             self.slot.write(|index| index.put_day(day, stored.cells));
+            self.slot.kept().forget(day);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 mod calendar;
 mod checkpoint;
 pub mod evaluate;
+mod kept;
 mod load;
 mod pages;
 mod partition;

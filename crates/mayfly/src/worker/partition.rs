@@ -361,14 +361,17 @@ impl Task {
     pub(super) fn evict(&self) {
         let today = self.calendar.today();
         let leaving = self.slot.retention().oldest(today);
-        self.slot.write(|index| {
+        let evicted = self.slot.write(|index| {
             let old: Vec<Day> = index
                 .days()
                 .filter(|day| *day < today.minus(1) && *day != leaving)
                 .filter(|day| index.changed(*day).is_empty())
                 .collect();
-            old.into_iter().for_each(|day| drop(index.evict(day)));
+            old.iter().for_each(|day| drop(index.evict(*day)));
+            old
         });
+        // A question that began before the day was here may have read it as it was then.
+        evicted.into_iter().flatten().for_each(|day| self.slot.kept().forget(day));
     }
 
     /// Writes what is in memory and gives the lease back.

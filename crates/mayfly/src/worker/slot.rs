@@ -11,6 +11,8 @@ use mayfly_store::{EntryId, Head};
 use roaring::RoaringBitmap;
 use tokio::sync::watch;
 
+use super::kept::Kept;
+
 /// How this process stands to a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
@@ -26,6 +28,8 @@ pub struct Slot {
     partition: Partition,
     retention: Retention,
     state: RwLock<State>,
+    /// Cells of days that are not in memory.
+    kept: Kept,
     /// Counts changes of the cursors; those who wait for a hit watch it.
     moved: watch::Sender<u64>,
     loaded: watch::Sender<bool>,
@@ -55,6 +59,7 @@ impl Slot {
             partition,
             retention,
             state: RwLock::default(),
+            kept: Kept::default(),
             moved: watch::Sender::new(0),
             loaded: watch::Sender::new(false),
             purges: watch::Sender::new(false),
@@ -116,6 +121,11 @@ impl Slot {
         state.index.as_mut().map(write)
     }
 
+    /// What questions read lately.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
     /// Puts a newly loaded index in place.
     pub(super) fn put(&self, index: Index, erased: RoaringBitmap, version: u32, owner: bool) {
         if let Ok(mut state) = self.state.write() {
@@ -135,6 +145,7 @@ impl Slot {
         state.as_of = state.as_of.max(as_of);
         drop(state);
         self.set_erased(&erased);
+        self.kept.forget_all();
         self.moved.send_modify(|n| *n += 1);
     }
 
