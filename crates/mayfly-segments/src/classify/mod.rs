@@ -18,7 +18,7 @@ use mayfly_core::{CategoryId, Event, Hit, Page, SiteId};
 
 pub use memo::PageMemo;
 
-use crate::rule::{Evidence, Facts, Field, HitFacts, Node, PageFacts, Rule, SiteFacts};
+use crate::rule::{Evidence, Facts, HitFacts, Node, PageFacts, Rule, SiteFacts};
 use memo::PageMatch;
 use table::{RuleAt, Tables};
 
@@ -177,8 +177,7 @@ impl Classifier {
     /// asked of it: the category has seen to the rest.
     pub(crate) fn meets(&self, filter: &Node, hit: &Hit, page: &Page) -> bool {
         let facts = HitFacts::of(hit, self.sites.get(&hit.site));
-        let asks_page = filter.any_test(&mut |test| matches!(test.field, Field::Page(_)));
-        let of_page = if asks_page { PageFacts::of(page) } else { PageFacts::default() };
+        let of_page = if filter.asks_page() { PageFacts::of(page) } else { PageFacts::default() };
         filter.decide(&Facts::new(&of_page, facts)) == Some(true)
     }
 

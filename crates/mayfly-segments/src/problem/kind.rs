@@ -42,8 +42,6 @@ pub enum ProblemKind {
     NotYet {
         /// The construct, in the plural.
         what: &'static str,
-        /// What to write meanwhile.
-        instead: Option<&'static str>,
     },
     // ---- rules ----
     /// In a filter: a field misspelt, or an attribute?
@@ -414,8 +412,8 @@ impl ProblemKind {
             Self::NotATaxonomy => "give a .tsv file as the IAB Tech Lab publishes it",
             Self::BadPath { .. } => "write \"/health/\": from the first slash on, without ? and #",
             Self::BadName { .. } => NAMES,
-            Self::NotYet { instead, .. } => return *instead,
-            Self::Expected { .. }
+            Self::NotYet { .. }
+            | Self::Expected { .. }
             | Self::BadShare
             | Self::UnknownValue { .. }
             | Self::UnclosedText

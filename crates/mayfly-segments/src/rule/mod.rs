@@ -141,7 +141,7 @@ impl Rule {
 
     /// Whether it asks for any fact of the page.
     pub(crate) fn asks_page(&self) -> bool {
-        self.node.any_test(&mut |test| matches!(test.field, Field::Page(_)))
+        self.node.asks_page()
     }
 }
 
@@ -165,6 +165,11 @@ impl Node {
     pub(crate) fn asks_local_time(&self) -> bool {
         let local = [HitField::Hour, HitField::Weekday].map(Field::Hit);
         self.any_test(&mut |test| local.contains(&test.field))
+    }
+
+    /// Whether it asks for any fact of the page.
+    pub(crate) fn asks_page(&self) -> bool {
+        self.any_test(&mut |test| matches!(test.field, Field::Page(_)))
     }
 
     /// Calls `each` with every field that it reads.

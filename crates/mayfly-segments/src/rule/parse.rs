@@ -178,7 +178,7 @@ fn field(cursor: &mut Cursor, names: Names) -> Result<Field, Fault> {
     }
     let head = word.split('.').next().unwrap_or_default();
     let kind = match LATER.iter().find(|later| **later == head) {
-        Some(_) => ProblemKind::NotYet { what: "rules over partner and engaged", instead: None },
+        Some(_) => ProblemKind::NotYet { what: "rules over partner and engaged" },
         None => ProblemKind::UnknownField {
             nearest: nearest(&word, known.into_iter().chain(["query.NAME", "a.NAME", "x.NAME"])),
             name: word,

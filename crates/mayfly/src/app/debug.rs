@@ -2,7 +2,7 @@
 
 use mayfly_collector::{CookieSeen, Examined, Passed, Reason, SignalKind, Verdict};
 use mayfly_core::{Candidate, CategoryId, Page, limits};
-use mayfly_segments::{Evidence, Fired, PageMemo};
+use mayfly_segments::{Evidence, Fired};
 use serde_json::{Value, json};
 
 use super::App;
@@ -92,14 +92,9 @@ impl App {
         let active = self.active();
         let definitions = active.definitions();
         let Some(site) = definitions.site(key) else { return Default::default() };
-        let Some(Present { hit, page }) = self.present(candidate, site) else {
-            return Default::default();
-        };
-        let mut fell = Vec::new();
-        let classifier = active.classifier();
-        classifier.classify(&mut PageMemo::default(), &hit, &page, &mut fell);
-        fell.retain(|id| *id != CategoryId::ALL);
-        let [_, nearly] = classifier.why(&hit, &page, NEARLY);
+        let Some(present) = self.present(candidate, site) else { return Default::default() };
+        let fell = self.categories_with(&present);
+        let [_, nearly] = active.classifier().why(&present.hit, &present.page, NEARLY);
         let nearly = nearly.into_iter().map(|fired| fired.category).collect();
         let paths = |all: Vec<CategoryId>| all.into_iter().map(|id| definitions.path(id)).collect();
         (paths(fell), paths(nearly))
@@ -116,9 +111,11 @@ impl App {
         let site = definitions.site(key);
         let site = site.ok_or_else(|| ApiError::NoSite { key: key.to_owned() })?;
         let candidate = examined.hit.map_err(|reason| ApiError::Hit { reason })?;
-        let Some(Present { hit, page }) = self.present(&candidate, site) else {
+        let Some(present) = self.present(&candidate, site) else {
             return Err(ApiError::Hit { reason: Reason::BadUrl });
         };
+        let fell = self.categories_with(&present);
+        let Present { hit, page } = present;
         let rules = active.classifier().why(&hit, &page, limits::WHY_RULES);
         let [fires, nearly] = rules.map(|all| {
             let rows = all.into_iter().map(|Fired { category, rule, evidence }| {
@@ -127,7 +124,7 @@ impl App {
             });
             rows.collect::<Vec<_>>()
         });
-        let (fell, _) = self.categories_of_candidate(&candidate, key);
+        let fell: Vec<String> = fell.into_iter().map(|id| definitions.path(id)).collect();
         Ok(json!({
             "url": page.url,
             "title": page.title,

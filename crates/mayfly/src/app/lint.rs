@@ -80,10 +80,7 @@ impl App {
                 }
             }
         }
-        let keys: Vec<_> = hits.iter().filter_map(|hit| hit.page).collect();
-        let mut found = self.store.pages(&keys).await?.into_iter();
-        let page = |hit: &Hit| hit.page.and_then(|_| found.next()).flatten().unwrap_or_default();
-        let pages = hits.iter().map(page).collect();
+        let pages = self.pages_of(&hits).await?;
         Ok((hits, pages))
     }
 

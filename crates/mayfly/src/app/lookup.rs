@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use mayfly_core::consent::Signals;
 use mayfly_core::{
-    Candidate, CategoryId, ConsentRules, Gate, Hit, Page, Partition, SegmentId, Site, SiteId,
-    Visitor,
+    Candidate, CategoryId, ConsentRules, Event, Gate, Hit, Page, Partition, SegmentId, Site,
+    SiteId, Visitor,
 };
-use mayfly_segments::{Compiled, Definitions, OnPage, PageMemo, Segment};
+use mayfly_segments::{Definitions, OnPage, PageMemo, Segment};
 use serde_json::{Value, json};
 
 use super::App;
@@ -75,6 +75,22 @@ impl App {
         Some(Present { hit, page: page.unwrap_or_default() })
     }
 
+    /// The categories that the present hit falls in, without the one of every hit.
+    #[must_use]
+    pub(super) fn categories_with(&self, Present { hit, page }: &Present) -> Vec<CategoryId> {
+        let mut fell = Vec::new();
+        self.active().classifier().classify(&mut PageMemo::default(), hit, page, &mut fell);
+        fell.retain(|id| *id != CategoryId::ALL);
+        fell
+    }
+
+    /// Standard ids of the categories that the present hit falls in.
+    fn standard_ids(&self, present: &Present) -> Vec<Box<str>> {
+        let (active, fell) = (self.active(), self.categories_with(present));
+        let categories = fell.iter().filter_map(|id| active.definitions().category(*id));
+        categories.flat_map(|category| category.iab.iter().cloned()).collect()
+    }
+
     /// The segments of a visitor, as far as `is_seen` allows; with the present hit counted.
     #[must_use]
     pub fn look_up(
@@ -89,7 +105,7 @@ impl App {
         Found {
             segments: segments.filter(|segment| is_seen(&segment.on_page)).cloned().collect(),
             interests: None,
-            page_ids: present.map(|present| standard_ids(&active, present)).unwrap_or_default(),
+            page_ids: present.map(|present| self.standard_ids(present)).unwrap_or_default(),
         }
     }
 
@@ -98,8 +114,7 @@ impl App {
     pub fn is_hidden(&self, Visitor { partition, ordinal }: Visitor) -> bool {
         let slots = self.slots();
         let own = slots.iter().find(|slot| slot.partition() == partition);
-        self.hidden(partition).contains(ordinal)
-            || own.is_some_and(|slot| slot.erased().contains(ordinal))
+        self.hidden(partition).contains(ordinal) || own.is_some_and(|slot| slot.has_erased(ordinal))
     }
 
     /// The numbers of a visitor's segments.
@@ -142,7 +157,8 @@ impl App {
         let (active, mut memo) = (self.active(), PageMemo::default());
         let definitions = active.definitions();
         let (mut counts, mut fell) = (BTreeMap::new(), Vec::new());
-        for (hit, page) in hits.iter().zip(&pages).filter(|(hit, _)| sites.contains(&hit.site)) {
+        let counts_here = |hit: &Hit| sites.contains(&hit.site) && hit.event != Event::Engagement;
+        for (hit, page) in hits.iter().zip(&pages).filter(|(hit, _)| counts_here(hit)) {
             active.classifier().classify(&mut memo, hit, page, &mut fell);
             for id in deepest(definitions, &fell) {
                 *counts.entry(id).or_insert(0u64) += 1;
@@ -163,14 +179,6 @@ fn deepest(definitions: &Definitions, fell: &[CategoryId]) -> Vec<CategoryId> {
         fell.iter().filter_map(|id| definitions.category(*id)).map(|c| c.parent).collect();
     let is_deepest = |id: &CategoryId| *id != CategoryId::ALL && !parents.contains(id);
     fell.iter().copied().filter(is_deepest).collect()
-}
-
-/// The standard ids of the categories that the present hit falls in.
-fn standard_ids(active: &Compiled, Present { hit, page }: &Present) -> Vec<Box<str>> {
-    let mut fell = Vec::new();
-    active.classifier().classify(&mut PageMemo::default(), hit, page, &mut fell);
-    let categories = fell.iter().filter_map(|id| active.definitions().category(*id));
-    categories.flat_map(|category| category.iab.iter().cloned()).collect()
 }
 
 impl Found {

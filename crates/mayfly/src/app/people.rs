@@ -36,6 +36,15 @@ const REPEATED_S: i64 = 60;
 /// Files remembered; the oldest go first.
 const FILES: usize = 10_000;
 
+/// A hit's attributes by their names.
+pub(super) fn attributes(hit: &Hit) -> Map<String, Value> {
+    let value = |value: &mayfly_core::Value| match value {
+        mayfly_core::Value::Text(text) => json!(text),
+        mayfly_core::Value::Number(number) => json!(number),
+    };
+    hit.attributes.iter().map(|a| (a.name.to_string(), value(&a.value))).collect()
+}
+
 /// All that is held of a hit.
 fn shown(
     hit: &Hit,
@@ -43,12 +52,6 @@ fn shown(
     consent: Option<&ConsentState>,
     site: Option<&str>,
 ) -> Value {
-    let value = |value: &mayfly_core::Value| match value {
-        mayfly_core::Value::Text(text) => json!(text),
-        mayfly_core::Value::Number(number) => json!(number),
-    };
-    let attributes: Map<String, Value> =
-        hit.attributes.iter().map(|a| (a.name.to_string(), value(&a.value))).collect();
     json!({
         "time": clock::text(hit.time),
         "event": hit.event.name(),
@@ -59,7 +62,7 @@ fn shown(
         "categories": page.map(|p| &*p.categories),
         "engaged_s": hit.engaged_s,
         "referrer": hit.referrer.host,
-        "attributes": attributes,
+        "attributes": attributes(hit),
         "device": hit.context.client.device.label(),
         "os": hit.context.client.os.label(),
         "browser": hit.context.client.browser.label(),
@@ -158,11 +161,16 @@ impl App {
         if self.hidden(visitor.partition).contains(visitor.ordinal) {
             hits.clear();
         }
+        let pages = self.pages_of(&hits).await?;
+        Ok((hits, pages))
+    }
+
+    /// The pages of these hits, an empty one where a hit has none.
+    pub(super) async fn pages_of(&self, hits: &[Hit]) -> Result<Vec<Page>, ApiError> {
         let keys: Vec<_> = hits.iter().filter_map(|hit| hit.page).collect();
         let mut found = self.store.pages(&keys).await?.into_iter();
         let page = |hit: &Hit| hit.page.and_then(|_| found.next()).flatten().unwrap_or_default();
-        let pages = hits.iter().map(page).collect();
-        Ok((hits, pages))
+        Ok(hits.iter().map(page).collect())
     }
 
     /// Erases a visitor: invisible at once here and in every process within a second.

@@ -7,14 +7,13 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mayfly_collector::{VisitorRef, parse_hit_line};
 use mayfly_core::{Partition, SegmentId, Timestamp, Visitor, limits};
-use mayfly_segments::{Compiled, Expression, OnPage, PageMemo, Seen, Segment};
+use mayfly_segments::{Compiled, Expression, OnPage, Seen, Segment};
 use mayfly_store::StoreError;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::{Value, json};
 
 use super::App;
 use super::categories::{page, segment};
-use super::lookup::Present;
 use crate::clock;
 use crate::http::{ApiError, reading};
 use crate::worker::{Slot, evaluate};
@@ -252,13 +251,8 @@ impl App {
         let active = self.active();
         let definitions = active.definitions();
         let site = definitions.site(site);
-        let Some(Present { hit, page }) = site.and_then(|site| self.present(candidate, site))
-        else {
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        active.classifier().classify(&mut PageMemo::default(), &hit, &page, &mut found);
-        found.retain(|id| *id != mayfly_core::CategoryId::ALL);
+        let present = site.and_then(|site| self.present(candidate, site));
+        let found = present.map(|present| self.categories_with(&present)).unwrap_or_default();
         found.into_iter().map(|id| definitions.path(id)).collect()
     }
 }

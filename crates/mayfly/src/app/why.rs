@@ -1,11 +1,12 @@
 //! Why a visitor is in a segment, or is not.
 
-use mayfly_core::{Attribute, CategoryId, Hit, Hour, Page, Timestamp, Visitor};
+use mayfly_core::{CategoryId, Hit, Hour, Page, Timestamp, Visitor};
 use mayfly_segments::definitions::EVERY_HIT;
 use mayfly_segments::{Condition, Definitions, Measure, Part, PartKind, Unit, Why};
 use serde_json::{Value, json};
 
 use super::App;
+use super::people::attributes;
 use crate::clock;
 use crate::http::ApiError;
 
@@ -70,14 +71,6 @@ fn unit(own: &Condition) -> &'static str {
     }
 }
 
-fn shown(attribute: &Attribute) -> (String, Value) {
-    let value = match &attribute.value {
-        mayfly_core::Value::Text(text) => json!(text),
-        mayfly_core::Value::Number(number) => json!(number),
-    };
-    (attribute.name.to_string(), value)
-}
-
 fn tree(part: &Part, definitions: &Definitions, hits: &[(&Hit, &Page)]) -> Value {
     let all = |parts: &[Part]| -> Vec<Value> {
         parts.iter().map(|part| tree(part, definitions, hits)).collect()
@@ -116,7 +109,7 @@ fn condition(own: &Condition, definitions: &Definitions, hits: &[(&Hit, &Page)])
             "event": hit.event.name(),
             "engaged_s": hit.engaged_s,
             "url": hit.page.map(|_| &*page.url),
-            "attributes": hit.attributes.iter().map(shown).collect::<serde_json::Map<_, _>>(),
+            "attributes": attributes(hit),
         })
     });
     // Days by their dates, both included; hours by their instants, the last one excluded.

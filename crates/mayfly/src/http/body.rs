@@ -5,9 +5,12 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, PathConfig, Payload, QueryConfig, ServiceConfig};
-use actix_web::{FromRequest, HttpRequest, dev};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev};
 use mayfly_core::limits;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use super::{ApiError, State, access};
 
@@ -48,6 +51,71 @@ pub(super) async fn within(payload: Payload, limit: usize) -> Result<Bytes, ApiE
         Ok(Ok(Err(_))) | Err(_) => Err(ApiError::BodyCut),
         Ok(Err(_)) => Err(ApiError::TooLarge { limit }),
     }
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    /// Rows after the one of this number.
+    #[serde(default)]
+    pub(crate) after: u32,
+    /// At most so many.
+    #[serde(default = "most")]
+    limit: usize,
+}
+
+fn most() -> usize {
+    limits::LIST_ROWS
+}
+
+impl Part {
+    /// How many rows.
+    ///
+    /// # Errors
+    /// [`ApiError::OutOfRange`].
+    pub(crate) fn limit(&self) -> Result<usize, ApiError> {
+        in_range("limit", self.limit, 1, limits::LIST_ROWS)
+    }
+}
+
+/// A whole number, however JSON writes it: `30` and `30.0` are the same to it.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(number: D) -> Result<u16, D::Error> {
+    let number = f64::deserialize(number)?;
+    let fits = number.fract() == 0.0 && (0.0..=f64::from(u16::MAX)).contains(&number);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range: above")]
+    let whole = number as u16;
+    if fits { Ok(whole) } else { Err(D::Error::custom("a whole number up to 65,535 is needed")) }
+}
+
+/// A number of a query in its range.
+///
+/// # Errors
+/// [`ApiError::OutOfRange`].
+pub(crate) fn in_range(
+    name: &'static str,
+    number: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, ApiError> {
+    let fits = (least..=most).contains(&number);
+    if fits { Ok(number) } else { Err(ApiError::OutOfRange { name, least, most }) }
+}
+
+/// What hangs on the definitions of this version alone; nothing but their tag where the caller has
+/// it.
+pub(crate) fn unless_known(
+    request: &HttpRequest,
+    version: u32,
+    answer: impl FnOnce(HttpResponseBuilder) -> HttpResponse,
+) -> HttpResponse {
+    let tag = format!("\"definitions-{version}\"");
+    let known = super::header(request, header::IF_NONE_MATCH).unwrap_or_default();
+    let is_known = known.split(',').any(|one| one.trim() == tag);
+    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let mut begun = HttpResponse::build(status);
+    begun.insert_header((header::ETAG, tag));
+    if is_known { begun.finish() } else { answer(begun) }
 }
 
 /// Errors of queries and paths in the documented form.

@@ -1,6 +1,5 @@
 //! Definitions as code: export, plan, apply, test; sites; files that were replayed.
 
-use actix_web::http::header;
 use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use mayfly_core::consent::{Audience, ConsentRole};
@@ -10,8 +9,7 @@ use serde_json::{Value, json};
 
 use super::access::require;
 use super::asker::asker;
-use super::body::Body;
-use super::categories::{is_known, tag};
+use super::body::{Body, unless_known};
 use super::{Answer, ApiError, State, pixel};
 use crate::app::definitions::Author;
 use crate::clock;
@@ -52,13 +50,10 @@ fn text(body: &[u8]) -> Result<&str, ApiError> {
 pub(crate) async fn export(request: HttpRequest, state: State) -> Answer {
     require(&request, &state, Right::Read)?;
     let app = state.app()?;
-    let tag = tag(app.active().version());
-    if is_known(&request, &tag) {
-        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
-    }
-    let body = app.export_definitions();
-    let tag = (header::ETAG, tag);
-    Ok(HttpResponse::Ok().insert_header(tag).content_type("application/toml").body(body))
+    let version = app.active().version();
+    Ok(unless_known(&request, version, |mut ok| {
+        ok.content_type("application/toml").body(app.export_definitions())
+    }))
 }
 
 /// What a file would change.

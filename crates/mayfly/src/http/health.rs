@@ -6,8 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::access::require;
-use super::body::Body;
-use super::categories::whole;
+use super::body::{Body, whole};
 use super::{Answer, ApiError, State};
 use crate::tokens::Right;
 

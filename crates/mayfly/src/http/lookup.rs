@@ -8,6 +8,7 @@ use mayfly_core::{SiteId, Visitor, limits};
 use mayfly_segments::OnPage;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::access::{cors, require};
 use super::asker::{asker, fair};
@@ -59,7 +60,14 @@ async fn look_up(request: &HttpRequest, state: &State, wish: &Wish) -> Result<Fo
     };
     let mut is_known = super::header(request, "sec-gpc") != Some("1");
     let mut present = None;
-    if let Some(site) = said.or_else(|| sites.named(&origin).next()) {
+    let site = said.or_else(|| sites.named(&origin).next());
+    if site.is_none() {
+        // Nobody can read a choice without a site's rules: it may be a no.
+        let plain = ["s", "fp", "format", "interests"];
+        let mut said = form_urlencoded::parse(request.query_string().as_bytes());
+        is_known &= wish.format == Form::Json && said.all(|(name, _)| plain.contains(&&*name));
+    }
+    if let Some(site) = site {
         let query = pixel::for_site(request.query_string(), &site.key);
         let asked = &pixel::asked(request, &asker(request, state), &query, &cookies);
         let examined = state.collector().examine(asked).await;
@@ -86,7 +94,7 @@ async fn look_up(request: &HttpRequest, state: &State, wish: &Wish) -> Result<Fo
         OnPage::Sites(own) => own.iter().any(|site| readers.contains(site)),
     };
     let mut found = app.look_up(visitor, present.as_ref(), may_see);
-    if let Some(number) = wish.interests {
+    if let (Some(number), Form::Json) = (wish.interests, wish.format) {
         let (_turn, number) = (reading().await?, number.min(limits::INTERESTS));
         app.add_interests(&mut found, visitor, present.as_ref(), (&readers, number)).await?;
     }

@@ -6,8 +6,7 @@ use mayfly_core::limits;
 use serde::Deserialize;
 
 use super::access::require;
-use super::body::Body;
-use super::categories::{Part, whole, within};
+use super::body::{Body, Part, in_range, whole};
 use super::{Answer, ApiError, State};
 use crate::tokens::Right;
 
@@ -94,7 +93,7 @@ pub(crate) async fn sample(
     sample: Query<Sample>,
 ) -> Answer {
     require(&request, &state, Right::ReadMembers)?;
-    let number = within("number", sample.number, 0, limits::SAMPLE_MEMBERS)?;
+    let number = in_range("number", sample.number, 0, limits::SAMPLE_MEMBERS)?;
     Ok(HttpResponse::Ok().json(state.app()?.sample(&name, number as u64).await?))
 }
 
@@ -134,6 +133,6 @@ pub(crate) async fn composition(request: HttpRequest, state: State, body: Body) 
     let Composition { of, days } =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
     let most = app.settings().store.retention.days();
-    within("days", days.into(), 1, most.into())?;
+    in_range("days", days.into(), 1, most.into())?;
     Ok(HttpResponse::Ok().json(app.composition(&of, days, caller.role.sees_exact()).await?))
 }

@@ -155,6 +155,12 @@ impl Slot {
         self.state.read().map(|s| s.erased.clone()).unwrap_or_default()
     }
 
+    /// Whether this visitor was erased.
+    #[must_use]
+    pub fn has_erased(&self, ordinal: Ordinal) -> bool {
+        self.state.read().is_ok_and(|s| s.erased.contains(ordinal))
+    }
+
     /// The oldest day that has hits here.
     #[must_use]
     pub fn oldest_day(&self) -> Option<Day> {
