@@ -57,7 +57,7 @@ fn described(program: &Program) {
         for (_, operation) in operations.as_object().unwrap() {
             let parameters = operation["parameters"].as_array().unwrap().iter();
             for needed in parameters.filter(|p| p["in"] == "query" && p["required"] == true) {
-                path += &format!("{}=x", needed["name"].as_str().unwrap());
+                path += &format!("&{}=x", needed["name"].as_str().unwrap());
             }
         }
         for method in ["GET", "POST", "DELETE", "PUT"] {

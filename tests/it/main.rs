@@ -14,6 +14,7 @@ mod access;
 mod api;
 mod bad_input;
 mod bad_input_api;
+mod categories;
 mod consent;
 mod crash;
 mod definitions;

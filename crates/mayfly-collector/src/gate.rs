@@ -39,6 +39,9 @@ impl Collector {
         let stripped = hygiene::tidy(&mut candidate, site, sites.arrival());
         let gate = Gate { site, now, retention: self.config().retention };
         let mut hit = Hit::admit(candidate, &gate)?;
+        if !sites.arrival().sensitive(&hit, site.id, fleeting).is_empty() {
+            hit.forget_page();
+        }
         let fired = sites.arrival().fired(&hit, site.id, fleeting);
         hit.set_fired(fired);
         if let (Some(networks), Some(address)) = (self.networks(), address) {

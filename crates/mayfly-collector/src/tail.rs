@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use mayfly_core::{Timestamp, limits};
+use mayfly_core::{Page, Timestamp, limits};
 
 use crate::canonical::canonical_url;
 use crate::collector::Collector;
@@ -61,7 +61,15 @@ impl Collector {
         let url = query.url.as_deref().and_then(|url| canonical_url(url).ok());
         let url = url.map(String::from).unwrap_or_default();
         let sites = self.sites();
-        let is_sensitive = sites.get(&query.site).is_some_and(|s| s.plan.is_sensitive(&url));
+        let page = Page {
+            url: url.clone().into(),
+            title: query.title,
+            keywords: query.keywords,
+            categories: query.categories,
+        };
+        let is_sensitive = sites.get(&query.site).is_some_and(|site| {
+            site.plan.is_sensitive(&url) || sites.arrival().hides(&page, site.id)
+        });
         let url = if is_sensitive { String::new() } else { url };
         let clean = clean_url(&url, is_page_param, &mut Stripped::default()).unwrap_or(url);
         let mut passed = tail.passed.lock().unwrap_or_else(PoisonError::into_inner);

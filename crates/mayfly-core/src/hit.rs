@@ -170,6 +170,11 @@ impl Admitted {
         self.context.network = network;
     }
 
+    /// Forgets the page: it is sensitive.
+    pub fn forget_page(&mut self) {
+        self.page = None;
+    }
+
     /// Notes the categories that rules over values that are not kept gave it.
     pub fn set_fired(&mut self, fired: Vec<CategoryId>) {
         self.fired = fired;

@@ -156,6 +156,14 @@ pub const RULE_BYTES: usize = 64 * 1024;
 pub const RULE_DEPTH: usize = 64;
 /// Labels of one segment.
 pub const LABELS: usize = 32;
+/// Word lists.
+pub const WORD_LISTS: usize = 1000;
+/// Words and phrases of a word list.
+pub const WORDS_PER_LIST: usize = 10_000;
+/// Exceptions of a category.
+pub const EXCEPTIONS: usize = 1000;
+/// Text of the basis on which a sensitive category is enabled, bytes.
+pub const BASIS_BYTES: usize = 1000;
 /// Leaves of one expression after other segments are put in.
 pub const LEAVES: usize = 1000;
 /// Hours of a window of hours.

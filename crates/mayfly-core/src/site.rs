@@ -77,6 +77,9 @@ pub struct DataPlan {
     pub sensitive: Vec<Box<str>>,
     /// New pages a UTC day; a hit of a page beyond them is kept without its page.
     pub pages_per_day: u32,
+    /// The standard taxonomy, as `content-3.1`, whose ids its pages declare: a page falls in the
+    /// categories with the ids that it names.
+    pub declared: Option<Box<str>>,
 }
 
 impl Default for DataPlan {
@@ -87,6 +90,7 @@ impl Default for DataPlan {
             events: Vec::new(),
             sensitive: Vec::new(),
             pages_per_day: limits::PAGES_PER_DAY,
+            declared: None,
         }
     }
 }

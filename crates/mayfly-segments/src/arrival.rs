@@ -1,17 +1,18 @@
 //! What definitions have to say of a hit while it comes: rules over values that are never stored,
 //! and which values of a hit some rule reads.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use mayfly_core::{Admitted, Attribute, CategoryId, Event, SiteId};
+use mayfly_core::{Admitted, Attribute, CategoryId, Day, Event, Page, SiteId};
 
-use crate::classify::ClassRule;
+use crate::classify::{ClassRule, Classifier};
 use crate::rule::{Facts, Field, HitFacts, Node, PageFacts, PageField, SiteFacts};
 
 /// The part of compiled definitions that the collector needs.
 #[derive(Clone, Debug, Default)]
 pub struct Arrival {
     fleeting: Vec<ClassRule>,
+    sensitive: Classifier,
     sites: HashMap<SiteId, SiteFacts>,
     attributes: HashSet<Box<str>>,
     query: HashSet<Box<str>>,
@@ -19,10 +20,11 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// `fleeting` are the rules that read `x.NAME`, `rules` all others; `filters` what segments
-    /// ask of hits.
+    /// `fleeting` are the rules that read `x.NAME`, `sensitive` those of sensitive categories,
+    /// `rules` all others; `filters` what segments ask of hits.
     pub(crate) fn new(
         fleeting: Vec<ClassRule>,
+        sensitive: Classifier,
         rules: &[ClassRule],
         filters: &[&Node],
         sites: HashMap<SiteId, SiteFacts>,
@@ -30,6 +32,7 @@ impl Arrival {
         let (mut attributes, mut query) = (HashSet::new(), HashSet::new());
         let mut events = HashSet::new();
         let nodes = rules.iter().chain(&fleeting).map(|rule| &rule.rule.node);
+        let nodes = nodes.chain(sensitive.each_rule().map(|(_, _, rule)| &rule.node));
         for node in nodes.chain(filters.iter().copied()) {
             node.each_field(&mut |field| {
                 if let Field::Attribute(name) = field {
@@ -41,7 +44,7 @@ impl Arrival {
             });
             events.extend(node.events());
         }
-        Self { fleeting, sites, attributes, query, events }
+        Self { fleeting, sensitive, sites, attributes, query, events }
     }
 
     /// Whether some rule reads the attribute of this name.
@@ -62,6 +65,26 @@ impl Arrival {
         self.events.contains(name)
     }
 
+    /// The sensitive categories whose rules a hit meets, ascending: its page may not be kept.
+    #[must_use]
+    pub fn sensitive(
+        &self,
+        hit: &Admitted,
+        site: SiteId,
+        fleeting: &[Attribute],
+    ) -> BTreeSet<CategoryId> {
+        let Some(page) = hit.page() else { return BTreeSet::new() };
+        let facts = HitFacts::coming(hit, fleeting, self.sites.get(&site));
+        self.sensitive.touched(page, facts, site, hit.day())
+    }
+
+    /// Whether a view of this page is sensitive, as far as the page alone tells.
+    #[must_use]
+    pub fn hides(&self, page: &Page, site: SiteId) -> bool {
+        let facts = HitFacts { site: self.sites.get(&site), ..HitFacts::unknown() };
+        !self.sensitive.touched(page, facts, site, Day::default()).is_empty()
+    }
+
     /// The categories that a hit falls in by rules over its values that are never stored, ascending
     /// and without their ancestors.
     #[must_use]
@@ -74,7 +97,7 @@ impl Arrival {
         let facts = HitFacts::coming(hit, fleeting, self.sites.get(&site));
         let holds = |rule: &&ClassRule| {
             let is_view = *facts.event == Event::PageView;
-            (rule.sites.is_empty() || rule.sites.contains(&site))
+            rule.takes(site, hit.day())
                 && (rule.rule.names_event || is_view)
                 && rule.rule.holds(&Facts::new(&page, facts))
         };

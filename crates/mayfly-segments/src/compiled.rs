@@ -12,12 +12,13 @@ use crate::definitions::{Category, Definitions, OnPage};
 use crate::expr::{Node, Resolver};
 use crate::leaf::{Plan, TallyKey};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
-use crate::rule::{Rule, SiteFacts};
+use crate::rule::{Rule, SiteFacts, WordLists};
 
 /// Where rules stand in a definitions file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     pub(crate) rules: HashMap<(CategoryId, usize), Range<usize>>,
+    pub(crate) exceptions: HashMap<(CategoryId, usize), Range<usize>>,
     pub(crate) segments: HashMap<SegmentId, Range<usize>>,
 }
 
@@ -70,7 +71,7 @@ impl Compiled {
         file: &str,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let rules = rules(definitions, places, file, &mut problems);
+        let rules = RuleReader::new(definitions, places, file).read(&mut problems);
         let (plan, segments) = segments(definitions, retention, places, file, &mut problems);
         let (classifier, arrival) = classifier(definitions, rules, &plan);
         if !problems.is_empty() {
@@ -207,31 +208,84 @@ fn source<'a>(
     }
 }
 
-fn rules(
-    definitions: &Definitions,
-    places: &Places,
-    file: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<ClassRule> {
-    let mut rules = Vec::new();
-    for category in definitions.categories() {
-        let line: Box<[CategoryId]> = definitions.line(category.id).collect();
-        for (at, text) in category.rules.iter().enumerate() {
-            match read(definitions, &text.rule) {
-                Ok(rule) => {
-                    let (sites, gives) = (text.sites.clone(), line.clone());
-                    let text = text.rule.clone();
-                    rules.push(ClassRule { rule, text, sites, gives });
+/// Reads the rules of all categories.
+struct RuleReader<'a> {
+    definitions: &'a Definitions,
+    places: &'a Places,
+    file: &'a str,
+    lists: WordLists,
+}
+
+impl<'a> RuleReader<'a> {
+    fn new(definitions: &'a Definitions, places: &'a Places, file: &'a str) -> Self {
+        let lists = definitions.word_lists(definitions.list_names());
+        Self { definitions, places, file, lists }
+    }
+
+    fn read(&self, problems: &mut Vec<Problem>) -> Vec<ClassRule> {
+        let each = self.definitions.categories();
+        each.flat_map(|category| self.category(category, problems)).collect()
+    }
+
+    fn category(&self, category: &Category, problems: &mut Vec<Problem>) -> Vec<ClassRule> {
+        let id = category.id;
+        let stored = || Subject::StoredCategory(self.definitions.path(id).into());
+        for (at, text) in category.except.iter().enumerate() {
+            if let Err(fault) = self.rule(text) {
+                let place = self.places.exceptions.get(&(id, at));
+                problems.push(source(place, self.file, text, stored).problem(fault));
+            }
+        }
+        let gives: Box<[CategoryId]> = self.definitions.gives(id).into();
+        let until = self.definitions.retired(id);
+        let mut rules = Vec::new();
+        for (at, text) in self.definitions.rules_of(category).into_iter().enumerate() {
+            match self.with_exceptions(&text.rule, &category.except) {
+                Ok((rule, whole)) => {
+                    let (sites, gives) = (text.sites, gives.clone());
+                    rules.push(ClassRule { rule, text: whole, sites, gives, until });
                 }
                 Err(fault) => {
-                    let place = places.rules.get(&(category.id, at));
-                    let stored = || stored_category(definitions, category);
-                    problems.push(source(place, file, &text.rule, stored).problem(fault));
+                    let place = self.places.rules.get(&(id, at));
+                    problems.push(source(place, self.file, &text.rule, stored).problem(fault));
                 }
             }
         }
+        rules
     }
-    rules
+
+    /// A rule that does not hold where an exception does; and its text.
+    fn with_exceptions(&self, text: &str, except: &[Box<str>]) -> Result<(Rule, Box<str>), Fault> {
+        let own = self.rule(text)?;
+        if except.is_empty() {
+            return Ok((own, text.into()));
+        }
+        let whole = format!("({text}) and not ({})", except.join(") and not ("));
+        match self.rule(&whole) {
+            // Which events it is about, the rule alone says.
+            Ok(rule) => Ok((Rule { names_event: own.names_event, ..rule }, whole.into())),
+            // The exception is told of by itself; what is too long or too deep only together, here.
+            Err(fault) if except.iter().all(|text| self.rule(text).is_ok()) => {
+                Err(Fault::new(fault.kind, 0..text.len()))
+            }
+            Err(_) => Ok((own, text.into())),
+        }
+    }
+
+    /// A rule whose sites and word lists are known.
+    fn rule(&self, text: &str) -> Result<Rule, Fault> {
+        let mut rule = Rule::read(text)?;
+        rule.node.put_lists(&self.lists)?;
+        for name in rule.node.sites() {
+            if !self.definitions.knows_site(&name) {
+                let at = text.to_lowercase().find(&*name).unwrap_or(0);
+                let nearest = self.definitions.nearest_site(&name);
+                let span = at..at + name.len();
+                return Err(Fault::new(ProblemKind::UnknownSite { name, nearest }, span));
+            }
+        }
+        Ok(rule)
+    }
 }
 
 fn classifier(
@@ -239,33 +293,21 @@ fn classifier(
     rules: Vec<ClassRule>,
     plan: &Plan,
 ) -> (Classifier, Arrival) {
-    let line = |category: &Category| (category.id, definitions.line(category.id).collect());
-    let lines = definitions.categories().map(line).collect();
+    let plain = definitions.categories().filter(|own| !definitions.is_sensitive(own.id));
+    let line = |own: &Category| (definitions.gives(own.id).into(), definitions.retired(own.id));
+    let lines = plain.map(|own| (own.id, line(own))).collect();
     let sites: HashMap<_, _> =
         definitions.sites.values().map(|e| (e.site.id, SiteFacts::of(&e.site))).collect();
+    let is_sensitive = |rule: &ClassRule| {
+        rule.gives.first().is_some_and(|category| definitions.is_sensitive(*category))
+    };
+    let (sensitive, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_sensitive);
     let (fleeting, rules) = rules.into_iter().partition(|r: &ClassRule| r.rule.asks_fleeting());
     let filters = plan.tallies().iter().flat_map(TallyKey::filters).map(|only| &*only.rule);
     let filters: Vec<_> = filters.collect();
-    let arrival = Arrival::new(fleeting, &rules, &filters, sites.clone());
+    let sensitive = Classifier::new(sensitive, HashMap::new(), sites.clone());
+    let arrival = Arrival::new(fleeting, sensitive, &rules, &filters, sites.clone());
     (Classifier::new(rules, lines, sites), arrival)
-}
-
-fn stored_category(definitions: &Definitions, category: &Category) -> Subject {
-    Subject::StoredCategory(definitions.path(category.id).into())
-}
-
-/// A rule whose sites are known.
-fn read(definitions: &Definitions, text: &str) -> Result<Rule, Fault> {
-    let rule = Rule::read(text)?;
-    for name in rule.node.sites() {
-        if !definitions.knows_site(&name) {
-            let at = text.to_lowercase().find(&*name).unwrap_or(0);
-            let nearest = definitions.nearest_site(&name);
-            let span = at..at + name.len();
-            return Err(Fault::new(ProblemKind::UnknownSite { name, nearest }, span));
-        }
-    }
-    Ok(rule)
 }
 
 fn segments(

@@ -31,8 +31,8 @@ pub use arrival::Arrival;
 pub use classify::{Classifier, Fired, PageMemo};
 pub use compiled::{Compiled, CompiledSegment};
 pub use definitions::{
-    Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fixture, How, Noun,
-    OnPage, RuleText, Segment, Taxonomy,
+    Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fixture, How,
+    Mapping, Noun, OnPage, RuleText, Segment, Sensitivity, Taxonomy,
 };
 pub use evaluate::Evaluation;
 pub use expr::Expression;

@@ -21,6 +21,7 @@ pub(super) enum Relation {
     StartsWith,
     EndsWith,
     Contains,
+    Mentions,
     Matches,
 }
 
@@ -43,6 +44,7 @@ impl Anchor {
             Self::Text(PageField::Host, Relation::Is, _) => 3,
             Self::Text(_, Relation::Is, _) => 1,
             Self::Text(_, Relation::StartsWith | Relation::EndsWith | Relation::Contains, _) => 2,
+            Self::Text(_, Relation::Mentions, _) => 3,
             Self::Text(_, Relation::Matches, _) => 8,
             Self::Hit(HitKey::Attribute(_) | HitKey::ReferrerHost(_)) => 20,
             Self::Hit(HitKey::Event(_)) => 30,
@@ -85,6 +87,12 @@ fn of_test(test: &Test) -> Option<Vec<Anchor>> {
                 Anchor::Text(field.clone(), Relation::Matches, pattern.as_str().into())
             };
             let set: Vec<_> = patterns.iter().map(text).collect();
+            if *all { longest(set) } else { Some(set) }
+        }
+        Check::Mentions { phrases, all, .. } => {
+            let Field::Page(field) = &test.field else { return None };
+            let anchor = |own: &str| Anchor::Text(field.clone(), Relation::Mentions, own.into());
+            let set: Vec<_> = phrases.iter().map(anchor).collect();
             if *all { longest(set) } else { Some(set) }
         }
     }

@@ -14,7 +14,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use mayfly_core::{CategoryId, Event, Hit, Page, SiteId};
+use mayfly_core::{CategoryId, Day, Event, Hit, Page, SiteId};
 
 pub use memo::PageMemo;
 
@@ -30,18 +30,22 @@ pub(crate) struct ClassRule {
     pub(crate) text: Box<str>,
     /// Only hits of these sites; empty = of all.
     pub(crate) sites: Vec<SiteId>,
-    /// The category and its ancestors.
+    /// The category and all others that its hits fall in.
     pub(crate) gives: Box<[CategoryId]>,
+    /// The first day on which it is retired.
+    pub(crate) until: Option<Day>,
 }
 
 impl ClassRule {
     /// Whether the page alone decides it for page views.
     fn page_only(&self) -> bool {
-        self.sites.is_empty() && self.rule.page_only()
+        self.sites.is_empty() && self.until.is_none() && self.rule.page_only()
     }
 
-    fn takes(&self, hit: &Hit) -> bool {
-        self.sites.is_empty() || self.sites.contains(&hit.site)
+    /// Whether it is for hits of this site and day.
+    pub(crate) fn takes(&self, site: SiteId, day: Day) -> bool {
+        (self.sites.is_empty() || self.sites.contains(&site))
+            && self.until.is_none_or(|until| day < until)
     }
 
     fn fired(&self, facts: &Facts<'_>) -> Option<Fired> {
@@ -63,7 +67,7 @@ pub struct Fired {
 }
 
 /// Compiled rules. See the module's text; [`crate::Compiled::classifier`] makes one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Classifier {
     rules: Vec<ClassRule>,
     tables: Tables,
@@ -73,17 +77,20 @@ pub struct Classifier {
     anywhere_hit: Vec<RuleAt>,
     /// What is given at all; `None` = every category.
     only: Option<BTreeSet<CategoryId>>,
-    /// Categories and ancestors, for hits that say where they fired at admission.
-    lines: HashMap<CategoryId, Box<[CategoryId]>>,
+    /// What categories give, and until when, for hits that say where they fired at admission.
+    lines: HashMap<CategoryId, Line>,
     sites: HashMap<SiteId, SiteFacts>,
 }
+
+/// What a category gives, and the first day on which it is retired.
+type Line = (Box<[CategoryId]>, Option<Day>);
 
 static NO_PAGE: LazyLock<PageFacts> = LazyLock::new(PageFacts::default);
 
 impl Classifier {
     pub(crate) fn new(
         rules: Vec<ClassRule>,
-        lines: HashMap<CategoryId, Box<[CategoryId]>>,
+        lines: HashMap<CategoryId, Line>,
         sites: HashMap<SiteId, SiteFacts>,
     ) -> Self {
         let mut anchors = Vec::new();
@@ -112,8 +119,8 @@ impl Classifier {
             let gives = keep(&rule.gives);
             (!gives.is_empty()).then(|| ClassRule { gives, ..rule.clone() })
         });
-        let lines = self.lines.iter().map(|(id, line)| (*id, keep(line))).collect();
-        let mut restricted = Self::new(rules.collect(), lines, self.sites.clone());
+        let lines = self.lines.iter().map(|(id, (line, until))| (*id, (keep(line), *until)));
+        let mut restricted = Self::new(rules.collect(), lines.collect(), self.sites.clone());
         restricted.only = Some(categories.clone());
         restricted
     }
@@ -141,7 +148,8 @@ impl Classifier {
         let before = out.len();
         self.try_open(hit, page, &of_page.open, out);
         for id in &hit.fired {
-            out.extend(self.lines.get(id).into_iter().flatten());
+            let line = self.lines.get(id).filter(|(_, until)| until.is_none_or(|u| hit.day() < u));
+            out.extend(line.into_iter().flat_map(|(gives, _)| gives));
         }
         if out.len() > before {
             out.sort_unstable();
@@ -156,10 +164,33 @@ impl Classifier {
         let facts = PageFacts::of(page);
         let facts = Facts::new(&facts, HitFacts::of(hit, self.sites.get(&hit.site)));
         let own = |of: &dyn Fn(&Rule) -> bool| {
-            let rules = self.rules.iter().filter(|rule| rule.takes(hit) && of(&rule.rule));
+            let takes = |rule: &&ClassRule| rule.takes(hit.site, hit.day()) && of(&rule.rule);
+            let rules = self.rules.iter().filter(takes);
             rules.filter_map(|rule| rule.fired(&facts)).take(limit).collect()
         };
         [own(&|rule| rule.holds(&facts)), own(&|rule| rule.nearly_holds(&facts))]
+    }
+
+    /// The categories one of whose rules holds, whatever the event, without their ancestors.
+    pub(crate) fn touched(
+        &self,
+        page: &Page,
+        hit: HitFacts<'_>,
+        site: SiteId,
+        day: Day,
+    ) -> BTreeSet<CategoryId> {
+        if self.rules.is_empty() {
+            return BTreeSet::new();
+        }
+        let page = PageFacts::of(page);
+        let mut found = [&*self.anywhere_page, &*self.anywhere_hit].concat();
+        self.tables.find_page(&page, &mut found);
+        self.tables.find_hit(&hit, &mut found);
+        let facts = Facts::new(&page, hit);
+        let rules = found.into_iter().filter_map(|at| self.rule(at));
+        let holds =
+            rules.filter(|own| own.takes(site, day) && own.rule.node.decide(&facts) == Some(true));
+        holds.filter_map(|own| own.gives.first().copied()).collect()
     }
 
     /// Every rule with its category and its text.
@@ -223,7 +254,9 @@ impl Classifier {
         let page_facts = LazyCell::new(|| PageFacts::of(page));
         for at in open.iter().chain(&self.anywhere_hit).chain(&found) {
             let Some(rule) = self.rule(*at) else { continue };
-            if !rule.takes(hit) || (!rule.rule.names_event && *facts.event != Event::PageView) {
+            if !rule.takes(hit.site, hit.day())
+                || (!rule.rule.names_event && *facts.event != Event::PageView)
+            {
                 continue;
             }
             let page = if rule.rule.asks_page() { &*page_facts } else { &*NO_PAGE };

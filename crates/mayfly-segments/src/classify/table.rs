@@ -7,7 +7,7 @@ use mayfly_core::limits;
 use regex::{RegexSet, RegexSetBuilder};
 
 use super::anchor::{Anchor, HitKey, Relation};
-use crate::rule::{HitFacts, PageFacts, PageField};
+use crate::rule::{HitFacts, PageFacts, PageField, words};
 
 /// A rule's place in the classifier.
 pub(super) type RuleAt = u32;
@@ -51,6 +51,7 @@ struct TextTable {
     prefixes: Affixes,
     suffixes: Affixes,
     words: Option<(AhoCorasick, Vec<Vec<RuleAt>>)>,
+    phrases: Option<(AhoCorasick, Vec<Vec<RuleAt>>)>,
     patterns: Option<(RegexSet, Vec<Vec<RuleAt>>)>,
 }
 
@@ -108,10 +109,10 @@ impl Tables {
                 }
                 Relation::EndsWith => texts.into_iter().for_each(|(t, r)| table.suffixes.add(t, r)),
                 Relation::Contains => {
-                    table.words = AhoCorasick::new(texts.keys().map(|text| text.as_bytes()))
-                        .map(|words| (words, texts.values().cloned().collect()))
-                        .map_err(|_| left_over.extend(texts.values().flatten()))
-                        .ok();
+                    table.words = search(texts).map_err(|all| left_over.extend(all)).ok();
+                }
+                Relation::Mentions => {
+                    table.phrases = search(texts).map_err(|all| left_over.extend(all)).ok();
                 }
                 Relation::Matches => {
                     table.patterns = pattern_set(&texts, exact_case)
@@ -145,6 +146,18 @@ impl Tables {
     }
 }
 
+/// All texts in one search; where that cannot be built, their rules.
+fn search(
+    texts: BTreeMap<Box<str>, Vec<RuleAt>>,
+) -> Result<(AhoCorasick, Vec<Vec<RuleAt>>), Vec<RuleAt>> {
+    let built = AhoCorasick::new(texts.keys().map(|text| text.as_bytes()));
+    let rules: Vec<Vec<RuleAt>> = texts.into_values().collect();
+    match built {
+        Ok(search) => Ok((search, rules)),
+        Err(_) => Err(rules.concat()),
+    }
+}
+
 fn pattern_set(
     texts: &BTreeMap<Box<str>, Vec<RuleAt>>,
     exact_case: bool,
@@ -155,6 +168,16 @@ fn pattern_set(
         .build()
 }
 
+fn find_all(
+    (search, rules): &(AhoCorasick, Vec<Vec<RuleAt>>),
+    text: &str,
+    found: &mut Vec<RuleAt>,
+) {
+    for own in search.find_overlapping_iter(text) {
+        found.extend(rules.get(own.pattern().as_usize()).into_iter().flatten());
+    }
+}
+
 impl TextTable {
     fn find(&self, text: &str, found: &mut Vec<RuleAt>) {
         if let Some(rules) = self.exact.get(text) {
@@ -163,10 +186,11 @@ impl TextTable {
         let len = text.len();
         self.prefixes.find(len, |n| text.get(..n), found);
         self.suffixes.find(len, |n| text.get(len - n..), found);
-        if let Some((words, rules)) = &self.words {
-            for word in words.find_overlapping_iter(text) {
-                found.extend(rules.get(word.pattern().as_usize()).into_iter().flatten());
-            }
+        if let Some(words) = &self.words {
+            find_all(words, text, found);
+        }
+        if let Some(phrases) = &self.phrases {
+            find_all(phrases, &words(text), found);
         }
         if let Some((patterns, rules)) = &self.patterns {
             for pattern in patterns.matches(text) {

@@ -10,10 +10,11 @@ use mayfly_core::{CategoryId, Retention, SegmentId, Site, SiteId, limits};
 
 use super::change::{Change, changes};
 use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem, is_path};
-use super::table::PlacedText;
+use super::table::{Placed, PlacedText};
 use super::taxonomy::{Node, Taxonomy};
 use super::tree::{BETWEEN, levels, tidy};
-use super::{Category, Definitions, OnPage, RuleText, Segment, SiteEntry};
+use super::word_list::WordListItem;
+use super::{Category, Definitions, OnPage, RuleText, Segment, Sensitivity, SiteEntry};
 use crate::compiled::{Compiled, Places};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject, listed};
 
@@ -48,7 +49,9 @@ impl Definitions {
     ) -> Result<Applied, Vec<Problem>> {
         let mut draft = Draft::new(self);
         file.sites.iter().for_each(|item| draft.site(item));
+        file.word_lists.iter().for_each(|item| draft.word_list(item));
         draft.categories(&file.categories);
+        draft.implications(&file.categories);
         file.segments.iter().for_each(|item| draft.segment(item));
         if prune {
             draft.prune();
@@ -82,6 +85,7 @@ struct Draft {
     sites: HashSet<SiteId>,
     categories: HashSet<CategoryId>,
     segments: HashSet<SegmentId>,
+    word_lists: HashSet<Box<str>>,
 }
 
 impl Draft {
@@ -94,6 +98,7 @@ impl Draft {
             sites: HashSet::new(),
             categories: HashSet::new(),
             segments: HashSet::new(),
+            word_lists: HashSet::new(),
         }
     }
 
@@ -161,8 +166,18 @@ impl Draft {
         };
         if let Some(category) = self.new.categories.edit(id) {
             category.iab.push(node.iab.clone());
+            if node.is_sensitive && category.sensitivity == Sensitivity::Plain {
+                category.sensitivity = Sensitivity::Sensitive;
+            }
         }
         id
+    }
+
+    fn word_list(&mut self, item: &WordListItem) {
+        if !self.word_lists.insert(item.name.value.clone()) {
+            return self.twice("word list", &item.name);
+        }
+        self.new.word_lists.insert(item.name.value.clone(), item.words.clone());
     }
 
     fn fault(&mut self, kind: ProblemKind, span: &Range<usize>) {
@@ -221,10 +236,46 @@ impl Draft {
             let sites = self.sites_named(&rule.sites);
             rules.push(RuleText { rule: rule.rule.value.clone(), sites });
         }
-        if let Some(category) = self.new.categories.edit(id) {
-            category.rules = rules;
-            if let Some(iab) = &item.iab {
-                category.iab = iab.iter().map(|id| id.value.clone()).collect();
+        for (at, except) in item.except.iter().enumerate() {
+            self.places.exceptions.insert((id, at), except.span.clone());
+        }
+        let Some(category) = self.new.categories.edit(id) else { return };
+        category.rules = rules;
+        category.except = item.except.iter().map(|rule| rule.value.clone()).collect();
+        category.retired = item.retired;
+        if let Some(iab) = &item.iab {
+            category.iab = iab.iter().map(|id| id.value.clone()).collect();
+        }
+        category.mark_by_ids();
+        let is_marked = category.sensitivity != Sensitivity::Plain;
+        match &item.sensitive {
+            Some(Placed { value: false, span }) if is_marked => {
+                self.faults.push(Fault::new(ProblemKind::StaysSensitive, span.clone()));
+            }
+            Some(Placed { value: true, .. }) if !is_marked => {
+                category.sensitivity = Sensitivity::Sensitive;
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// What categories imply, once all of them have their places.
+    fn implications(&mut self, items: &[CategoryItem]) {
+        for item in items {
+            let Some(id) = self.new.id_of_present_path(&tidy(&item.name.value)) else { continue };
+            let mut implied = BTreeSet::new();
+            for path in &item.implies {
+                match self.new.category_named(&path.value) {
+                    Some(found) => drop(implied.insert(found.id)),
+                    None => {
+                        let (name, nearest) =
+                            (path.value.clone(), self.new.nearest_category(&path.value));
+                        self.fault(ProblemKind::UnknownCategory { name, nearest }, &path.span);
+                    }
+                }
+            }
+            if let Some(category) = self.new.categories.edit(id) {
+                category.implies = implied.into_iter().collect();
             }
         }
     }
@@ -268,6 +319,10 @@ impl Draft {
             name: name.into(),
             iab: Vec::new(),
             rules: Vec::new(),
+            except: Vec::new(),
+            implies: Vec::new(),
+            retired: None,
+            sensitivity: Sensitivity::Plain,
             was: Vec::new(),
             since: self.new.version,
         };
@@ -314,6 +369,9 @@ impl Draft {
             }
         }
         let Some(gone) = self.new.categories.remove(from) else { return };
+        for other in self.new.categories.edit_all() {
+            other.implies.iter_mut().filter(|id| **id == from).for_each(|id| *id = into);
+        }
         if let Some((child, name)) = heir {
             self.new.categories.put(child, into, &name);
         }
@@ -321,6 +379,9 @@ impl Draft {
             let new = gone.was.into_iter().filter(|was| !category.was.contains(was));
             let new: Vec<_> = new.collect();
             category.was.extend(new);
+            if category.sensitivity == Sensitivity::Plain {
+                category.sensitivity = gone.sensitivity;
+            }
         }
     }
 
@@ -387,15 +448,20 @@ impl Draft {
 
     /// Removes what the file does not mention. Categories above a mentioned one stay.
     fn prune(&mut self) {
-        let kept: HashSet<CategoryId> =
-            self.categories.iter().flat_map(|id| self.new.line(*id)).collect();
+        let implied = |id: &CategoryId| self.new.category(*id).map(|own| own.implies.clone());
+        let implied = self.categories.iter().filter_map(implied).flatten();
+        let named = self.categories.iter().copied().chain(implied);
+        let kept: HashSet<CategoryId> = named.flat_map(|id| self.new.line(id)).collect();
         self.new.categories.retain(|id| kept.contains(&id));
         // What stays without being mentioned holds its children together and has no rule.
         for category in self.new.categories.edit_all() {
             if !self.categories.contains(&category.id) {
                 category.rules.clear();
+                category.except.clear();
+                category.implies.clear();
             }
         }
+        self.new.word_lists.retain(|name, _| self.word_lists.contains(name));
         self.new.segments.retain(|id, _| self.segments.contains(id));
         for (id, entry) in &mut self.new.sites {
             entry.removed |= !self.sites.contains(id);
@@ -407,6 +473,7 @@ impl Draft {
             ("sites", self.new.sites.len(), limits::SITES),
             ("categories", self.new.categories.len(), limits::CATEGORIES),
             ("segments", self.new.segments.len(), limits::SEGMENTS),
+            ("word lists", self.new.word_lists.len(), limits::WORD_LISTS),
         ] {
             if number > limit {
                 self.fault(ProblemKind::TooMany { what, limit }, &(0..0));

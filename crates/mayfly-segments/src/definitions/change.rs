@@ -5,7 +5,7 @@ use std::fmt;
 
 use mayfly_core::CategoryId;
 
-use super::{Definitions, Segment};
+use super::{Category, Definitions, Segment};
 
 /// What changed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -16,6 +16,8 @@ pub enum Noun {
     Category,
     /// A segment.
     Segment,
+    /// A word list.
+    WordList,
 }
 
 /// How it changed.
@@ -58,6 +60,7 @@ impl fmt::Display for Change {
             Noun::Site => "site",
             Noun::Category => "category",
             Noun::Segment => "segment",
+            Noun::WordList => "word list",
         };
         let name = &self.name;
         match &self.how {
@@ -77,7 +80,21 @@ pub(super) fn changes(old: &Definitions, new: &Definitions) -> Vec<Change> {
     sites(old, new, &mut changes);
     categories(old, new, &mut changes);
     segments(old, new, &mut changes);
+    word_lists(old, new, &mut changes);
     changes
+}
+
+fn word_lists(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
+    for (name, words) in &new.word_lists {
+        match old.word_lists.get(name) {
+            Some(before) if before == words => {}
+            Some(_) => push(changes, Noun::WordList, name, How::Changed),
+            None => push(changes, Noun::WordList, name, How::Added),
+        }
+    }
+    for name in old.word_lists.keys().filter(|name| !new.word_lists.contains_key(*name)) {
+        push(changes, Noun::WordList, name, How::Removed);
+    }
 }
 
 fn push(changes: &mut Vec<Change>, noun: Noun, name: &str, how: How) {
@@ -109,7 +126,14 @@ fn categories(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
         }
         if before.since != category.since {
             push(changes, Noun::Category, &path, How::RuleChanged);
-        } else if before.iab != category.iab || before.rules != category.rules {
+        } else if *before
+            != (Category {
+                name: before.name.clone(),
+                parent: before.parent,
+                was: before.was.clone(),
+                ..category.clone()
+            })
+        {
             push(changes, Noun::Category, &path, How::Changed);
         }
     }

@@ -4,7 +4,7 @@ use mayfly_core::consent::ConsentRole;
 use mayfly_core::{CategoryId, ConsentRules, DataPlan, Origin, Site, SiteId, limits};
 
 use super::site_table::{audience_word, policy_word};
-use super::{Category, Definitions, OnPage, Period, RuleText, Segment};
+use super::{Category, Definitions, OnPage, Period, RuleText, Segment, Sensitivity};
 
 impl Definitions {
     /// A definitions file of everything: applied to nothing it gives the same sites, categories and
@@ -26,6 +26,10 @@ impl Definitions {
         for (path, category) in categories {
             self.export_category(&mut out, &path, category);
         }
+        for (name, words) in &self.word_lists {
+            line(&mut out, "\n[[word_list]]\nname", &quoted(name));
+            line(&mut out, "words", &list(words.iter().map(|word| &**word)));
+        }
         for segment in self.segments() {
             line(&mut out, "\n[[segment]]\nname", &quoted(&segment.name));
             line(&mut out, "rule", &quoted(&segment.rule));
@@ -44,7 +48,10 @@ impl Definitions {
 
     fn export_category(&self, out: &mut String, path: &str, category: &Category) {
         let parent = !self.categories.children(category.id).is_empty();
-        if parent && category.rules.is_empty() && category.iab.is_empty() {
+        let is_plain = category.sensitivity == Sensitivity::Plain && category.retired.is_none();
+        let says_more = !category.except.is_empty() || !category.implies.is_empty();
+        if parent && category.rules.is_empty() && category.iab.is_empty() && is_plain && !says_more
+        {
             return; // comes by itself
         }
         debug_assert_ne!(category.id, CategoryId::ALL);
@@ -60,6 +67,34 @@ impl Definitions {
             rules => {
                 let rules: Vec<String> = rules.iter().map(|rule| self.rule(rule)).collect();
                 line(out, "rules", &format!("[\n  {},\n]", rules.join(",\n  ")));
+            }
+        }
+        self.export_more_of(out, category);
+    }
+
+    /// What a category says besides its ids and rules.
+    fn export_more_of(&self, out: &mut String, category: &Category) {
+        let implied: Vec<String> = category.implies.iter().map(|id| self.path(*id)).collect();
+        for (key, all) in [
+            ("except", category.except.iter().map(|rule| &**rule).collect::<Vec<_>>()),
+            ("implies", implied.iter().map(String::as_str).collect()),
+        ] {
+            match all.as_slice() {
+                [] => {}
+                [one] => line(out, key, &quoted(one)),
+                all => line(out, key, &list(all.iter().copied())),
+            }
+        }
+        if let Some(retired) = category.retired {
+            line(out, "retired", &retired.to_string());
+        }
+        match &category.sensitivity {
+            Sensitivity::Plain => {}
+            Sensitivity::Sensitive => line(out, "sensitive", "true"),
+            Sensitivity::Enabled { basis } => {
+                // No part of the file: the privacy role says it where the file is applied.
+                let basis = basis.replace(char::is_control, " ");
+                line(out, "sensitive", &format!("true  # enabled here: {basis}"));
             }
         }
     }
@@ -114,7 +149,10 @@ fn export_site(out: &mut String, site: &Site) {
     if site.keeps_bots {
         line(out, "bots", "\"keep\"");
     }
-    let DataPlan { query, attributes, events, sensitive, pages_per_day } = &site.plan;
+    let DataPlan { query, attributes, events, sensitive, pages_per_day, declared } = &site.plan;
+    if let Some(standard) = declared {
+        line(out, "declared", &quoted(standard));
+    }
     for (key, value, usual) in [
         ("consent_scope", &**scope, &*site.key),
         ("audience", audience_word(*audience), "general"),

@@ -1,13 +1,15 @@
 //! The definitions file: what a person wrote, every value with its place.
 
+use jiff::civil::Date;
 use mayfly_core::{Attribute, Page, Site, Value, limits};
 use toml::de::{DeTable, DeValue};
 
 use super::form::{FormItem, children, form};
 use super::period::Period;
 use super::segment_table;
-use super::table::{PlacedText, Table};
+use super::table::{Placed, PlacedText, Table};
 use super::tree::levels;
+use super::word_list::{WordListItem, word_list};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
 /// A definitions file that has been read.
@@ -27,6 +29,7 @@ pub struct DefinitionsFile {
     pub(crate) sites: Vec<SiteItem>,
     pub(crate) categories: Vec<CategoryItem>,
     pub(crate) segments: Vec<SegmentItem>,
+    pub(crate) word_lists: Vec<WordListItem>,
     /// The fixtures of `[[test]]`.
     pub fixtures: Vec<Fixture>,
 }
@@ -46,8 +49,30 @@ pub(crate) struct CategoryItem {
     /// `None` = not said: those that it has stay.
     pub(crate) iab: Option<Vec<PlacedText>>,
     pub(crate) rules: Vec<RuleItem>,
+    pub(crate) except: Vec<PlacedText>,
+    pub(crate) implies: Vec<PlacedText>,
+    pub(crate) retired: Option<Date>,
+    /// `None` = not said: it stays as it is.
+    pub(crate) sensitive: Option<Placed<bool>>,
     pub(crate) was: Vec<PlacedText>,
     pub(crate) form: Option<FormItem>,
+}
+
+impl CategoryItem {
+    /// A category of which nothing is said but its rules.
+    pub(super) fn new(name: PlacedText, rules: Vec<RuleItem>) -> Self {
+        Self {
+            name,
+            iab: None,
+            rules,
+            except: Vec::new(),
+            implies: Vec::new(),
+            retired: None,
+            sensitive: None,
+            was: Vec::new(),
+            form: None,
+        }
+    }
 }
 
 /// One rule of a category.
@@ -127,14 +152,14 @@ impl DefinitionsFile {
             let span = error.span().unwrap_or(0..0);
             vec![Fault::new(ProblemKind::Toml { source: Box::new(error) }, span)]
         })?;
-        let keys = ["format", "site", "category", "segment", "test"];
+        let keys = ["format", "site", "category", "segment", "word_list", "test"];
         let mut top = Table::new("definitions", parsed.get_ref(), 0..0, &keys);
         if !top.is_number("format", "1") {
             top.fault(ProblemKind::Format, top.place("format"));
         }
         let mut faults = Vec::new();
         let lists = (top.tables("site"), top.tables("category"), top.tables("segment"));
-        let tests = top.tables("test");
+        let (tests, word_lists) = (top.tables("test"), top.tables("word_list"));
         let sites = items(lists.0, &mut faults, super::site_table::site);
         let mut categories = items(lists.1, &mut faults, category);
         let keys: Vec<PlacedText> = sites.iter().map(|site| site.key.clone()).collect();
@@ -146,6 +171,7 @@ impl DefinitionsFile {
             sites,
             categories,
             segments: items(lists.2, &mut faults, segment_table::segment),
+            word_lists: items(word_lists, &mut faults, word_list),
             fixtures: items(tests, &mut faults, |table, span, faults| {
                 fixture(text, table, span, faults)
             }),
@@ -179,13 +205,22 @@ pub(super) fn is_path(path: &str) -> bool {
     sound && levels.len() <= limits::CATEGORY_DEPTH
 }
 
+const CATEGORY_KEYS: [&str; 11] = [
+    "name",
+    "iab",
+    "rule",
+    "rules",
+    "except",
+    "implies",
+    "retired",
+    "sensitive",
+    "was",
+    "form",
+    "values",
+];
+
 fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<CategoryItem> {
-    let mut table = Table::new(
-        "category",
-        table,
-        span,
-        &["name", "iab", "rule", "rules", "was", "form", "values"],
-    );
+    let mut table = Table::new("category", table, span, &CATEGORY_KEYS);
     let name = table.need_text("name");
     let iab = table.has("iab").then(|| table.one_or_more("iab"));
     let mut rules: Vec<RuleItem> =
@@ -209,6 +244,14 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
         let kind = ProblemKind::MissingKey { table: "category", key: "form" };
         table.fault(kind, table.place("values"));
     }
+    let (except, implies) = (table.one_or_more("except"), table.one_or_more("implies"));
+    if except.len() > limits::EXCEPTIONS {
+        let kind = ProblemKind::TooMany { what: "exceptions", limit: limits::EXCEPTIONS };
+        table.fault(kind, table.place("except"));
+    }
+    let retired = table.calendar_day("retired");
+    let place = table.place("sensitive");
+    let sensitive = table.flag("sensitive").map(|value| Placed { value, span: place });
     for path in name.iter().chain(&was) {
         if !is_path(&path.value) {
             let kind = ProblemKind::BadName { what: "category", name: path.value.clone() };
@@ -216,7 +259,17 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
         }
     }
     faults.extend(table.faults());
-    Some(CategoryItem { name: name?, iab, rules, was, form })
+    let more = CategoryItem {
+        iab,
+        except,
+        implies,
+        retired,
+        sensitive,
+        was,
+        form,
+        ..CategoryItem::new(name?, rules)
+    };
+    Some(more)
 }
 
 fn fixture(

@@ -130,13 +130,8 @@ pub(super) fn children(
     let child = |(name, value): Value| {
         let placed = |value: String| Placed { value: value.into(), span: form.span.clone() };
         let rule = placed(format!("{field} == {value}"));
-        CategoryItem {
-            name: placed(format!("{}{BETWEEN}{name}", of.name.value)),
-            iab: None,
-            rules: vec![RuleItem { rule, sites: Vec::new() }],
-            was: Vec::new(),
-            form: None,
-        }
+        let name = placed(format!("{}{BETWEEN}{name}", of.name.value));
+        CategoryItem::new(name, vec![RuleItem { rule, sites: Vec::new() }])
     };
     pairs.into_iter().map(child).collect()
 }

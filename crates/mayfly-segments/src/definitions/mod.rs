@@ -8,26 +8,33 @@
 
 mod apply;
 mod change;
+mod effective;
 mod export;
 pub mod file;
 mod form;
+mod mapping;
 mod period;
 mod revert;
 mod segment_table;
+mod sensitive;
 mod site_table;
 mod stored;
 mod table;
 pub mod taxonomy;
 mod tree;
+mod word_list;
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use mayfly_core::{CategoryId, CellId, SegmentId, Site, SiteId};
 
 pub use apply::Applied;
 pub use change::{Change, How, Noun};
 pub use file::{DefinitionsFile, Fixture};
+pub use mapping::Mapping;
 pub use period::Period;
+pub use sensitive::Sensitivity;
 pub use stored::DefinitionsError;
 pub use taxonomy::Taxonomy;
 
@@ -58,6 +65,14 @@ pub struct Category {
     pub iab: Vec<Box<str>>,
     /// Its own rules; a hit that meets one of them falls in it.
     pub rules: Vec<RuleText>,
+    /// Rules whose hits do not fall in it by its own rules.
+    pub except: Vec<Box<str>>,
+    /// Categories that its hits fall in, too.
+    pub implies: Vec<CategoryId>,
+    /// The first UTC day on which nothing falls in it, or below it, any more.
+    pub retired: Option<Date>,
+    /// Whether it tells what nobody may know.
+    pub sensitivity: Sensitivity,
     /// Paths that it had before, or that were merged into it.
     pub was: Vec<Box<str>>,
     /// The definitions version that gave it its present effective rule: its own rules and its
@@ -137,6 +152,8 @@ pub struct Definitions {
     pub(crate) sites: BTreeMap<SiteId, SiteEntry>,
     pub(crate) categories: tree::Tree,
     pub(crate) segments: BTreeMap<SegmentId, Segment>,
+    /// Words and phrases as written, by the list's name.
+    pub(crate) word_lists: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
 impl Default for Definitions {
@@ -151,6 +168,7 @@ impl Default for Definitions {
             sites: BTreeMap::new(),
             categories: tree::Tree::default(),
             segments: BTreeMap::new(),
+            word_lists: BTreeMap::new(),
         }
     }
 }
@@ -252,3 +270,5 @@ impl Definitions {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_categories;

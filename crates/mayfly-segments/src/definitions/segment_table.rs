@@ -1,6 +1,5 @@
 //! A `[[segment]]` of a definitions file.
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use mayfly_core::limits;
 use toml::de::DeTable;
@@ -66,15 +65,8 @@ pub(super) fn segment(
 }
 
 fn period(table: &mut Table<'_, '_>) -> Period {
-    let mut date = |key| {
-        let text = table.date(key)?;
-        let date: Option<Date> = text.value.parse().ok();
-        if date.is_none() {
-            table.fault(ProblemKind::BadDate { found: text.value }, text.span);
-        }
-        date
-    };
-    let mut period = Period { starts: date("starts"), ends: date("ends"), ..Period::default() };
+    let (starts, ends) = (table.calendar_day("starts"), table.calendar_day("ends"));
+    let mut period = Period { starts, ends, ..Period::default() };
     if let Some(zone) = table.text("time_zone") {
         if TimeZone::get(&zone.value).is_err() {
             table.fault(ProblemKind::TimeZone { name: zone.value.clone() }, zone.span);

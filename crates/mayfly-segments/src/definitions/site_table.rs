@@ -10,7 +10,7 @@ use super::table::{PlacedText, Table};
 use crate::problem::{Fault, ProblemKind};
 
 /// Every key of the table.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "key",
     "origins",
     "consent",
@@ -26,6 +26,7 @@ const KEYS: [&str; 15] = [
     "sensitive",
     "pages_per_day",
     "redirect_hosts",
+    "declared",
 ];
 
 /// The words of `consent`.
@@ -162,7 +163,20 @@ fn plan(table: &mut Table<'_, '_>) -> DataPlan {
     let events = names(table, "events", |name| event::is_name(name, limits::EVENT_NAME_BYTES));
     let sensitive = paths(table);
     let pages = table.whole("pages_per_day", 1, u32::MAX).unwrap_or(limits::PAGES_PER_DAY);
-    DataPlan { query, attributes, events, sensitive, pages_per_day: pages }
+    let declared = table.text("declared").and_then(|text| standard(table, text));
+    DataPlan { query, attributes, events, sensitive, pages_per_day: pages, declared }
+}
+
+/// A standard taxonomy's name.
+fn standard(table: &mut Table<'_, '_>, text: PlacedText) -> Option<Box<str>> {
+    let version = ["content-", "audience-", "ad-product-"]
+        .iter()
+        .find_map(|kind| text.value.strip_prefix(kind));
+    if version.is_some_and(|version| version.len() == 3 && version.parse::<f32>().is_ok()) {
+        return Some(text.value);
+    }
+    table.fault(ProblemKind::BadStandard { name: text.value }, text.span);
+    None
 }
 
 /// The paths of pages that are never kept.

@@ -9,11 +9,12 @@ use mayfly_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Category, Definitions, OnPage, Period, RuleText, Segment, SiteEntry};
+use super::{Category, Definitions, OnPage, Period, RuleText, Segment, Sensitivity, SiteEntry};
 
 /// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites,
-/// 2 at most one standard id of a category, 3 fewer keys of segments.
-const FORMAT: u32 = 4;
+/// 2 at most one standard id of a category, 3 fewer keys of segments, 4 fewer of categories and no
+/// word lists.
+const FORMAT: u32 = 5;
 
 /// A stored document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,8 @@ struct DefinitionsRow {
     sites: Vec<SiteRow>,
     categories: Vec<CategoryRow>,
     segments: Vec<SegmentRow>,
+    #[serde(default)]
+    word_lists: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,6 +91,8 @@ struct SiteRow {
     sensitive: Vec<Box<str>>,
     #[serde(default)]
     pages_per_day: Option<u32>,
+    #[serde(default)]
+    declared: Option<Box<str>>,
     #[serde(default)]
     keeps_bots: bool,
     #[serde(default)]
@@ -127,8 +132,25 @@ struct CategoryRow {
     name: Box<str>,
     iab: IabRow,
     rules: Vec<RuleRow>,
+    #[serde(default)]
+    except: Vec<Box<str>>,
+    #[serde(default)]
+    implies: Vec<u32>,
+    #[serde(default)]
+    retired: Option<Date>,
+    #[serde(default)]
+    sensitivity: SensitivityRow,
     was: Vec<Box<str>>,
     since: u32,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum SensitivityRow {
+    #[default]
+    Plain,
+    Sensitive,
+    Enabled(Box<str>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -195,6 +217,7 @@ impl Definitions {
             sites: self.sites.values().map(site_row).collect(),
             categories: self.categories.values().map(category_row).collect(),
             segments: self.segments.values().map(segment_row).collect(),
+            word_lists: self.word_lists.clone(),
         };
         Ok(serde_json::to_vec(&row)?)
     }
@@ -223,6 +246,7 @@ impl Definitions {
             sites: sites?,
             categories: row.categories.into_iter().map(category).collect(),
             segments: row.segments.into_iter().map(|s| (SegmentId(s.id), segment(s))).collect(),
+            word_lists: row.word_lists,
         })
     }
 }
@@ -233,7 +257,8 @@ fn site_row(SiteEntry { site, removed }: &SiteEntry) -> SiteRow {
         Origin::Exact(origin) => origin.clone(),
     };
     let ConsentRules { policy, role, scope, audience } = &site.consent;
-    let DataPlan { query, attributes, events, sensitive, pages_per_day } = site.plan.clone();
+    let DataPlan { query, attributes, events, sensitive, pages_per_day, declared } =
+        site.plan.clone();
     SiteRow {
         id: site.id.0,
         key: site.key.clone(),
@@ -261,6 +286,7 @@ fn site_row(SiteEntry { site, removed }: &SiteEntry) -> SiteRow {
         events,
         sensitive,
         pages_per_day: Some(pages_per_day),
+        declared,
         keeps_bots: site.keeps_bots,
         redirect_hosts: site.redirect_hosts.clone(),
     }
@@ -297,6 +323,7 @@ fn site(row: SiteRow) -> Result<SiteEntry, DefinitionsError> {
         events: row.events,
         sensitive: row.sensitive,
         pages_per_day: row.pages_per_day.unwrap_or(site.plan.pages_per_day),
+        declared: row.declared,
     };
     site.time_zone = row.time_zone.unwrap_or(site.time_zone);
     site.keeps_bots = row.keeps_bots;
@@ -315,6 +342,14 @@ fn category_row(category: &Category) -> CategoryRow {
         name: category.name.clone(),
         iab: IabRow::All(category.iab.clone()),
         rules: category.rules.iter().map(rule).collect(),
+        except: category.except.clone(),
+        implies: category.implies.iter().map(|id| id.0).collect(),
+        retired: category.retired,
+        sensitivity: match &category.sensitivity {
+            Sensitivity::Plain => SensitivityRow::Plain,
+            Sensitivity::Sensitive => SensitivityRow::Sensitive,
+            Sensitivity::Enabled { basis } => SensitivityRow::Enabled(basis.clone()),
+        },
         was: category.was.clone(),
         since: category.since,
     }
@@ -332,6 +367,14 @@ fn category(row: CategoryRow) -> Category {
             IabRow::One(one) => one.into_iter().collect(),
         },
         rules: row.rules.into_iter().map(rule).collect(),
+        except: row.except,
+        implies: row.implies.into_iter().map(CategoryId).collect(),
+        retired: row.retired,
+        sensitivity: match row.sensitivity {
+            SensitivityRow::Plain => Sensitivity::Plain,
+            SensitivityRow::Sensitive => Sensitivity::Sensitive,
+            SensitivityRow::Enabled(basis) => Sensitivity::Enabled { basis },
+        },
         was: row.was,
         since: row.since,
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use jiff::civil::Date;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -108,8 +109,17 @@ impl<'t, 'i> Table<'t, 'i> {
         if self.is_list(key) { self.texts(key) } else { self.text(key).into_iter().collect() }
     }
 
-    /// A date, with or without quotes.
-    pub(super) fn date(&mut self, key: &'static str) -> Option<PlacedText> {
+    /// A day of the calendar, with or without quotes.
+    pub(super) fn calendar_day(&mut self, key: &'static str) -> Option<Date> {
+        let text = self.date(key)?;
+        let date: Option<Date> = text.value.parse().ok();
+        if date.is_none() {
+            self.fault(ProblemKind::BadDate { found: text.value }, text.span);
+        }
+        date
+    }
+
+    fn date(&mut self, key: &'static str) -> Option<PlacedText> {
         let value = self.get(key)?;
         match value.get_ref().as_datetime() {
             Some(date) => Some(Placed { value: date.to_string().into(), span: value.span() }),

@@ -6,15 +6,16 @@
 
 use std::collections::HashMap;
 
+use super::sensitive::is_sensitive_id;
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
-/// A standard taxonomy. Sensitive rows, and what lies below them, are left out.
+/// A standard taxonomy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Taxonomy {
     /// Parents before their children.
     pub(crate) nodes: Vec<Node>,
-    /// Rows that were left out because they are sensitive.
-    pub left_out: usize,
+    /// Nodes that are marked as sensitive; so is what lies below them.
+    pub sensitive: usize,
 }
 
 /// A node of a standard taxonomy.
@@ -25,28 +26,9 @@ pub(crate) struct Node {
     /// Place of its parent.
     pub(crate) parent: Option<usize>,
     pub(crate) name: Box<str>,
+    pub(crate) is_sensitive: bool,
 }
 
-/// Sensitive rows of Audience 1.0: exactly those that Audience 1.1 has dropped.
-const DROPPED_BY_AUDIENCE_1_1: [(u32, u32); 17] = [
-    (198, 205),
-    (349, 349),
-    (351, 351),
-    (357, 358),
-    (384, 384),
-    (396, 396),
-    (402, 403),
-    (405, 405),
-    (552, 580),
-    (595, 605),
-    (1450, 1450),
-    (1457, 1457),
-    (1463, 1464),
-    (1468, 1468),
-    (1509, 1537),
-    (1545, 1545),
-    (1556, 1584),
-];
 /// Marks a sensitive row of the Content taxonomies.
 const SENSITIVE: &str = "SCD";
 
@@ -75,7 +57,7 @@ impl Taxonomy {
     /// # Errors
     /// [`ProblemKind::NotATaxonomy`] where there are no columns of ids and names.
     pub fn parse(text: &str, standard: &str) -> Result<Self, Problem> {
-        let Some(rows) = rows(text, standard) else {
+        let Some(rows) = rows(text) else {
             let end = text.lines().next().map_or(0, str::len);
             let fault = Fault::new(ProblemKind::NotATaxonomy, 0..end);
             return Err(Source::new(Subject::Text, text).problem(fault));
@@ -85,12 +67,13 @@ impl Taxonomy {
             at.entry(row.id).or_insert(place);
         }
         let mut reader = Reader { rows: &rows, at: &at, placed: HashMap::new(), nodes: Vec::new() };
-        let mut left_out = 0;
         for (place, row) in rows.iter().enumerate() {
-            let is_first = at.get(row.id) == Some(&place);
-            left_out += usize::from(is_first && reader.place(place, standard, 0).is_none());
+            if at.get(row.id) == Some(&place) {
+                reader.place(place, standard, 0);
+            }
         }
-        Ok(Self { nodes: reader.nodes, left_out })
+        let sensitive = reader.nodes.iter().filter(|node| node.is_sensitive).count();
+        Ok(Self { nodes: reader.nodes, sensitive })
     }
 }
 
@@ -98,37 +81,31 @@ impl Taxonomy {
 struct Reader<'r, 't> {
     rows: &'r [Row<'t>],
     at: &'r HashMap<&'t str, usize>,
-    /// Row to node; `None` = left out.
-    placed: HashMap<usize, Option<usize>>,
+    /// Row to node.
+    placed: HashMap<usize, usize>,
     nodes: Vec<Node>,
 }
 
 impl Reader<'_, '_> {
-    /// The node of a row; `None` when it is sensitive or lies below one that is. A circle of
-    /// parents ends at the depth that no taxonomy has.
-    fn place(&mut self, row: usize, standard: &str, depth: usize) -> Option<usize> {
+    /// The node of a row. A circle of parents ends at the depth that no taxonomy has.
+    fn place(&mut self, row: usize, standard: &str, depth: usize) -> usize {
         if let Some(placed) = self.placed.get(&row) {
             return *placed;
         }
         let own = &self.rows[row];
         let above = self.at.get(own.parent).copied().filter(|above| *above != row);
         let above = above.filter(|_| depth < mayfly_core::limits::CATEGORY_DEPTH * 2);
-        let parent = match above {
-            None => Some(None),
-            Some(above) => self.place(above, standard, depth + 1).map(Some),
-        };
-        let placed = parent.filter(|_| !own.is_sensitive).map(|parent| {
-            let iab = format!("{standard}:{}", own.id).into();
-            self.nodes.push(Node { iab, parent, name: own.name.as_str().into() });
-            self.nodes.len() - 1
-        });
+        let parent = above.map(|above| self.place(above, standard, depth + 1));
+        let iab: Box<str> = format!("{standard}:{}", own.id).into();
+        let is_sensitive = own.is_sensitive || is_sensitive_id(&iab);
+        self.nodes.push(Node { iab, parent, name: own.name.as_str().into(), is_sensitive });
         // Placed already where the circle was cut.
-        *self.placed.entry(row).or_insert(placed)
+        *self.placed.entry(row).or_insert(self.nodes.len() - 1)
     }
 }
 
 /// The rows below the headers; `None` when there is no header that is known.
-fn rows<'t>(text: &'t str, standard: &str) -> Option<Vec<Row<'t>>> {
+fn rows<'t>(text: &'t str) -> Option<Vec<Row<'t>>> {
     let cells = |line: &'t str| -> Vec<&'t str> { line.split('\t').map(str::trim).collect() };
     let mut lines = text.trim_start_matches('\u{feff}').lines().map(cells);
     let header = lines
@@ -151,16 +128,10 @@ fn rows<'t>(text: &'t str, standard: &str) -> Option<Vec<Row<'t>>> {
         };
         let last_tier = tiers.iter().rev().map(|at| cell(*at)).find(|tier| !tier.is_empty());
         let name = name.map(cell).filter(|name| !name.is_empty()).or(last_tier)?;
-        let is_sensitive = row.contains(&SENSITIVE) || standard == "audience-1.0" && dropped(own);
+        let is_sensitive = row.contains(&SENSITIVE);
         Some(Row { id: own, parent, name: sound(name), is_sensitive })
     };
     Some(lines.filter_map(read).filter(|row| !row.id.is_empty() && !row.name.is_empty()).collect())
-}
-
-fn dropped(id: &str) -> bool {
-    id.parse().is_ok_and(|id: u32| {
-        DROPPED_BY_AUDIENCE_1_1.iter().any(|(first, last)| (*first..=*last).contains(&id))
-    })
 }
 
 /// A name as a level of a path may be: without the signs of paths and texts, without notes' marks.
@@ -207,10 +178,12 @@ mod tests {
         assert_eq!(iab(&one, "Autos > Cars"), ["content-3.1:2"]);
         assert_eq!(iab(&one, "Autos > Cars (7)"), ["content-3.1:7"]);
         assert_eq!(iab(&one, "Autos > Cars > A 'big' › small"), ["content-3.1:v9i3On"]);
-        assert!(one.category_named("Health").is_none(), "sensitive");
-        assert!(one.category_named("Health > Heart").is_none(), "below what is sensitive");
-        assert_eq!(Taxonomy::parse(TSV, "content-3.1").unwrap().left_out, 2);
-        assert_eq!(one.categories().count(), 6, "a circle is cut");
+        for (path, expected) in [("Health", true), ("Health > Heart", true), ("Autos", false)] {
+            let id = one.category_named(path).unwrap().id;
+            assert_eq!(one.is_sensitive(id), expected, "{path}");
+        }
+        assert_eq!(Taxonomy::parse(TSV, "content-3.1").unwrap().sensitive, 1);
+        assert_eq!(one.categories().count(), 8, "a circle is cut");
         let again = load(&one, TSV, "content-3.1", "");
         assert_eq!(again, one, "twice changes nothing");
         assert_eq!(load(&one, TSV, "content-3.1", "Elsewhere"), one, "known by their ids");

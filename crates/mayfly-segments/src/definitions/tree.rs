@@ -1,12 +1,11 @@
-//! The taxonomy as a tree: paths, ancestors, and the effective rules that `since` stands for.
+//! The taxonomy as a tree: paths and ancestors.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
 use mayfly_core::{CategoryId, limits};
 
-use super::{Category, Definitions, RuleText, SiteEntry};
-use crate::rule::Rule;
+use super::{Category, Definitions};
 
 /// Between the levels of a path.
 pub(super) const BETWEEN: &str = " > ";
@@ -151,51 +150,5 @@ impl Definitions {
     /// The category with this tidy path now.
     pub(super) fn id_of_present_path(&self, path: &str) -> Option<CategoryId> {
         levels(path).into_iter().try_fold(CategoryId::ALL, |parent, name| self.child(parent, name))
-    }
-
-    /// The effective rules of all categories: each has its own and its descendants', as a set.
-    fn effective_rules(&self) -> BTreeMap<CategoryId, BTreeSet<&RuleText>> {
-        let mut rules: BTreeMap<CategoryId, BTreeSet<&RuleText>> = BTreeMap::new();
-        for category in self.categories.values() {
-            for id in self.line(category.id) {
-                rules.entry(id).or_default().extend(&category.rules);
-            }
-        }
-        rules
-    }
-
-    /// The categories that hang on hours and weekdays, where a site has another zone than before.
-    fn of_other_hours(&self, before: &Self) -> BTreeSet<CategoryId> {
-        let has_moved = |(id, old): (_, &SiteEntry)| {
-            self.sites.get(id).is_some_and(|now| now.site.time_zone != old.site.time_zone)
-        };
-        if !before.sites.iter().any(has_moved) {
-            return BTreeSet::new();
-        }
-        let reads = |own: &&Category| {
-            let mut rules = own.rules.iter().filter_map(|text| Rule::read(&text.rule).ok());
-            rules.any(|rule| rule.asks_local_time())
-        };
-        self.categories.values().filter(reads).flat_map(|own| self.line(own.id)).collect()
-    }
-
-    /// Gives each category whose effective rule is not what it was in `before` this version as
-    /// `since`; also where the rule reads hours and they are others now. Ids count too: a new
-    /// category is new even under an old rule.
-    pub(super) fn set_since(&mut self, before: &Self) {
-        let moved = self.of_other_hours(before);
-        let (old, new) = (before.effective_rules(), self.effective_rules());
-        let since: HashMap<CategoryId, u32> = new
-            .iter()
-            .map(|(id, rules)| match before.categories.get(id) {
-                Some(category) if old.get(id) == Some(rules) && !moved.contains(id) => {
-                    (*id, category.since)
-                }
-                Some(_) | None => (*id, self.version),
-            })
-            .collect();
-        for category in self.categories.edit_all() {
-            category.since = since.get(&category.id).copied().unwrap_or(category.since);
-        }
     }
 }

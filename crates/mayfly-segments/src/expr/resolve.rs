@@ -1,6 +1,8 @@
 //! Names to ids: categories, windows within the retention, other segments put in.
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use mayfly_core::{CellId, Retention, limits};
 
@@ -155,14 +157,32 @@ impl<'a> Resolver<'a> {
                 return Err(Fault::new(kind, named.only_span.clone()));
             }
         }
-        let only = named.only.clone().map(|mut only| {
-            if only.rule.asks_local_time() {
-                // In another zone the same test asks for other hits.
-                only.text = format!("{} ({})", only.text, self.definitions.zones()).into();
-            }
-            only
-        });
-        Ok((cell, only))
+        let only = named.only.as_ref().map(|only| self.filter(only, &named.only_span));
+        Ok((cell, only.transpose()?))
+    }
+
+    /// What hits must meet, with its word lists; the text says what else it hangs on.
+    fn filter(&self, only: &Filter, span: &Range<usize>) -> Result<Filter, Fault> {
+        let mut only = only.clone();
+        let lists = only.rule.lists();
+        if !lists.is_empty() {
+            let known = |name: &str| self.definitions.word_lists.contains_key(name);
+            let lists = if lists.iter().all(|name| known(name)) {
+                self.definitions.word_lists(lists.iter().map(|name| &**name))
+            } else {
+                // One is misspelt: the nearest of all is told.
+                self.definitions.word_lists(self.definitions.list_names())
+            };
+            let put = Arc::make_mut(&mut only.rule).put_lists(&lists);
+            put.map_err(|fault| Fault::new(fault.kind, span.clone()))?;
+            let words = self.definitions.lists_in(&only.text);
+            only.text = format!("{} ({words:x})", only.text).into();
+        }
+        if only.rule.asks_local_time() {
+            // In another zone the same test asks for other hits.
+            only.text = format!("{} ({})", only.text, self.definitions.zones()).into();
+        }
+        Ok(only)
     }
 
     fn count(&self, count: &Count, plan: &mut Plan) -> Result<Node, Fault> {
@@ -187,6 +207,12 @@ impl<'a> Resolver<'a> {
 
     fn cell(&self, named: &Named) -> Result<CellId, Fault> {
         let name = &named.category;
+        let here = |kind| Err(Fault::new(kind, named.span.clone()));
+        if let Some(category) = self.definitions.category_named(name)
+            && self.definitions.is_sensitive(category.id)
+        {
+            return here(ProblemKind::SensitiveCategory { name: name.clone() });
+        }
         self.definitions.cell_named(name).ok_or_else(|| {
             let nearest = self.definitions.nearest_category(name);
             let kind = ProblemKind::UnknownCategory { name: name.clone(), nearest };

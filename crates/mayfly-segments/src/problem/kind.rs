@@ -111,6 +111,35 @@ pub enum ProblemKind {
         /// The nearest name.
         nearest: Option<Box<str>>,
     },
+    /// No such word list.
+    #[error("there is no word list \"{name}\"")]
+    UnknownList {
+        /// As written.
+        name: Box<str>,
+        /// The nearest name.
+        nearest: Option<Box<str>>,
+    },
+    /// A phrase of signs alone.
+    #[error("there is no word in this text")]
+    NoWord,
+    /// A condition over a sensitive category.
+    #[error("\"{name}\" is sensitive: nothing falls in it")]
+    SensitiveCategory {
+        /// As written.
+        name: Box<str>,
+    },
+    /// A sensitive category that a file wants to be none.
+    #[error("only the privacy role takes the mark off a sensitive category")]
+    StaysSensitive,
+    /// Not the name of a standard.
+    #[error("\"{name}\" is no standard taxonomy")]
+    BadStandard {
+        /// As written.
+        name: Box<str>,
+    },
+    /// A file that maps no standard to another.
+    #[error("this is no mapping table of the IAB: it has not two columns of ids")]
+    NotAMapping,
     /// No such site.
     #[error("there is no site \"{name}\"")]
     UnknownSite {
@@ -333,119 +362,4 @@ pub enum ProblemKind {
     /// Problems beyond the first [`limits::PROBLEMS`] are not listed.
     #[error("and more; the first {} are listed", limits::PROBLEMS)]
     AndMore,
-}
-
-// What to write instead.
-const FIELDS: &str = "\
-     fields: host path url query.NAME title keywords categories event site a.NAME x.NAME \
-     referrer referrer.host referrer.kind campaign.source campaign.medium \
-     campaign.name device os browser language geo.country geo.region hour weekday";
-const OPERATORS: &str = "\
-     < <= > >= compare numbers of a.NAME and query.NAME; has looks into keywords and \
-     categories";
-const WINDOWS: &str = "\
-     write both ends in hours (between 48h and 24h ago) or in days; `earlier than` takes \
-     days";
-const ROLES: &str = "\
-     write role = \"vendor\" with vendor_id = your number in the Global Vendor List, or \
-     role = \"publisher\" without one";
-const NAMES: &str = "\
-     site keys are of a-z 0-9 _ - . ; levels of a category stand between \" > \" and \
-     are not empty; no name has control characters or quotes";
-
-impl ProblemKind {
-    /// What would be right, when that is known.
-    #[must_use]
-    pub fn help(&self) -> Option<String> {
-        if let Some(nearest) = self.nearest() {
-            return Some(format!("the nearest name is {nearest}"));
-        }
-        self.fix().map(str::to_owned)
-    }
-
-    /// The nearest name in the quotes that it wears where it is written.
-    fn nearest(&self) -> Option<String> {
-        if let Self::Expected { nearest, .. }
-        | Self::UnknownField { nearest, .. }
-        | Self::UnknownKey { nearest, .. } = self
-        {
-            return nearest.as_ref().map(|name| format!("`{name}`"));
-        }
-        if let Self::UnknownCategory { nearest, .. }
-        | Self::UnknownSegment { nearest, .. }
-        | Self::UnknownSite { nearest, .. } = self
-        {
-            return nearest.as_ref().map(|name| format!("\"{name}\""));
-        }
-        None
-    }
-
-    /// What to write instead, where that does not hang on a name.
-    fn fix(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::UnknownField { .. } => FIELDS,
-            Self::OperatorMismatch { .. } => OPERATORS,
-            Self::NumberNeeded { .. } => "write the number without quotes",
-            Self::EmptyText => "use `exists` to ask whether the field is there at all",
-            Self::EngagementRule => "leave the event out and ask `engaged(…)` in the segment",
-            Self::TrueForNoHits { .. } => {
-                "join it by `and` with something that needs a hit: visited(\"*\", within 30d)"
-            }
-            Self::NoComparison { .. } => "compare with >= 1, or with == 0 for none",
-            Self::FieldOrAttribute { .. } => {
-                "write the field's name, or a.NAME where the attribute is meant"
-            }
-            Self::FleetingFilter => {
-                "let a rule read it: the hit keeps the categories that it falls in when it comes"
-            }
-            Self::TooManyHours { .. } => "count in days: within 7d",
-            Self::MixedWindow => WINDOWS,
-            Self::WindowEmpty => "the shortest window is `within 1d`: the current UTC day",
-            Self::BadQuorum { .. } => "k is 1 or more, and at most the number of branches",
-            Self::BadDate { .. } => "write the day as 2026-12-31",
-            Self::Format => "write `format = 1` in the first line",
-            Self::ConsentRole => ROLES,
-            Self::TimeZone { .. } => "names are those of the IANA database: \"Europe/Amsterdam\"",
-            Self::BadOrigin { .. } => {
-                "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
-            }
-            Self::NotATaxonomy => "give a .tsv file as the IAB Tech Lab publishes it",
-            Self::BadPath { .. } => "write \"/health/\": from the first slash on, without ? and #",
-            Self::BadName { .. } => NAMES,
-            Self::NotYet { .. }
-            | Self::Expected { .. }
-            | Self::BadShare
-            | Self::UnknownValue { .. }
-            | Self::UnclosedText
-            | Self::BadCharacter { .. }
-            | Self::BadNumber { .. }
-            | Self::TooLong
-            | Self::TooDeep
-            | Self::BadRegex { .. }
-            | Self::RegexTooLong
-            | Self::UnknownCategory { .. }
-            | Self::UnknownSegment { .. }
-            | Self::UnknownSite { .. }
-            | Self::Cycle { .. }
-            | Self::WindowTooLong { .. }
-            | Self::ThresholdTooHigh { .. }
-            | Self::TooManyLeaves
-            | Self::SequenceMeasure
-            | Self::TooManySteps
-            | Self::StepTime { .. }
-            | Self::TooManyTraces
-            | Self::EndsBeforeStart
-            | Self::Toml { .. }
-            | Self::UnknownKey { .. }
-            | Self::MissingKey { .. }
-            | Self::UnknownWord { .. }
-            | Self::NumberRange { .. }
-            | Self::WrongType { .. }
-            | Self::Both { .. }
-            | Self::Twice { .. }
-            | Self::TooMany { .. }
-            | Self::UnderItself { .. }
-            | Self::AndMore => return None,
-        })
-    }
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use mayfly_core::limits;
 
+mod help;
 pub mod kind;
 mod nearest;
 

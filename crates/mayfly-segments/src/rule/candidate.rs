@@ -57,6 +57,7 @@ impl Check {
             Self::Exists | Self::Order(..) | Self::Matches { .. } => {}
             Self::Differs(value) => each(&value.text),
             Self::Text { values, .. } => values.iter().for_each(|value| each(&value.text)),
+            Self::Mentions { phrases, .. } => phrases.iter().for_each(each),
         }
     }
 
@@ -66,7 +67,7 @@ impl Check {
             Self::Order(_, bound) => each(*bound),
             Self::Differs(value) => value.number.into_iter().for_each(each),
             Self::Text { values, .. } => values.iter().filter_map(|v| v.number).for_each(each),
-            Self::Exists | Self::Matches { .. } => {}
+            Self::Exists | Self::Matches { .. } | Self::Mentions { .. } => {}
         }
     }
 }

@@ -149,6 +149,9 @@ impl Check {
                 };
                 if *all { patterns.iter().all(holds) } else { patterns.iter().any(holds) }
             }
+            (Self::Mentions { phrases, all, .. }, _) => {
+                meets(found, &|one| one.with_text(|text| phrases.are_in(text, *all)))
+            }
         }
     }
 }

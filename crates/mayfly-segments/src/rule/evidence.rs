@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::eval::Found;
 use super::facts::Facts;
-use super::{Check, How, Node, Test};
+use super::{Check, How, Node, Test, words};
 
 /// A test of a rule, and what it met.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,7 +40,10 @@ impl Test {
     fn evidence(&self, text: &str, facts: &Facts<'_>) -> Evidence {
         let found = self.find(facts);
         let holds = found.as_ref().is_some_and(|found| self.check.holds(found));
-        let values = found.map(Found::into_texts).unwrap_or_default();
+        let mut values = found.map(Found::into_texts).unwrap_or_default();
+        if let Check::Mentions { .. } = self.check {
+            values.iter_mut().for_each(|value| *value = words(value));
+        }
         let met = values.iter().find_map(|value| Some((value, self.check.span(value)?)));
         let (found, span) = match met {
             Some((value, span)) => (Some(value.as_str().into()), Some(span)),
@@ -72,6 +75,7 @@ impl Check {
             Self::Matches { patterns, .. } => {
                 patterns.iter().find_map(|pattern| Some(pattern.find(text)?.range()))
             }
+            Self::Mentions { phrases, .. } => phrases.span(text),
         }
     }
 }

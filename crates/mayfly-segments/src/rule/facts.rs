@@ -111,6 +111,19 @@ pub struct HitFacts<'a> {
 }
 
 impl<'a> HitFacts<'a> {
+    /// A direct view of which nothing else is known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            event: &Event::PageView,
+            time: None,
+            referrer: &DIRECT,
+            context: &UNKNOWN,
+            attributes: &[],
+            fleeting: &[],
+            site: None,
+        }
+    }
+
     /// The facts of a hit that came from this site.
     #[must_use]
     pub fn of(hit: &'a Hit, site: Option<&'a SiteFacts>) -> Self {
@@ -184,16 +197,7 @@ impl<'a> Facts<'a> {
     /// A direct view of the page, without attributes and site.
     #[must_use]
     pub fn page_view(page: &'a PageFacts) -> Self {
-        let hit = HitFacts {
-            event: &Event::PageView,
-            time: None,
-            referrer: &DIRECT,
-            context: &UNKNOWN,
-            attributes: &[],
-            fleeting: &[],
-            site: None,
-        };
-        Self::new(page, hit)
+        Self::new(page, HitFacts::unknown())
     }
 
     /// The page alone.

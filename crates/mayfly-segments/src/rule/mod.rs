@@ -24,10 +24,11 @@
 //! | `contains` `startswith` `endswith` | the text has it, begins or ends with it |
 //! | `matches` | the regular expression is found in the text |
 //! | `has "x"` | the list has exactly this element |
+//! | `mentions "x"`, `mentions list "NAME"` | it has this word or phrase, or one of a word list |
 //! | `< <= > >=` | the number of an attribute or query parameter compares so |
 //! | `exists` | the field is there |
 //!
-//! After `contains`, `startswith`, `endswith`, `matches` and `has` may stand `any ("x", "y")` or
+//! After `contains`, `startswith`, `endswith`, `matches`, `has` and `mentions` may stand `any ("x", "y")` or
 //! `all ("x", "y")`. A list meets a test of texts when one of its elements does; `!=` on a list
 //! says that no element is so.
 //!
@@ -43,7 +44,9 @@ mod eval;
 mod evidence;
 pub mod facts;
 mod parse;
+mod phrases;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use mayfly_core::Event;
@@ -52,9 +55,10 @@ use regex::Regex;
 pub(crate) use candidate::Candidate;
 pub use evidence::Evidence;
 pub use facts::{Facts, HitFacts, PageFacts, SiteFacts};
+pub(crate) use phrases::{Phrases, words};
 
 use crate::lex::Cursor;
-use crate::problem::{Fault, Problem, Source, Subject};
+use crate::problem::{Fault, Problem, ProblemKind, Source, Subject, nearest};
 
 /// A parsed rule.
 ///
@@ -109,11 +113,6 @@ impl Rule {
         self.node.decide(facts)
     }
 
-    /// Whether it reads the hour or weekday in the site's zone.
-    pub(crate) fn asks_local_time(&self) -> bool {
-        self.node.asks_local_time()
-    }
-
     /// Whether it tests the path, and neither the host nor the site.
     pub(crate) fn is_bare_path(&self) -> bool {
         let asks = |field: &Field| self.node.any_test(&mut |test| test.field == *field);
@@ -145,6 +144,9 @@ impl Rule {
     }
 }
 
+/// The phrases of word lists, by name.
+pub(crate) type WordLists = HashMap<Box<str>, Phrases>;
+
 /// The tree of a rule.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
@@ -170,6 +172,44 @@ impl Node {
     /// Whether it asks for any fact of the page.
     pub(crate) fn asks_page(&self) -> bool {
         self.any_test(&mut |test| matches!(test.field, Field::Page(_)))
+    }
+
+    /// Puts the phrases of word lists in.
+    ///
+    /// # Errors
+    /// A name that `lists` does not know.
+    pub(crate) fn put_lists(&mut self, lists: &WordLists) -> Result<(), Fault> {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) => {
+                nodes.iter_mut().try_for_each(|node| node.put_lists(lists))
+            }
+            Self::Not(node) => node.put_lists(lists),
+            Self::Test(Test {
+                check: Check::Mentions { phrases, list: Some(name), .. },
+                span,
+                ..
+            }) => {
+                let found = lists.get(name).ok_or_else(|| {
+                    let nearest = nearest(name, lists.keys().map(|name| &**name));
+                    let kind = ProblemKind::UnknownList { name: name.clone(), nearest };
+                    Fault::new(kind, span.clone())
+                });
+                found.map(|found| *phrases = found.clone())
+            }
+            Self::Test(_) => Ok(()),
+        }
+    }
+
+    /// The names of the word lists that it uses.
+    pub(crate) fn lists(&self) -> Vec<Box<str>> {
+        let mut names = Vec::new();
+        self.any_test(&mut |test| {
+            if let Check::Mentions { list: Some(name), .. } = &test.check {
+                names.push(name.clone());
+            }
+            false
+        });
+        names
     }
 
     /// Calls `each` with every field that it reads.
@@ -301,6 +341,11 @@ impl Field {
         matches!(self, Self::Page(PageField::Keywords | PageField::Categories))
     }
 
+    /// Whether its values may be texts with words.
+    fn has_texts(&self) -> bool {
+        !matches!(self, Self::Hit(HitField::Hour | HitField::Weekday))
+    }
+
     /// Whether its values may be numbers.
     fn has_numbers(&self) -> bool {
         match self {
@@ -317,8 +362,21 @@ pub(crate) enum Check {
     Exists,
     Differs(Literal),
     Order(Order, f64),
-    Text { how: How, values: Vec<Literal>, all: bool },
-    Matches { patterns: Vec<Regex>, all: bool },
+    Text {
+        how: How,
+        values: Vec<Literal>,
+        all: bool,
+    },
+    Matches {
+        patterns: Vec<Regex>,
+        all: bool,
+    },
+    /// `list` = the phrases are those of this word list, once they are put in.
+    Mentions {
+        phrases: Phrases,
+        all: bool,
+        list: Option<Box<str>>,
+    },
 }
 
 /// How texts are compared.

@@ -5,8 +5,8 @@
 //! and     = not { "and" not }
 //! not     = "not" not | "(" rule ")" | test
 //! test    = field ( "exists" | comparison value | "in" list | textual operand )
-//! textual = "contains" | "startswith" | "endswith" | "matches" | "has"
-//! operand = value | ( "any" | "all" ) list
+//! textual = "contains" | "startswith" | "endswith" | "matches" | "has" | "mentions"
+//! operand = value | ( "any" | "all" ) list | "list" text (after "mentions")
 //! list    = "(" value { "," value } ")"
 //! value   = text | number
 //! ```
@@ -16,7 +16,7 @@ use mayfly_core::limits;
 use regex::{Regex, RegexBuilder};
 
 use super::facts::folded;
-use super::{Check, Field, HitField, How, Literal, Node, Order, PageField, Test};
+use super::{Check, Field, HitField, How, Literal, Node, Order, PageField, Phrases, Test, words};
 use crate::lex::{Cursor, Sign, Token};
 use crate::problem::{Fault, ProblemKind, nearest, one_slip};
 
@@ -50,9 +50,9 @@ const FIELDS: [(&str, Field); 22] = [
 const LATER: [&str; 2] = ["partner", "engaged"];
 
 const OPERATORS: &str =
-    "an operator (== != < <= > >= in contains startswith endswith matches has exists)";
-const OPERATOR_WORDS: [&str; 7] =
-    ["in", "contains", "startswith", "endswith", "matches", "has", "exists"];
+    "an operator (== != < <= > >= in contains startswith endswith matches mentions has exists)";
+const OPERATOR_WORDS: [&str; 8] =
+    ["in", "contains", "startswith", "endswith", "matches", "has", "exists", "mentions"];
 
 /// How the names of attributes are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -240,6 +240,8 @@ fn worded(cursor: &mut Cursor, field: &Field, word: &str) -> Result<Check, Fault
             let (patterns, all) = operand(cursor, |cursor| pattern(cursor, field))?;
             return Ok(Check::Matches { patterns, all });
         }
+        "mentions" if field.has_texts() => return mentions(cursor),
+        "mentions" => return Err(mismatch(field, "mentions", at)),
         "contains" => How::Contains,
         "startswith" => How::StartsWith,
         "endswith" => How::EndsWith,
@@ -248,6 +250,34 @@ fn worded(cursor: &mut Cursor, field: &Field, word: &str) -> Result<Check, Fault
     };
     let (values, all) = operand(cursor, |cursor| part(cursor, field, how))?;
     Ok(Check::Text { how, values, all })
+}
+
+/// What stands after `mentions`.
+fn mentions(cursor: &mut Cursor) -> Result<Check, Fault> {
+    if cursor.take_word("list") {
+        let (name, _) = text(cursor, "the name of a word list in quotes")?;
+        return Ok(Check::Mentions { phrases: Phrases::default(), all: false, list: Some(name) });
+    }
+    let (texts, all) = operand(cursor, |cursor| {
+        let (text, span) = text(cursor, "a word or phrase in quotes, or `list \"NAME\"`")?;
+        if words(&text) == " " {
+            return Err(Fault::new(ProblemKind::NoWord, span));
+        }
+        Ok(text)
+    })?;
+    let phrases = Phrases::new(texts.iter().map(|text| &**text));
+    Ok(Check::Mentions { phrases, all, list: None })
+}
+
+fn text(
+    cursor: &mut Cursor,
+    expected: &'static str,
+) -> Result<(Box<str>, std::ops::Range<usize>), Fault> {
+    let Token::Text(text) = cursor.peek().clone() else {
+        return Err(cursor.expected(expected, &["any", "all", "list"]));
+    };
+    let (_, span) = cursor.next();
+    Ok((text, span))
 }
 
 fn mismatch(field: &Field, operator: &'static str, span: std::ops::Range<usize>) -> Fault {

@@ -170,6 +170,9 @@ fn messages_say_where_and_what_would_be_right() {
     refused("title matches '('", "regular expression", 15, "");
     refused("title in 'x'", "expected a list", 10, "");
     refused("event == 'engagement'", "never a hit", 7, "engaged");
+    refused("title mentions '...'", "no word", 16, "`contains`");
+    refused("hour mentions 'x'", "cannot be used with `hour`", 6, "");
+    refused("title mentions list words", "name of a word list", 21, "");
     refused("partner == 'a'", "not supported by this version", 1, "");
     refused("devise == 'phone'", "no field `devise`", 1, "`device`");
     refused("", "expected a field", 1, "");
@@ -195,7 +198,7 @@ proptest! {
     fn parsing_what_looks_like_rules_never_panics(
         words in prop::collection::vec(prop::sample::select(vec![
             "host", "title", "a.x", "query.q", "==", "!=", "<", "in", "contains", "any", "all",
-            "has", "matches", "exists", "and", "or", "not", "(", ")", ",", "'x'", "5", "'[a'",
+            "has", "matches", "exists", "mentions", "list", "and", "or", "not", "(", ")", ",", "'x'", "5", "'[a'",
         ]), 0..12),
     ) {
         let text = words.join(" ");

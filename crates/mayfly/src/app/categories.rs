@@ -1,7 +1,7 @@
 //! Categories and segments as they are defined, page by page.
 
 use mayfly_core::{CategoryId, SegmentId};
-use mayfly_segments::{Category, Definitions, OnPage, Segment};
+use mayfly_segments::{Category, Definitions, OnPage, Segment, Sensitivity};
 use serde_json::{Value, json};
 
 use super::App;
@@ -53,7 +53,7 @@ pub(super) fn page<T>(
     (rows, next)
 }
 
-fn category(definitions: &Definitions, own: &Category) -> Value {
+pub(super) fn category(definitions: &Definitions, own: &Category) -> Value {
     let keys = |sites: &[mayfly_core::SiteId]| -> Vec<&str> {
         sites.iter().filter_map(|id| definitions.site_key(*id)).collect()
     };
@@ -62,12 +62,21 @@ fn category(definitions: &Definitions, own: &Category) -> Value {
         .iter()
         .map(|text| json!({"rule": text.rule, "sites": keys(&text.sites)}))
         .collect();
+    let basis = match &own.sensitivity {
+        Sensitivity::Plain | Sensitivity::Sensitive => None,
+        Sensitivity::Enabled { basis } => Some(basis),
+    };
     json!({
         "id": own.id.0,
         "path": definitions.path(own.id),
         "parent": Some(own.parent).filter(|id| *id != CategoryId::ALL).map(|id| id.0),
         "iab": own.iab,
         "rules": rules,
+        "except": own.except,
+        "implies": own.implies.iter().map(|id| definitions.path(*id)).collect::<Vec<_>>(),
+        "retired": own.retired.map(|day| day.to_string()),
+        "sensitive": definitions.is_sensitive(own.id),
+        "basis": basis,
         "was": own.was,
     })
 }

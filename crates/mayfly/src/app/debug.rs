@@ -115,7 +115,7 @@ impl App {
             return Err(ApiError::Hit { reason: Reason::BadUrl });
         };
         let fell = self.categories_with(&present);
-        let Present { hit, page } = present;
+        let Present { hit, page, sensitive } = present;
         let rules = active.classifier().why(&hit, &page, limits::WHY_RULES);
         let [fires, nearly] = rules.map(|all| {
             let rows = all.into_iter().map(|Fired { category, rule, evidence }| {
@@ -132,6 +132,7 @@ impl App {
             "categories": fell,
             "fires": fires,
             "nearly": nearly,
+            "sensitive": sensitive.into_iter().map(|id| definitions.path(id)).collect::<Vec<_>>(),
             "version": definitions.version(),
         }))
     }

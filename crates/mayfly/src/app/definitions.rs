@@ -1,14 +1,15 @@
 //! Definitions: exported, planned, applied, tested.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_core::{
-    Candidate, ConsentRules, Gate, Hit, Partition, Referrer, Retention, Site, SiteId, Timestamp,
-    Visitor, limits,
+    Candidate, CategoryId, ConsentRules, Gate, Hit, Partition, Referrer, Retention, Site, SiteId,
+    Timestamp, Visitor, limits,
 };
 use mayfly_segments::{
-    Applied, Compiled, Definitions, DefinitionsFile, Fixture, How, PageMemo, Problem, Taxonomy,
+    Applied, Compiled, Definitions, DefinitionsFile, Fixture, PageMemo, Problem,
 };
 use mayfly_store::{CatalogName, Corruption, StoreError};
 use serde_json::{Value, json};
@@ -145,36 +146,11 @@ impl App {
         Ok(Definitions::from_bytes(&found.bytes).map_err(|_| corrupt())?)
     }
 
-    /// Puts a standard taxonomy into the tree, below `under` (empty = at the top).
-    ///
-    /// # Errors
-    /// [`ApiError::Problems`]; [`StoreError::Conflict`] when another was faster.
-    pub async fn load_taxonomy(
+    pub(super) async fn put_in_force(
         &self,
-        text: &str,
-        standard: &str,
-        under: &str,
+        definitions: &Definitions,
         by: &str,
-    ) -> Result<Value, ApiError> {
-        let taxonomy = Taxonomy::parse(text, standard)?;
-        let (active, retention) = (self.active(), self.settings.store.retention);
-        let applied = active.definitions().load(&taxonomy, under, retention);
-        let applied = applied.map_err(ApiError::Problems)?;
-        if !applied.changes.is_empty() {
-            let why = format!("taxonomy {standard}");
-            self.put_in_force(&applied.definitions.clone().because(&why), by).await?;
-        }
-        let added = applied.changes.iter().filter(|change| change.how == How::Added).count();
-        Ok(json!({
-            "standard": standard,
-            "added": added,
-            "changed": applied.changes.len() - added,
-            "left_out": taxonomy.left_out,
-            "version": self.active().version(),
-        }))
-    }
-
-    async fn put_in_force(&self, definitions: &Definitions, by: &str) -> Result<(), ApiError> {
+    ) -> Result<(), ApiError> {
         let compiled = self.compile(definitions)?;
         // What this was made from; the definitions in force may be newer by now.
         let expected = u64::from(definitions.version()).saturating_sub(1);
@@ -231,11 +207,12 @@ fn run_fixture(fixture: &Fixture, compiled: &Compiled) -> Tested {
     let name = format!("line {}: {}", fixture.line, fixture.page.url);
     let definitions = compiled.definitions();
     let mut faults = Vec::new();
-    let Some(hit) = hit_of(fixture, definitions) else {
+    let Some((hit, sensitive)) = hit_of(fixture, compiled) else {
         return Tested { name, faults: vec!["the hit cannot be read".to_owned()] };
     };
     let mut found = Vec::new();
     compiled.classifier().classify(&mut PageMemo::default(), &hit, &fixture.page, &mut found);
+    found.extend(sensitive.iter().flat_map(|id| definitions.line(*id)));
     let falls =
         |path: &str| definitions.category_named(path).map(|category| found.contains(&category.id));
     for path in &fixture.within {
@@ -255,9 +232,14 @@ fn run_fixture(fixture: &Fixture, compiled: &Compiled) -> Tested {
     Tested { name, faults }
 }
 
-/// A fixture as an admitted hit of its site, or of any site that takes every origin.
-fn hit_of(fixture: &Fixture, definitions: &Definitions) -> Option<Hit> {
-    let now = Timestamp::from_secs(0);
+/// When the hits of fixtures are: a Thursday so late that what is to retire has retired.
+const FIXTURES_AT: i64 = 47_488 * 86_400;
+
+/// A fixture as an admitted hit of its site, or of any site that takes every origin; and the
+/// sensitive categories that it touches.
+fn hit_of(fixture: &Fixture, compiled: &Compiled) -> Option<(Hit, BTreeSet<CategoryId>)> {
+    let definitions = compiled.definitions();
+    let now = Timestamp::from_secs(FIXTURES_AT);
     let anywhere = Site::new(SiteId(0), "fixture", vec![mayfly_core::Origin::Any]);
     let named = fixture.site.as_deref().and_then(|key| definitions.site(key));
     let url = url::Url::parse(&fixture.page.url).ok()?;
@@ -272,8 +254,10 @@ fn hit_of(fixture: &Fixture, definitions: &Definitions) -> Option<Hit> {
     let site = Site { consent: ConsentRules::default(), ..named.unwrap_or(&anywhere).clone() };
     let gate = Gate { site: &site, now, retention: Retention::default() };
     let admitted = Hit::admit(candidate, &gate).ok()?;
+    let sensitive = compiled.arrival().sensitive(&admitted, site.id, &[]);
     let (page, consent) = (fixture.page.key(0), admitted.consent().key(0));
-    Some(admitted.into_hit(Visitor { partition: Partition(0), ordinal: 1 }, page, consent))
+    let nobody = Visitor { partition: Partition(0), ordinal: 1 };
+    Some((admitted.into_hit(nobody, page, consent), sensitive))
 }
 
 /// A problem's own text is all a caller needs.

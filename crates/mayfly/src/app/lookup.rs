@@ -1,6 +1,6 @@
 //! Lookups: what a page or a server learns of a visitor, from memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mayfly_core::consent::Signals;
 use mayfly_core::{
@@ -34,6 +34,8 @@ pub struct Present {
     pub hit: Hit,
     /// Its page; an empty one of a sensitive page.
     pub page: Page,
+    /// The sensitive categories that it touches.
+    pub sensitive: BTreeSet<CategoryId>,
 }
 
 /// What is found out about a visitor.
@@ -66,18 +68,22 @@ impl App {
         let open = Site { consent: ConsentRules::default(), ..site.clone() };
         let gate = Gate { site: &open, now: Self::now(), retention: self.settings.store.retention };
         let candidate = Candidate { signals: Signals::default(), ..candidate.clone() };
-        let admitted = Hit::admit(candidate, &gate).ok()?;
+        let mut admitted = Hit::admit(candidate, &gate).ok()?;
+        let sensitive = self.active().arrival().sensitive(&admitted, site.id, &[]);
+        if !sensitive.is_empty() {
+            admitted.forget_page();
+        }
         // None of a sensitive one.
         let page = admitted.page().cloned();
         let (key, consent) = (page.as_ref().map(|page| page.key(0)), admitted.consent().key(0));
         let nobody = Visitor { partition: Partition(0), ordinal: 0 };
         let hit = admitted.into_hit(nobody, key, consent);
-        Some(Present { hit, page: page.unwrap_or_default() })
+        Some(Present { hit, page: page.unwrap_or_default(), sensitive })
     }
 
     /// The categories that the present hit falls in, without the one of every hit.
     #[must_use]
-    pub(super) fn categories_with(&self, Present { hit, page }: &Present) -> Vec<CategoryId> {
+    pub(super) fn categories_with(&self, Present { hit, page, .. }: &Present) -> Vec<CategoryId> {
         let mut fell = Vec::new();
         self.active().classifier().classify(&mut PageMemo::default(), hit, page, &mut fell);
         fell.retain(|id| *id != CategoryId::ALL);
@@ -127,7 +133,7 @@ impl App {
             return Vec::new();
         };
         let ids = slot.read(|index| match (present, ordinal) {
-            (Some(Present { hit, page }), _) => {
+            (Some(Present { hit, page, .. }), _) => {
                 index.segments_with(ordinal, (hit, page), &mut PageMemo::default())
             }
             (None, Some(ordinal)) => index.segments_of(ordinal),

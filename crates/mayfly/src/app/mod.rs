@@ -12,6 +12,7 @@ mod people;
 mod plan;
 mod segments;
 mod status;
+mod taxonomy;
 mod why;
 mod withdrawals;
 

@@ -79,6 +79,12 @@ impl Client {
         Ok(bytes)
     }
 
+    /// `PUT` of JSON.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.with_token(self.agent.put(format!("{}{path}", self.base)));
+        read_json(request.content_type("application/json").send(&serde_json::to_vec(body)?)?)
+    }
+
     /// `DELETE`.
     pub(crate) fn delete(&self, path: &str) -> anyhow::Result<Value> {
         read_json(self.with_token(self.agent.delete(format!("{}{path}", self.base))).call()?)

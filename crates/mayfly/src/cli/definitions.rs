@@ -1,11 +1,10 @@
-//! `init`, `plan`, `apply`, `test`, `definitions export|history|revert`, `taxonomy load`.
+//! `init`, `plan`, `apply`, `test`, `definitions export|history|revert`.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use mayfly_core::Origin;
-use mayfly_segments::Taxonomy;
 use serde_json::Value;
 
 use super::client::{Client, Create, part};
@@ -45,7 +44,7 @@ pub(crate) fn init(origin: &str, file: &Path) -> anyhow::Result<()> {
 /// Changes of a version that are printed.
 const CHANGES_SHOWN: usize = 20;
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
@@ -186,35 +185,6 @@ fn print_change(answer: &Value, verb: &str) {
         (false, "plan") => line("\nnothing was changed; `mayfly apply` does it"),
         (false, _) => line(&format!("\napplied as version {version}")),
     }
-}
-
-/// Puts a standard taxonomy into the tree.
-pub(crate) fn load_taxonomy(
-    asks: &Asks,
-    file: &Path,
-    standard: Option<&str>,
-    under: &str,
-) -> anyhow::Result<()> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let told = || Taxonomy::standard_of(&name);
-    let Some(standard) = standard.map(str::to_owned).or_else(told) else {
-        bail!("{name:?} does not say which standard it is; add --standard, such as content-3.1");
-    };
-    let body = read(file)?;
-    let client = Client::open(asks, Create::IfMissing)?;
-    let path = format!("/api/v1/taxonomies?standard={}&under={}", part(&standard), part(under));
-    let answer = client.post(&path, "text/tab-separated-values", &body);
-    client.close()?;
-    let answer = answer.with_context(|| format!("{}", file.display()))?;
-    if asks.json {
-        output::json(&answer);
-        return Ok(());
-    }
-    let (added, changed) = (text(&answer, "/added"), text(&answer, "/changed"));
-    line(&format!("{standard}: {added} categories added, {changed} got their id"));
-    line(&format!("{} sensitive rows were left out", text(&answer, "/left_out")));
-    line(&format!("version {} is in force", text(&answer, "/version")));
-    Ok(())
 }
 
 /// Runs the fixtures of a file.

@@ -14,6 +14,7 @@ mod people;
 mod replay;
 mod segments;
 mod sites;
+mod taxonomy;
 mod why;
 
 use std::path::PathBuf;
@@ -113,7 +114,7 @@ enum Command {
     Definitions(DefinitionsCommand),
     /// Standard taxonomies
     #[command(subcommand)]
-    Taxonomy(TaxonomyCommand),
+    Taxonomy(taxonomy::TaxonomyCommand),
     /// Sites
     #[command(subcommand)]
     Site(SiteCommand),
@@ -199,21 +200,6 @@ struct ChangeOptions {
     /// Also where a segment of 100 members or more loses over half of them
     #[arg(long)]
     allow_drop: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum TaxonomyCommand {
-    /// Put a taxonomy of the IAB Tech Lab into the tree; what is there keeps its rules
-    Load {
-        /// Its .tsv file, as published
-        file: PathBuf,
-        /// Which standard it is, such as content-3.1; without it, as the file's name says
-        #[arg(long)]
-        standard: Option<String>,
-        /// The category that it goes below; without it, at the top
-        #[arg(long, value_name = "PATH")]
-        under: Option<String>,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -421,10 +407,7 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Definitions(DefinitionsCommand::Revert { version, change }) => {
             definitions::revert(&asks, version, &change)
         }
-        Command::Taxonomy(TaxonomyCommand::Load { file, standard, under }) => {
-            let under = under.unwrap_or_default();
-            definitions::load_taxonomy(&asks, &file, standard.as_deref(), &under)
-        }
+        Command::Taxonomy(command) => taxonomy::run(&asks, command),
         Command::Site(SiteCommand::Snippet { key, server }) => {
             sites::snippet(&asks, &key, server.as_deref())
         }

@@ -104,6 +104,9 @@ pub(crate) fn page(asks: &Asks, asked: &PageAsked) -> anyhow::Result<()> {
     let names: Vec<_> = items(&answer, "/categories").iter().filter_map(Value::as_str).collect();
     let names = if names.is_empty() { "in no category".to_owned() } else { names.join(", ") };
     line(&format!("{}  {names}", text(&answer, "/url")));
+    for path in items(&answer, "/sensitive").iter().filter_map(Value::as_str) {
+        line(&format!("sensitive  {path}: the page is not kept, and no rule sees it"));
+    }
     for (head, rows) in [("fires", "/fires"), ("nearly", "/nearly")] {
         for rule in items(&answer, rows) {
             line(&format!("\n{head}  {}", text(rule, "/category")));

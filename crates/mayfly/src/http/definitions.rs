@@ -38,7 +38,7 @@ impl Options {
     }
 }
 
-fn text(body: &[u8]) -> Result<&str, ApiError> {
+pub(super) fn text(body: &[u8]) -> Result<&str, ApiError> {
     let limit = mayfly_core::limits::DEFINITIONS_BYTES;
     if body.len() > limit {
         return Err(ApiError::TooLarge { limit });
@@ -103,28 +103,6 @@ pub(crate) async fn revert(
 ) -> Answer {
     let caller = require(&request, &state, Right::Define)?;
     let answer = state.app()?.revert(*version, &options.author(&caller.name)).await?;
-    Ok(HttpResponse::Ok().json(answer))
-}
-
-/// Which standard a taxonomy's file holds, and where it goes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Standard {
-    standard: String,
-    #[serde(default)]
-    under: String,
-}
-
-/// Puts a standard taxonomy into the tree.
-pub(crate) async fn load_taxonomy(
-    request: HttpRequest,
-    state: State,
-    of: Query<Standard>,
-    body: Body,
-) -> Answer {
-    let caller = require(&request, &state, Right::Define)?;
-    let Standard { standard, under } = &*of;
-    let answer = state.app()?.load_taxonomy(text(&body)?, standard, under, &caller.name).await?;
     Ok(HttpResponse::Ok().json(answer))
 }
 

@@ -22,6 +22,7 @@ mod people;
 mod pixel;
 mod segments;
 mod tag;
+mod taxonomy;
 mod visitor_pages;
 
 use std::borrow::Cow;
@@ -109,6 +110,7 @@ pub fn operators(config: &mut ServiceConfig) {
 
 /// What is defined.
 fn defined() -> Vec<Resource> {
+    let basis = [web::put().to(taxonomy::enable), web::delete().to(taxonomy::disable)];
     vec![
         at("/openapi.json", "GET", [web::get().to(openapi::document)]),
         at("/definitions", "GET", [web::get().to(definitions::export)]),
@@ -119,10 +121,12 @@ fn defined() -> Vec<Resource> {
         at("/definitions/test", "POST", [web::post().to(definitions::test)]),
         at("/definitions/{version}", "GET", [web::get().to(definitions::of_version)]),
         at("/definitions/{version}/revert", "POST", [web::post().to(definitions::revert)]),
-        at("/taxonomies", "POST", [web::post().to(definitions::load_taxonomy)]),
+        at("/taxonomies", "POST", [web::post().to(taxonomy::load)]),
+        at("/taxonomies/mappings", "POST", [web::post().to(taxonomy::map)]),
         at("/sites/{key}", "GET", [web::get().to(definitions::site)]),
         at("/categories", "GET", [web::get().to(categories::list)]),
         at("/categories/{id}", "GET", [web::get().to(categories::one)]),
+        at("/categories/{id}/basis", "PUT, DELETE", basis),
     ]
 }
 

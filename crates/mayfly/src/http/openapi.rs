@@ -35,6 +35,7 @@ const TEXT: &str = r#"{"type":"string","maxLength":1000}"#;
 const URL: &str = r#"{"type":"string","maxLength":2048}"#;
 const VERSION: &str = r#"{"type":"integer","minimum":0,"maximum":4294967295}"#;
 const CHANGE: Query = &[("prune", FLAG), ("why", TEXT), ("expect", VERSION), ("allow_drop", FLAG)];
+const STANDARD: &str = r#"{"type":"string","pattern":"^[a-z]{1,12}-[0-9][.][0-9]$"}"#;
 const DAYS: &str = r#"{"type":"integer","minimum":1,"maximum":90}"#;
 
 const OPERATIONS: &[Operation] = &[
@@ -115,12 +116,18 @@ const OPERATIONS: &[Operation] = &[
         "/taxonomies",
         "loadTaxonomy",
         "put a standard taxonomy into the tree",
-        &[
-            ("standard!", r#"{"type":"string","pattern":"^[a-z]{1,12}-[0-9][.][0-9]$"}"#),
-            ("under", TEXT),
-        ],
+        &[("standard!", STANDARD), ("under", TEXT)],
         Tsv,
         Json("Applied"),
+    ),
+    (
+        "post",
+        "/taxonomies/mappings",
+        "mapTaxonomy",
+        "give categories the ids of another standard",
+        &[("from!", STANDARD), ("to!", STANDARD)],
+        Tsv,
+        Json("Mapped"),
     ),
     ("get", "/sites/{key}", "getSite", "a site", &[], Nothing, Json("Site")),
     (
@@ -167,6 +174,24 @@ const OPERATIONS: &[Operation] = &[
         &[("days", DAYS)],
         Nothing,
         Json("Category"),
+    ),
+    (
+        "put",
+        "/categories/{id}/basis",
+        "enableCategory",
+        "use a sensitive category, on this basis",
+        &[],
+        Json("Basis"),
+        Json("CategoryRow"),
+    ),
+    (
+        "delete",
+        "/categories/{id}/basis",
+        "disableCategory",
+        "make it sensitive again",
+        &[],
+        Nothing,
+        Json("CategoryRow"),
     ),
     (
         "get",
