@@ -93,6 +93,30 @@ fn check(setup: &Setup, clicks: &Clicks, names: &Names, when: &str) {
     }
 }
 
+/// How large each segment was on earlier days equals what is counted as seen from then.
+fn sizes(program: &Program, clicks: &Clicks) {
+    let mut compared = 0;
+    for (name, rule, holds) in SEGMENTS {
+        for of in [name, rule] {
+            let answer =
+                program.admin().post("/api/v1/insights/sizes", &json!({"of": of, "days": 80}));
+            let rows = answer.json()["sizes"].as_array().cloned().unwrap();
+            assert_eq!(rows.len(), 80);
+            for row in
+                rows.iter().rev().skip(1).step_by(9).filter(|row| row["known"] == json!(true))
+            {
+                let ago = |ago: &u16| row["day"] == json!(clicks.today.minus(*ago).to_string());
+                let ago = (0..90).find(ago).unwrap();
+                let view = |history| View { history, today: clicks.today.minus(ago) };
+                let counted = clicks.visitors.values().filter(|own| holds(&view(own))).count();
+                assert_eq!(row["held"], json!(counted), "{name}, {ago} days ago: {rule}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 60, "{compared} sizes were known");
+}
+
 /// The whole story on one store.
 fn tell(setup: Setup) {
     let Some(clicks) = Clicks::read() else { return };
@@ -111,6 +135,7 @@ fn tell(setup: Setup) {
 
     let names = names(&program, clicks);
     check(program.setup(), clicks, &names, "while running");
+    sizes(&program, clicks);
     let setup = program.stop();
     let program = setup.start();
     check(program.setup(), clicks, &names, "after a stop");

@@ -216,8 +216,10 @@ pub(crate) struct View<'h> {
 
 impl View<'_> {
     fn of(&self, category: &str, ages: &RangeInclusive<u16>) -> impl Iterator<Item = &Seen> {
-        let within =
-            |seen: &&Seen| ages.contains(&(self.today.0 - seen.day)) && seen.is_in(category);
+        let within = |seen: &&Seen| {
+            let age = self.today.0.checked_sub(seen.day);
+            age.is_some_and(|age| ages.contains(&age)) && seen.is_in(category)
+        };
         self.history.seen.iter().filter(within)
     }
 

@@ -45,6 +45,7 @@ mod retention;
 mod retention_erasure;
 mod seeing;
 mod sensitive;
+mod sizes;
 mod stores;
 mod taxonomies;
 mod visitor_door;

@@ -156,6 +156,8 @@ pub const RULE_BYTES: usize = 64 * 1024;
 pub const RULE_DEPTH: usize = 64;
 /// Labels of one segment.
 pub const LABELS: usize = 32;
+/// Days that sizes are told of.
+pub const SIZES_DAYS: u16 = 400;
 /// Word lists.
 pub const WORD_LISTS: usize = 1000;
 /// Words and phrases of a word list.

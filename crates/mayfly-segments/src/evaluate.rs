@@ -86,6 +86,32 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Makes a later hour the current one: days that leave the windows are taken off, those that
+    /// enter added. `cells` holds what was added before, and the days up to that hour's. For
+    /// expressions without traces.
+    pub fn turn(&mut self, now: Hour, cells: &BTreeMap<Day, DayCells>) {
+        let (before, today) = (self.now.day(), now.day());
+        let tallies = self.expression.plan.tallies().iter().zip(&mut self.tallies);
+        for (key, tally) in tallies.filter(|(key, _)| !key.is_traced()) {
+            for (day, cells) in cells {
+                let (was, is) = (key.window.holds(*day, before), key.window.holds(*day, today));
+                match cells.get(&key.cell) {
+                    Some(cell) if is && !was => tally.add(cell),
+                    Some(cell) if was && !is => tally.subtract(cell),
+                    Some(_) | None => {}
+                }
+            }
+        }
+        self.now = now;
+    }
+
+    /// The visitors that meet the expression, without its traces.
+    #[must_use]
+    pub fn members(&self) -> RoaringBitmap {
+        let Expression { node, plan } = self.expression;
+        evaluate(node, plan, &self.tallies, self.partition)
+    }
+
     /// The visitors that meet the expression.
     #[must_use]
     pub fn finish(mut self) -> RoaringBitmap {
@@ -96,8 +122,7 @@ impl<'a> Evaluation<'a> {
                 tally.set(ordinal, trace.sum(key, ordinal, self.now));
             }
         }
-        let Expression { node, plan } = self.expression;
-        evaluate(node, plan, &self.tallies, self.partition)
+        self.members()
     }
 }
 

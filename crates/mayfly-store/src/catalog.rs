@@ -13,11 +13,14 @@ pub enum CatalogName {
     Tokens,
     /// Files that were replayed or imported (by content hash).
     Files,
+    /// How many members each segment had: one version a day.
+    Sizes,
 }
 
 impl CatalogName {
     /// Every entry.
-    pub const ALL: [Self; 4] = [Self::Definitions, Self::Keys, Self::Tokens, Self::Files];
+    pub const ALL: [Self; 5] =
+        [Self::Definitions, Self::Keys, Self::Tokens, Self::Files, Self::Sizes];
 
     /// Its name at rest.
     #[must_use]
@@ -27,6 +30,7 @@ impl CatalogName {
             Self::Keys => "keys",
             Self::Tokens => "tokens",
             Self::Files => "files",
+            Self::Sizes => "sizes",
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod lookup;
 mod people;
 mod plan;
 mod segments;
+mod sizes;
 mod status;
 mod taxonomy;
 mod why;

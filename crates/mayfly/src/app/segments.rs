@@ -21,7 +21,7 @@ use crate::worker::{Slot, evaluate};
 /// How long a question waits for hits that were acknowledged before it was asked.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Partitions that one question looks at beside one another.
-const PARTITIONS_AT_ONCE: usize = 4;
+pub(super) const PARTITIONS_AT_ONCE: usize = 4;
 /// Sizes below are not told to the lesser roles.
 const FLOOR: u64 = 50;
 
@@ -107,6 +107,17 @@ impl App {
         let active = self.active();
         let found = active.definitions().segment_named(name).map(|s| s.id);
         found.ok_or_else(|| ApiError::NoSegment { name: name.to_owned() })
+    }
+
+    /// How many members a segment holds now.
+    pub(super) fn held(&self, id: SegmentId) -> u64 {
+        let held = |slot: Arc<Slot>| {
+            let hidden = self.hidden(slot.partition());
+            slot.read(|index| {
+                Some(index.members(id)?.len() - index.members(id)?.intersection_len(&hidden))
+            })
+        };
+        self.slots().into_iter().filter_map(held).flatten().sum()
     }
 
     fn size(&self, id: SegmentId, now: Timestamp) -> Size {

@@ -1,4 +1,4 @@
-//! `segment overlap|composition|sample`.
+//! `segment overlap|composition|sizes|sample`.
 
 use serde_json::{Value, json};
 
@@ -51,6 +51,37 @@ pub(crate) fn composition(asks: &Asks, of: &str, days: u16) -> anyhow::Result<()
             percent(row, "/share_of_everybody"),
             row["index"].as_f64().map(|index| format!("{index:.0}")).unwrap_or_default(),
         ]);
+    }
+    output::table(&rows);
+    print_as_of(&answer);
+    Ok(())
+}
+
+/// Characters of the longest bar.
+const BAR: u64 = 40;
+
+/// How large it was, day by day, with a bar for each.
+pub(crate) fn sizes(asks: &Asks, of: &str, days: u16) -> anyhow::Result<()> {
+    let body = json!({"of": of, "days": days});
+    let answer = ask(asks, Create::Never, |c| c.post_json("/api/v1/insights/sizes", &body))?;
+    if asks.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let all = items(&answer, "/sizes");
+    let held = |row: &Value| row["held"].as_u64().unwrap_or(0);
+    let most = all.iter().map(held).max().unwrap_or(0).max(1);
+    let mut rows = vec![["day", "held", ""].map(String::from).to_vec()];
+    let known = |row: &&Value| row["known"] == json!(true);
+    for row in all.iter().skip_while(|row| !known(row)) {
+        let bar = "█".repeat(usize::try_from(held(row) * BAR / most).unwrap_or(0));
+        let note = match (row["known"].as_bool(), row["recorded_at"].as_str()) {
+            (Some(true), None) => bar,
+            (Some(true), Some(at)) => format!("{bar} recorded {at}"),
+            (Some(false) | None, _) => "not known".to_owned(),
+        };
+        // Columns end together; this one is to begin together.
+        rows.push(vec![text(row, "/day"), text(row, "/held"), format!("{note:<80}")]);
     }
     output::table(&rows);
     print_as_of(&answer);

@@ -274,6 +274,14 @@ enum SegmentCommand {
         #[arg(long, default_value_t = 30)]
         days: u16,
     },
+    /// How large it was at the end of each day
+    Sizes {
+        /// The segment's name, or an expression
+        name: String,
+        /// So many days, today included
+        #[arg(long, default_value_t = 30)]
+        days: u16,
+    },
     /// Why a visitor is a member, or is not: each condition and the hits behind it
     Why {
         /// The segment's name
@@ -428,6 +436,9 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Segment(SegmentCommand::Overlap { names }) => insights::overlap(&asks, &names),
         Command::Segment(SegmentCommand::Composition { name, days }) => {
             insights::composition(&asks, &name, days)
+        }
+        Command::Segment(SegmentCommand::Sizes { name, days }) => {
+            insights::sizes(&asks, &name, days)
         }
         Command::Segment(SegmentCommand::Why { name, visitor }) => why::why(&asks, &name, &visitor),
         Command::Lint { file } => definitions::lint(&asks, file.as_deref()),

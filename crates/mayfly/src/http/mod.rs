@@ -144,6 +144,7 @@ fn asked() -> Vec<Resource> {
         at("/lookup", "POST", [web::post().to(lookup::lookup)]),
         at("/insights/count", "POST", [web::post().to(segments::count)]),
         at("/insights/overlap", "POST", [web::post().to(segments::overlap)]),
+        at("/insights/sizes", "POST", [web::post().to(segments::sizes)]),
         at("/insights/composition", "POST", [web::post().to(segments::composition)]),
         at("/audit/retention", "GET", [web::get().to(people::audit)]),
         at("/status", "GET", [web::get().to(health::status)]),

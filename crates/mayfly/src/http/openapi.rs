@@ -267,6 +267,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "post",
+        "/insights/sizes",
+        "sizesByDay",
+        "how large it was, day by day",
+        &[],
+        Json("SizesOf"),
+        Json("Sizes"),
+    ),
+    (
+        "post",
         "/insights/composition",
         "composeSegment",
         "what members do more than everybody",

@@ -113,7 +113,8 @@ pub(crate) async fn overlap(request: HttpRequest, state: State, body: Body) -> A
     Ok(HttpResponse::Ok().json(app.overlap(&segments, caller.role.sees_exact()).await?))
 }
 
-/// The body of `composition`: a segment's name or an expression, and how many days back.
+/// The body of `composition` and `sizes`: a segment's name or an expression, and how many days
+/// back.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Composition {
@@ -124,6 +125,16 @@ struct Composition {
 
 fn thirty() -> u16 {
     30
+}
+
+/// How large it was, day by day.
+pub(crate) async fn sizes(request: HttpRequest, state: State, body: Body) -> Answer {
+    let caller = require(&request, &state, Right::Read)?;
+    let app = state.app()?;
+    let Composition { of, days } =
+        serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
+    in_range("days", days.into(), 1, limits::SIZES_DAYS.into())?;
+    Ok(HttpResponse::Ok().json(app.sizes(&of, days, caller.role.sees_exact()).await?))
 }
 
 /// What members do more or less than everybody.

@@ -213,7 +213,12 @@ async fn tick(
 
 async fn beat(app: &App, shared: &Shared) {
     shared.shares.tidy();
-    match app.tick(clock::now()).await {
+    let now = clock::now();
+    let done = match app.tick(now).await {
+        Ok(()) => app.record_sizes(now).await,
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(()) => shared.set_fault(None),
         Err(error) => {
             shared.metrics.failed(&error);

@@ -1,6 +1,7 @@
 //! Expressions that no segment holds: evaluated over the cells of their windows, exactly.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use mayfly_core::{CategoryId, Cell, CellId, Day, DayCells, Hour};
 use mayfly_segments::{CellsBuilder, Compiled, Evaluation, Expression};
@@ -56,6 +57,56 @@ impl Visitors {
     }
 }
 
+/// How many members an expression without traces had in one partition at the end of each of these
+/// days, by the rules of now, and of the visitors that are still there; `but` are left out.
+///
+/// # Errors
+/// The store's.
+pub async fn sizes(
+    store: &Store,
+    slot: &Slot,
+    expression: &Expression,
+    days: RangeInclusive<Day>,
+    but: &RoaringBitmap,
+) -> Result<Vec<u64>, StoreError> {
+    let (first, last) = (*days.start(), *days.end());
+    let mut cells: BTreeMap<Day, DayCells> = BTreeMap::new();
+    for (day, categories) in needed(slot, expression, days) {
+        let categories: Vec<CategoryId> = categories.into_iter().collect();
+        cells.insert(day, day_cells(store, slot, day, &categories).await?);
+    }
+    let end = |day: Day| day.first_hour().plus(23);
+    let mut evaluation = Evaluation::new(expression, slot.partition(), end(first));
+    cells.iter().for_each(|(day, cells)| evaluation.add_day(*day, cells));
+    let mut sizes = Vec::new();
+    for day in (first.0..=last.0).map(Day) {
+        evaluation.turn(end(day), &cells);
+        sizes.push((evaluation.members() - but).len());
+        tokio::task::yield_now().await;
+    }
+    Ok(sizes)
+}
+
+/// The days with hits, and their categories, that an expression looks at on any of these days.
+fn needed(
+    slot: &Slot,
+    expression: &Expression,
+    days: RangeInclusive<Day>,
+) -> BTreeMap<Day, BTreeSet<CategoryId>> {
+    let mut needed: BTreeMap<Day, BTreeSet<CategoryId>> = BTreeMap::new();
+    let oldest = slot.retention().oldest(*days.end());
+    for today in (days.start().0..=days.end().0).map(Day) {
+        for (cell, range) in expression.needs(today) {
+            for day in range.start().0.max(oldest.0)..=range.end().0.min(today.0) {
+                if slot.has_hits(Day(day)) {
+                    needed.entry(Day(day)).or_default().insert(cell.category);
+                }
+            }
+        }
+    }
+    needed
+}
+
 /// The members in one partition of an expression over these definitions, when `now` is the current
 /// hour. `None` while a page is awaited.
 ///
@@ -69,15 +120,8 @@ pub async fn members(
     now: Hour,
 ) -> Result<Option<RoaringBitmap>, StoreError> {
     let today = now.day();
-    let oldest = slot.retention().oldest(today);
-    let mut days: BTreeMap<Day, BTreeSet<CategoryId>> = BTreeMap::new();
-    for (cell, range) in expression.needs(today) {
-        for day in range.start().0.max(oldest.0)..=range.end().0.min(today.0) {
-            days.entry(Day(day)).or_default().insert(cell.category);
-        }
-    }
     let mut evaluation = Evaluation::new(expression, slot.partition(), now);
-    for (day, categories) in days.into_iter().filter(|(day, _)| slot.has_hits(*day)) {
+    for (day, categories) in needed(slot, expression, today..=today) {
         let categories: Vec<CategoryId> = categories.into_iter().collect();
         let cells = day_cells(store, slot, day, &categories).await?;
         evaluation.add_day(day, &cells);
