@@ -56,9 +56,32 @@ fn sizes(program: &Program, of: &str, days: u16) -> Vec<Value> {
     rows.iter().rev().map(|row| row["held"].clone()).collect()
 }
 
+/// The same question again and again, while hits come to days that are in memory and to others.
+fn asked_again(program: &Program) {
+    let held =
+        |rule: &str| program.setup().json(&["segment", "count", "--rule", rule])["held"].clone();
+    let (known, new) =
+        ("visited(\"Sports\", within 3d) >= 2", "visited(\"Sports\", within 60d) >= 2");
+    for (nth, ages) in
+        [&[0, 0][..], &[40, 40], &[0, 41], &[41, 42], &[0, 2]].into_iter().enumerate()
+    {
+        let before = [known, new].map(held);
+        assert_eq!(before, [known, new].map(held), "nothing came");
+        let hits = hits(&format!("again-{nth}"), ages);
+        assert_eq!(program.admin().post("/api/v1/hits", &json!(hits)).status, 200);
+        let lately = u64::from(ages.iter().all(|age| *age < 3));
+        let expected = [(&before[0], lately), (&before[1], 1)];
+        let expected = expected.map(|(before, more)| json!(before.as_u64().unwrap() + more));
+        assert_eq!([known, new].map(held), expected, "{ages:?}");
+        // Long enough for the days to be written, and to leave the memory.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        assert_eq!([known, new].map(held), expected, "{ages:?}, later");
+    }
+}
+
 fn tell(setup: Setup) {
     let file = setup.write("mayfly.toml", DEFINITIONS).display().to_string();
-    let program = setup.start();
+    let program = setup.env("MAYFLY_WORKER__CHECKPOINT_S", "1").start();
     program.setup().ok(&["apply", &file]);
     let all = [hits("a", &[6, 6, 5, 1]), hits("b", &[5, 4, 3, 0]), hits("c", &[80, 80])].concat();
     assert_eq!(program.admin().post("/api/v1/hits", &json!(all)).status, 200);
@@ -84,6 +107,7 @@ fn tell(setup: Setup) {
     assert_eq!(wrong.json()["error"]["code"], json!("bad_definitions"));
     let wrong = program.admin().post("/api/v1/insights/sizes", &json!({"of": "fans", "days": 500}));
     assert_eq!(wrong.status, 400);
+    asked_again(&program);
     program.stop();
 }
 

@@ -11,7 +11,7 @@ use roaring::RoaringBitmap;
 
 use crate::expr::{Expression, Node};
 use crate::index::Built;
-use crate::leaf::Plan;
+use crate::leaf::{Plan, TallyKey};
 use crate::tally::{Bits, Tally, WORDS};
 use crate::trace::Trace;
 
@@ -46,6 +46,8 @@ pub struct Evaluation<'a> {
     partition: Partition,
     now: Hour,
     tallies: Vec<Tally>,
+    /// The places of the tallies that were known whole.
+    whole: BTreeSet<usize>,
     traces: BTreeMap<usize, Trace>,
 }
 
@@ -60,17 +62,56 @@ impl<'a> Evaluation<'a> {
             partition,
             now,
             tallies: keys.iter().map(|key| new(key.measure)).collect(),
+            whole: BTreeSet::new(),
             traces: BTreeMap::new(),
         }
+    }
+
+    /// What is summed up, each at its place.
+    #[must_use]
+    pub fn keys(&self) -> &'a [TallyKey] {
+        self.expression.plan.tallies()
+    }
+
+    /// The sums at a place so far.
+    #[must_use]
+    pub fn sums(&self, at: usize) -> Option<&Tally> {
+        self.tallies.get(at)
+    }
+
+    /// Begins with sums that are known for some of the days; those are not added again.
+    pub fn begin_with(&mut self, at: usize, sums: Tally) {
+        if let Some(own) = self.tallies.get_mut(at) {
+            *own = sums;
+        }
+    }
+
+    /// Takes sums that are known for all days: nothing is added at this place.
+    pub fn take_whole(&mut self, at: usize, sums: Tally) {
+        self.begin_with(at, sums);
+        self.whole.insert(at);
+    }
+
+    /// Whether the sums at a place are known for all days.
+    #[must_use]
+    pub fn is_whole(&self, at: usize) -> bool {
+        self.whole.contains(&at)
     }
 
     /// Adds a day's cells; those that no window asks for are passed over. Each day once, in any
     /// order.
     pub fn add_day(&mut self, day: Day, cells: &DayCells) {
+        self.add_day_at(day, cells, |_| true);
+    }
+
+    /// As [`Evaluation::add_day`], at some places alone.
+    pub fn add_day_at(&mut self, day: Day, cells: &DayCells, places: impl Fn(usize) -> bool) {
         let today = self.now.day();
-        let tallies = self.expression.plan.tallies().iter().zip(&mut self.tallies);
-        for (key, tally) in tallies.filter(|(key, _)| !key.is_traced()) {
+        let tallies = self.expression.plan.tallies().iter().zip(&mut self.tallies).enumerate();
+        for (at, (key, tally)) in tallies.filter(|(_, (key, _))| !key.is_traced()) {
             if key.window.holds(day, today)
+                && !self.whole.contains(&at)
+                && places(at)
                 && let Some(cell) = cells.get(&key.cell)
             {
                 tally.add(cell);
@@ -115,7 +156,7 @@ impl<'a> Evaluation<'a> {
     /// The visitors that meet the expression.
     #[must_use]
     pub fn finish(mut self) -> RoaringBitmap {
-        for (at, trace) in &self.traces {
+        for (at, trace) in self.traces.iter().filter(|(at, _)| !self.whole.contains(at)) {
             let key = self.expression.plan.tallies().get(*at);
             let (Some(key), Some(tally)) = (key, self.tallies.get_mut(*at)) else { continue };
             for ordinal in trace.ordinals() {

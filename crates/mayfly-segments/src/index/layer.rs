@@ -50,6 +50,12 @@ impl Layer {
         Self { compiled, memo, tallies, tracer, traces, days }
     }
 
+    /// The sums of a key; none of hits that are still being read.
+    pub(super) fn sums(&self, key: &TallyKey) -> Option<&Tally> {
+        let at = self.compiled.plan().find(key)?;
+        if key.is_traced() && self.days.is_some() { None } else { self.tallies.get(at) }
+    }
+
     /// The tallies that are sums of cells, with their keys.
     pub(super) fn tallies_mut(&mut self) -> impl Iterator<Item = (usize, &TallyKey, &mut Tally)> {
         let keys = self.compiled.plan().tallies().iter().enumerate();

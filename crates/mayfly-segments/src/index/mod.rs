@@ -36,6 +36,8 @@ pub use seen::Seen;
 pub use switch::{MembersChanged, Preparation};
 
 use crate::compiled::Compiled;
+use crate::leaf::TallyKey;
+use crate::tally::Tally;
 use day::{OpenDay, adds};
 use layer::{Layer, Next};
 use seen::LastSeen;
@@ -220,6 +222,16 @@ impl Index {
     #[must_use]
     pub fn has_day(&self, day: Day) -> bool {
         self.days.contains_key(&day)
+    }
+
+    /// The sums of this key as they are now, where a segment asks for it, too. `now` must be the
+    /// current hour here.
+    #[must_use]
+    pub fn sums(&self, key: &TallyKey, now: Hour) -> Option<Tally> {
+        if self.hour != now || self.today != now.day() {
+            return None;
+        }
+        self.live.sums(key).cloned()
     }
 
     /// The days in memory.

@@ -110,6 +110,9 @@ fn needed(
 /// The members in one partition of an expression over these definitions, when `now` is the current
 /// hour. `None` while a page is awaited.
 ///
+/// What segments sum up as well is taken from memory, and what an earlier question summed up from
+/// there; the rest is read.
+///
 /// # Errors
 /// The store's.
 pub async fn members(
@@ -121,20 +124,96 @@ pub async fn members(
 ) -> Result<Option<RoaringBitmap>, StoreError> {
     let today = now.day();
     let mut evaluation = Evaluation::new(expression, slot.partition(), now);
-    for (day, categories) in needed(slot, expression, today..=today) {
-        let categories: Vec<CategoryId> = categories.into_iter().collect();
+    let generation = slot.kept().generation();
+    let open = take_live(slot, &mut evaluation, now);
+    let mut unknown = BTreeSet::new();
+    for (at, key) in evaluation.keys().iter().enumerate() {
+        if evaluation.is_whole(at) || key.is_traced() {
+            continue;
+        }
+        match slot.kept().sums(key, today, &open) {
+            Some(sums) => evaluation.begin_with(at, sums),
+            None => drop(unknown.insert(at)),
+        }
+    }
+    let closed =
+        days_of(slot, &evaluation, today, |at, day| unknown.contains(&at) && !open.contains(&day));
+    for (day, categories) in closed {
         let cells = day_cells(store, slot, day, &categories).await?;
-        evaluation.add_day(day, &cells);
+        evaluation.add_day_at(day, &cells, |at| unknown.contains(&at));
+    }
+    for at in unknown {
+        if let (Some(key), Some(sums)) = (evaluation.keys().get(at), evaluation.sums(at)) {
+            slot.kept().keep_sums(generation, key, (today, &open), sums);
+        }
+    }
+    for (day, categories) in days_of(slot, &evaluation, today, |_, day| open.contains(&day)) {
+        evaluation.add_day(day, &day_cells(store, slot, day, &categories).await?);
+    }
+    if !add_traces(store, slot, compiled, expression, &mut evaluation, today).await? {
+        return Ok(None);
+    }
+    Ok(Some(evaluation.finish() - slot.erased()))
+}
+
+/// Takes the sums that segments ask for, too; answers the days that are in memory.
+fn take_live(slot: &Slot, evaluation: &mut Evaluation<'_>, now: Hour) -> BTreeSet<Day> {
+    let read = slot.read(|index| {
+        for (at, key) in evaluation.keys().iter().enumerate() {
+            if let Some(sums) = index.sums(key, now) {
+                evaluation.take_whole(at, sums);
+            }
+        }
+        index.days().collect()
+    });
+    read.unwrap_or_default()
+}
+
+/// The days with hits, and their categories, that are to be added at some places.
+fn days_of(
+    slot: &Slot,
+    evaluation: &Evaluation<'_>,
+    today: Day,
+    is_wanted: impl Fn(usize, Day) -> bool,
+) -> BTreeMap<Day, Vec<CategoryId>> {
+    let mut days: BTreeMap<Day, BTreeSet<CategoryId>> = BTreeMap::new();
+    let oldest = slot.retention().oldest(today);
+    for (at, key) in evaluation.keys().iter().enumerate() {
+        if evaluation.is_whole(at) || key.is_traced() {
+            continue;
+        }
+        let range = key.window.days(today);
+        for day in (range.start().0.max(oldest.0)..=range.end().0.min(today.0)).map(Day) {
+            if slot.has_hits(day) && is_wanted(at, day) {
+                days.entry(day).or_default().insert(key.cell.category);
+            }
+        }
+    }
+    days.into_iter().map(|(day, own)| (day, own.into_iter().collect())).collect()
+}
+
+/// Adds what looks at hits themselves, unless all of it is known; `false` while a page is awaited.
+async fn add_traces(
+    store: &Store,
+    slot: &Slot,
+    compiled: &Compiled,
+    expression: &Expression,
+    evaluation: &mut Evaluation<'_>,
+    today: Day,
+) -> Result<bool, StoreError> {
+    let mut keys = evaluation.keys().iter().enumerate();
+    if keys.all(|(at, key)| !key.is_traced() || evaluation.is_whole(at)) {
+        return Ok(true);
     }
     let mut trial = Trial::new(CellsBuilder::asking(compiled, expression));
     for day in expression.recalls(today).into_iter().flat_map(|d| d.start().0..=d.end().0).map(Day)
     {
         if slot.has_hits(day) {
             let Some(built) = trial.day(store, slot.partition(), day).await? else {
-                return Ok(None);
+                return Ok(false);
             };
             evaluation.add_traces(built);
         }
     }
-    Ok(Some(evaluation.finish() - slot.erased()))
+    Ok(true)
 }
