@@ -130,6 +130,10 @@ fn a_token_for_hits_tells_nothing_of_people() {
         "url": "https://news.example/1"});
     assert_eq!(partner.post("/api/v1/hits", &json!([hit])).status, 200);
     assert_eq!(partner.post("/api/v1/hits/try", &hit).status, 403);
+    // Made once more, it would lock its user out.
+    let again = program.setup().run(&["token", "create", "partner", "--role", "viewer"]);
+    assert!(again.code == 1 && again.stderr.contains("token revoke partner"), "{again:?}");
+    assert_eq!(partner.post("/api/v1/hits", &json!([hit])).status, 200);
 }
 
 /// The head of a large body; what a stranger sends of it is not waited for.

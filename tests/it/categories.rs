@@ -36,6 +36,10 @@ name = "Cars"
 iab = "content-3.1:2"
 
 [[category]]
+name = "Device"
+form = "device"
+
+[[category]]
 name = "Old rubric"
 rule = 'path startswith "/"'
 retired = 2020-01-01
@@ -52,6 +56,7 @@ rule = 'visited("Sports", within 30d)'
 [[test]]
 hit = { url = "https://news.example/clinic/1", title = "Ajax" }
 in = ["Health"]
+not_in = ["Sports"]
 
 [[test]]
 hit = { url = "https://news.example/1", title = "FC Koln wins", site = "news", categories = ["2"] }
@@ -92,6 +97,10 @@ fn tell(setup: Setup) {
         assert_eq!(held(&program, &of(category)), json!(expected), "{category}");
     }
     assert_eq!(patient.get("/api/v1/me").json()["hits"][0]["url"], Value::Null);
+    let unmapped = program.setup().json(&["site", "unmapped", "news"]);
+    let paths = unmapped["unmapped"].as_array().unwrap().iter().filter(|row| row["kind"] == "path");
+    let paths: Vec<_> = paths.map(|row| row["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(paths, ["/2"], "what only a form catches is told of, what is sensitive is not");
     explained(&program);
     in_the_hands_of_the_privacy_role(&program);
     words_change(&program);

@@ -36,10 +36,11 @@ impl Collector {
         now: Timestamp,
     ) -> Result<Admitted, Denial> {
         let sites = self.sites();
+        let sensitive = sites.arrival().sensitive(&candidate, site.id, fleeting);
         let stripped = hygiene::tidy(&mut candidate, site, sites.arrival());
         let gate = Gate { site, now, retention: self.config().retention };
         let mut hit = Hit::admit(candidate, &gate)?;
-        if !sites.arrival().sensitive(&hit, site.id, fleeting).is_empty() {
+        if !sensitive.is_empty() {
             hit.forget_page();
         }
         let fired = sites.arrival().fired(&hit, site.id, fleeting);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use mayfly_core::{Page, Timestamp, limits};
+use mayfly_core::{Candidate, Page, Timestamp, limits};
 
 use crate::canonical::canonical_url;
 use crate::collector::Collector;
@@ -67,8 +67,11 @@ impl Collector {
             keywords: query.keywords,
             categories: query.categories,
         };
+        let (event, attributes) = (query.event.clone(), query.attributes);
+        let hit = Candidate { page, event, attributes, ..Candidate::default() };
         let is_sensitive = sites.get(&query.site).is_some_and(|site| {
-            site.plan.is_sensitive(&url) || sites.arrival().hides(&page, site.id)
+            let touched = sites.arrival().sensitive(&hit, site.id, &query.fleeting);
+            site.plan.is_sensitive(&url) || !touched.is_empty()
         });
         let url = if is_sensitive { String::new() } else { url };
         let clean = clean_url(&url, is_page_param, &mut Stripped::default()).unwrap_or(url);

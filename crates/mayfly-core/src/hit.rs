@@ -170,9 +170,12 @@ impl Admitted {
         self.context.network = network;
     }
 
-    /// Forgets the page: it is sensitive.
+    /// Forgets the page, what it said of itself, and the campaign that its address names: it is
+    /// sensitive.
     pub fn forget_page(&mut self) {
         self.page = None;
+        self.attributes.clear();
+        self.referrer.campaign = None;
     }
 
     /// Notes the categories that rules over values that are not kept gave it.
@@ -272,11 +275,12 @@ impl Hit {
             Ok(allowed) => allowed,
             Err(why) => return Err(Denial::Consent(why, Box::new(candidate.signals.choice))),
         };
-        Ok(Admitted {
+        let is_sensitive = gate.site.plan.is_sensitive(&candidate.page.url);
+        let mut admitted = Admitted {
             site: gate.site.id,
             time,
             day,
-            page: (!gate.site.plan.is_sensitive(&candidate.page.url)).then_some(candidate.page),
+            page: Some(candidate.page),
             event: candidate.event,
             engaged_s: candidate.engaged_s.min(limits::ENGAGED_SECONDS_PER_HIT),
             referrer: candidate.referrer,
@@ -285,7 +289,11 @@ impl Hit {
             consent: ConsentState { choice: candidate.signals.choice, allowed },
             fired: Vec::new(),
             pages_per_day: gate.site.plan.pages_per_day,
-        })
+        };
+        if is_sensitive {
+            admitted.forget_page();
+        }
+        Ok(admitted)
     }
 
     /// A hit read back from where it was stored. For stores only (a test sees to it).

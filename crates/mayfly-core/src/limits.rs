@@ -162,10 +162,16 @@ pub const SIZES_DAYS: u16 = 400;
 pub const WORD_LISTS: usize = 1000;
 /// Words and phrases of a word list.
 pub const WORDS_PER_LIST: usize = 10_000;
+/// Words and phrases of all lists together.
+pub const WORDS: usize = 200_000;
+/// Categories that one implies.
+pub const IMPLIED: usize = 100;
+/// Categories that a hit in one falls in: those above it, those that it implies, and so on.
+pub const GIVEN: usize = 1000;
 /// Exceptions of a category.
 pub const EXCEPTIONS: usize = 1000;
-/// Text of the basis on which a sensitive category is enabled, bytes.
-pub const BASIS_BYTES: usize = 1000;
+/// Characters of the basis on which a sensitive category is enabled.
+pub const BASIS_CHARS: usize = 1000;
 /// Leaves of one expression after other segments are put in.
 pub const LEAVES: usize = 1000;
 /// Hours of a window of hours.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use mayfly_core::{Admitted, Attribute, CategoryId, Day, Event, Page, SiteId};
+use mayfly_core::{Admitted, Attribute, Candidate, CategoryId, Denial, Event, Gate, Hit, SiteId};
 
 use crate::classify::{ClassRule, Classifier};
 use crate::rule::{Facts, Field, HitFacts, Node, PageFacts, PageField, SiteFacts};
@@ -31,8 +31,7 @@ impl Arrival {
     ) -> Self {
         let (mut attributes, mut query) = (HashSet::new(), HashSet::new());
         let mut events = HashSet::new();
-        let nodes = rules.iter().chain(&fleeting).map(|rule| &rule.rule.node);
-        let nodes = nodes.chain(sensitive.each_rule().map(|(_, _, rule)| &rule.node));
+        let nodes = rules.iter().chain(&fleeting).flat_map(ClassRule::nodes);
         for node in nodes.chain(filters.iter().copied()) {
             node.each_field(&mut |field| {
                 if let Field::Attribute(name) = field {
@@ -65,24 +64,35 @@ impl Arrival {
         self.events.contains(name)
     }
 
-    /// The sensitive categories whose rules a hit meets, ascending: its page may not be kept.
+    /// The sensitive categories whose rules a hit meets, ascending: its page may not be kept. To
+    /// be asked before anything is taken out of the hit.
     #[must_use]
     pub fn sensitive(
         &self,
-        hit: &Admitted,
+        hit: &Candidate,
         site: SiteId,
         fleeting: &[Attribute],
     ) -> BTreeSet<CategoryId> {
-        let Some(page) = hit.page() else { return BTreeSet::new() };
-        let facts = HitFacts::coming(hit, fleeting, self.sites.get(&site));
-        self.sensitive.touched(page, facts, site, hit.day())
+        let facts = HitFacts::sent(hit, fleeting, self.sites.get(&site));
+        self.sensitive.touched(&hit.page, facts, site)
     }
 
-    /// Whether a view of this page is sensitive, as far as the page alone tells.
-    #[must_use]
-    pub fn hides(&self, page: &Page, site: SiteId) -> bool {
-        let facts = HitFacts { site: self.sites.get(&site), ..HitFacts::unknown() };
-        !self.sensitive.touched(page, facts, site, Day::default()).is_empty()
+    /// Lets a hit of which nothing was taken out through the gate, without its page where that is
+    /// sensitive; and the categories that say so.
+    ///
+    /// # Errors
+    /// [`Denial`].
+    pub fn admit(
+        &self,
+        hit: Candidate,
+        gate: &Gate<'_>,
+    ) -> Result<(Admitted, BTreeSet<CategoryId>), Denial> {
+        let sensitive = self.sensitive(&hit, gate.site.id, &[]);
+        let mut admitted = Hit::admit(hit, gate)?;
+        if !sensitive.is_empty() {
+            admitted.forget_page();
+        }
+        Ok((admitted, sensitive))
     }
 
     /// The categories that a hit falls in by rules over its values that are never stored, ascending
@@ -99,10 +109,10 @@ impl Arrival {
             let is_view = *facts.event == Event::PageView;
             rule.takes(site, hit.day())
                 && (rule.rule.names_event || is_view)
-                && rule.rule.holds(&Facts::new(&page, facts))
+                && rule.decide(&Facts::new(&page, facts)) == Some(true)
         };
         let fired = self.fleeting.iter().filter(holds);
-        let mut fired: Vec<_> = fired.filter_map(|rule| rule.gives.first().copied()).collect();
+        let mut fired: Vec<_> = fired.map(|rule| rule.of).collect();
         fired.sort_unstable();
         fired.dedup();
         fired

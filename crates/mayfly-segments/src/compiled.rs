@@ -7,12 +7,12 @@ use std::sync::Arc;
 use mayfly_core::{CategoryId, CellId, Day, Hour, Retention, SegmentId};
 
 use crate::arrival::Arrival;
-use crate::classify::{ClassRule, Classifier};
-use crate::definitions::{Category, Definitions, OnPage};
+use crate::classify::{ClassRule, Classifier, Exception};
+use crate::definitions::{Category, Declaring, Definitions, OnPage, WordLists};
 use crate::expr::{Node, Resolver};
 use crate::leaf::{Plan, TallyKey};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
-use crate::rule::{Rule, SiteFacts, WordLists};
+use crate::rule::{Rule, SiteFacts};
 
 /// Where rules stand in a definitions file.
 #[derive(Clone, Debug, Default)]
@@ -213,13 +213,14 @@ struct RuleReader<'a> {
     definitions: &'a Definitions,
     places: &'a Places,
     file: &'a str,
-    lists: WordLists,
+    lists: WordLists<'a>,
+    declaring: Declaring<'a>,
 }
 
 impl<'a> RuleReader<'a> {
     fn new(definitions: &'a Definitions, places: &'a Places, file: &'a str) -> Self {
-        let lists = definitions.word_lists(definitions.list_names());
-        Self { definitions, places, file, lists }
+        let (lists, declaring) = (WordLists::new(definitions), definitions.declaring());
+        Self { definitions, places, file, lists, declaring }
     }
 
     fn read(&self, problems: &mut Vec<Problem>) -> Vec<ClassRule> {
@@ -227,49 +228,55 @@ impl<'a> RuleReader<'a> {
         each.flat_map(|category| self.category(category, problems)).collect()
     }
 
+    /// A category's rules: each once for every day on which something that it gives retires.
     fn category(&self, category: &Category, problems: &mut Vec<Problem>) -> Vec<ClassRule> {
-        let id = category.id;
-        let stored = || Subject::StoredCategory(self.definitions.path(id).into());
-        for (at, text) in category.except.iter().enumerate() {
-            if let Err(fault) = self.rule(text) {
-                let place = self.places.exceptions.get(&(id, at));
-                problems.push(source(place, self.file, text, stored).problem(fault));
-            }
-        }
-        let gives: Box<[CategoryId]> = self.definitions.gives(id).into();
-        let until = self.definitions.retired(id);
+        let of = category.id;
+        let except = self.exceptions(category, problems);
+        let groups = self.definitions.gives_until(of);
         let mut rules = Vec::new();
-        for (at, text) in self.definitions.rules_of(category).into_iter().enumerate() {
-            match self.with_exceptions(&text.rule, &category.except) {
-                Ok((rule, whole)) => {
-                    let (sites, gives) = (text.sites, gives.clone());
-                    rules.push(ClassRule { rule, text: whole, sites, gives, until });
-                }
-                Err(fault) => {
-                    let place = self.places.rules.get(&(id, at));
-                    problems.push(source(place, self.file, &text.rule, stored).problem(fault));
-                }
-            }
+        let all = self.definitions.rules_of(category, &self.declaring);
+        for (at, text) in all.into_iter().enumerate() {
+            let place = self.places.rules.get(&(of, at));
+            let Some(rule) = self.told(category, place, &text.rule, problems) else { continue };
+            rules.extend(groups.iter().map(|(until, gives)| ClassRule {
+                rule: rule.clone(),
+                text: text.rule.clone(),
+                except: except.clone(),
+                sites: text.sites.clone(),
+                of,
+                gives: gives.clone(),
+                until: *until,
+            }));
         }
         rules
     }
 
-    /// A rule that does not hold where an exception does; and its text.
-    fn with_exceptions(&self, text: &str, except: &[Box<str>]) -> Result<(Rule, Box<str>), Fault> {
-        let own = self.rule(text)?;
-        if except.is_empty() {
-            return Ok((own, text.into()));
+    /// Its exceptions, joined; `None` = it has none.
+    fn exceptions(
+        &self,
+        category: &Category,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Arc<Vec<Exception>>> {
+        let mut all = Vec::new();
+        for (at, text) in category.except.iter().enumerate() {
+            let place = self.places.exceptions.get(&(category.id, at));
+            let read = self.told(category, place, text, problems);
+            all.extend(read.map(|rule| Exception { text: text.clone(), node: rule.node }));
         }
-        let whole = format!("({text}) and not ({})", except.join(") and not ("));
-        match self.rule(&whole) {
-            // Which events it is about, the rule alone says.
-            Ok(rule) => Ok((Rule { names_event: own.names_event, ..rule }, whole.into())),
-            // The exception is told of by itself; what is too long or too deep only together, here.
-            Err(fault) if except.iter().all(|text| self.rule(text).is_ok()) => {
-                Err(Fault::new(fault.kind, 0..text.len()))
-            }
-            Err(_) => Ok((own, text.into())),
-        }
+        (!all.is_empty()).then(|| Arc::new(all))
+    }
+
+    /// A rule; what is wrong with it is told.
+    fn told(
+        &self,
+        category: &Category,
+        place: Option<&Range<usize>>,
+        text: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Rule> {
+        let stored = || Subject::StoredCategory(self.definitions.path(category.id).into());
+        let tell = |fault| problems.push(source(place, self.file, text, stored).problem(fault));
+        self.rule(text).map_err(tell).ok()
     }
 
     /// A rule whose sites and word lists are known.
@@ -294,15 +301,12 @@ fn classifier(
     plan: &Plan,
 ) -> (Classifier, Arrival) {
     let plain = definitions.categories().filter(|own| !definitions.is_sensitive(own.id));
-    let line = |own: &Category| (definitions.gives(own.id).into(), definitions.retired(own.id));
-    let lines = plain.map(|own| (own.id, line(own))).collect();
+    let lines = plain.map(|own| (own.id, definitions.gives_until(own.id))).collect();
     let sites: HashMap<_, _> =
         definitions.sites.values().map(|e| (e.site.id, SiteFacts::of(&e.site))).collect();
-    let is_sensitive = |rule: &ClassRule| {
-        rule.gives.first().is_some_and(|category| definitions.is_sensitive(*category))
-    };
+    let is_sensitive = |rule: &ClassRule| definitions.is_sensitive(rule.of);
     let (sensitive, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_sensitive);
-    let (fleeting, rules) = rules.into_iter().partition(|r: &ClassRule| r.rule.asks_fleeting());
+    let (fleeting, rules) = rules.into_iter().partition(ClassRule::asks_fleeting);
     let filters = plan.tallies().iter().flat_map(TallyKey::filters).map(|only| &*only.rule);
     let filters: Vec<_> = filters.collect();
     let sensitive = Classifier::new(sensitive, HashMap::new(), sites.clone());
@@ -321,6 +325,8 @@ fn segments(
     let mut resolver = Resolver::new(definitions, retention);
     let mut segments = Vec::new();
     for segment in definitions.segments() {
+        // What the file does not speak of may look at what became sensitive: at nobody.
+        resolver.tells_sensitive(places.segments.contains_key(&segment.id));
         match resolver.segment(&segment.name, &segment.rule, &mut plan) {
             Ok(node) => segments.push(CompiledSegment {
                 id: segment.id,

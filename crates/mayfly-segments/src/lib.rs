@@ -32,7 +32,7 @@ pub use classify::{Classifier, Fired, PageMemo};
 pub use compiled::{Compiled, CompiledSegment};
 pub use definitions::{
     Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fixture, How,
-    Mapping, Noun, OnPage, RuleText, Segment, Sensitivity, Taxonomy,
+    Mapping, Noun, OnPage, RuleText, Segment, Sensitivity, Taxonomy, is_standard,
 };
 pub use evaluate::Evaluation;
 pub use expr::Expression;

@@ -3,13 +3,15 @@
 //! A rule is a candidate only where one of its anchors is met; then it is evaluated in full. So an
 //! anchor may be met too often, never too seldom.
 
-use crate::rule::{Check, Field, HitField, How, Literal, Node, PageField, Test};
+use crate::rule::{Check, Field, HitField, How, Literal, Node, PageField, Phrases, Test};
 
 /// Something that tables find quickly.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Anchor {
     /// A text of the page relates so to this one.
     Text(PageField, Relation, Box<str>),
+    /// A text of the page mentions one of this word list.
+    List(PageField, Box<str>, Phrases),
     /// A fact of the hit.
     Hit(HitKey),
 }
@@ -44,7 +46,7 @@ impl Anchor {
             Self::Text(PageField::Host, Relation::Is, _) => 3,
             Self::Text(_, Relation::Is, _) => 1,
             Self::Text(_, Relation::StartsWith | Relation::EndsWith | Relation::Contains, _) => 2,
-            Self::Text(_, Relation::Mentions, _) => 3,
+            Self::Text(_, Relation::Mentions, _) | Self::List(..) => 3,
             Self::Text(_, Relation::Matches, _) => 8,
             Self::Hit(HitKey::Attribute(_) | HitKey::ReferrerHost(_)) => 20,
             Self::Hit(HitKey::Event(_)) => 30,
@@ -89,8 +91,11 @@ fn of_test(test: &Test) -> Option<Vec<Anchor>> {
             let set: Vec<_> = patterns.iter().map(text).collect();
             if *all { longest(set) } else { Some(set) }
         }
-        Check::Mentions { phrases, all, .. } => {
+        Check::Mentions { phrases, all, list } => {
             let Field::Page(field) = &test.field else { return None };
+            if let Some(name) = list {
+                return Some(vec![Anchor::List(field.clone(), name.clone(), phrases.clone())]);
+            }
             let anchor = |own: &str| Anchor::Text(field.clone(), Relation::Mentions, own.into());
             let set: Vec<_> = phrases.iter().map(anchor).collect();
             if *all { longest(set) } else { Some(set) }
@@ -102,7 +107,7 @@ fn of_test(test: &Test) -> Option<Vec<Anchor>> {
 fn longest(set: Vec<Anchor>) -> Option<Vec<Anchor>> {
     let length = |anchor: &Anchor| match anchor {
         Anchor::Text(_, _, text) => text.len(),
-        Anchor::Hit(_) => 0,
+        Anchor::List(..) | Anchor::Hit(_) => 0,
     };
     set.into_iter().max_by_key(length).map(|anchor| vec![anchor])
 }

@@ -12,13 +12,13 @@ mod table;
 
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use mayfly_core::{CategoryId, Day, Event, Hit, Page, SiteId};
 
 pub use memo::PageMemo;
 
-use crate::rule::{Evidence, Facts, HitFacts, Node, PageFacts, Rule, SiteFacts};
+use crate::rule::{Evidence, Facts, Field, HitFacts, Node, PageFacts, Rule, SiteFacts};
 use memo::PageMatch;
 use table::{RuleAt, Tables};
 
@@ -28,18 +28,50 @@ pub(crate) struct ClassRule {
     pub(crate) rule: Rule,
     /// As it is written.
     pub(crate) text: Box<str>,
+    /// Hits that meet one of these it is not for.
+    pub(crate) except: Option<Arc<Vec<Exception>>>,
     /// Only hits of these sites; empty = of all.
     pub(crate) sites: Vec<SiteId>,
-    /// The category and all others that its hits fall in.
+    /// The category whose rule it is.
+    pub(crate) of: CategoryId,
+    /// What hits fall in: the category and others, or others alone.
     pub(crate) gives: Box<[CategoryId]>,
     /// The first day on which it is retired.
     pub(crate) until: Option<Day>,
 }
 
+/// An exception of a category, as written and read.
+#[derive(Clone, Debug)]
+pub(crate) struct Exception {
+    pub(crate) text: Box<str>,
+    pub(crate) node: Node,
+}
+
 impl ClassRule {
+    /// The rule's tests, and those of its exceptions.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        let except = self.except.iter().flat_map(|all| all.iter());
+        std::iter::once(&self.rule.node).chain(except.map(|own| &own.node))
+    }
+
+    fn any_field(&self, is_so: impl Fn(&Field) -> bool) -> bool {
+        self.nodes().any(|node| node.any_test(&mut |test| is_so(&test.field)))
+    }
+
     /// Whether the page alone decides it for page views.
     fn page_only(&self) -> bool {
-        self.sites.is_empty() && self.until.is_none() && self.rule.page_only()
+        let is_bound = !self.sites.is_empty() || self.until.is_some() || self.rule.names_event;
+        !is_bound && !self.any_field(|field| !matches!(field, Field::Page(_)))
+    }
+
+    /// Whether it asks for any fact of the page.
+    fn asks_page(&self) -> bool {
+        self.any_field(|field| matches!(field, Field::Page(_)))
+    }
+
+    /// Whether it asks for something that is never stored.
+    pub(crate) fn asks_fleeting(&self) -> bool {
+        self.any_field(|field| matches!(field, Field::Fleeting(_)))
     }
 
     /// Whether it is for hits of this site and day.
@@ -48,10 +80,55 @@ impl ClassRule {
             && self.until.is_none_or(|until| day < until)
     }
 
-    fn fired(&self, facts: &Facts<'_>) -> Option<Fired> {
+    /// Whether a hit falls under it; `None` when that hangs on facts that are not given.
+    pub(crate) fn decide(&self, facts: &Facts<'_>) -> Option<bool> {
+        let holds = self.rule.decide(facts);
+        let mut except = self.except.iter().flat_map(|all| all.iter());
+        if holds == Some(false) || self.except.is_none() {
+            return holds;
+        }
+        let mut open = holds.is_none();
+        loop {
+            match except.next().map(|own| own.node.decide(facts)) {
+                Some(Some(true)) => return Some(false),
+                Some(Some(false)) => {}
+                Some(None) => open = true,
+                None => return (!open).then_some(true),
+            }
+        }
+    }
+
+    /// Whether its tests hold, whatever the event.
+    fn touches(&self, facts: &Facts<'_>) -> bool {
+        let mut except = self.except.iter().flat_map(|all| all.iter());
+        self.rule.node.decide(facts) == Some(true)
+            && !except.any(|own| own.node.decide(facts) == Some(true))
+    }
+
+    /// Whether it does not hold, and would if one test or exception were otherwise.
+    fn nearly(&self, facts: &Facts<'_>) -> bool {
+        if self.rule.holds(facts) {
+            self.decide(facts) != Some(true)
+        } else {
+            self.rule.nearly_holds(facts)
+        }
+    }
+
+    fn fired(&self, facts: &Facts<'_>) -> Fired {
         let mut evidence = Vec::new();
         self.rule.node.evidence(&self.text, facts, &mut evidence);
-        Some(Fired { category: *self.gives.first()?, rule: self.text.clone(), evidence })
+        for own in self.except.iter().flat_map(|all| all.iter()) {
+            if own.node.decide(facts) == Some(true) {
+                own.node.evidence(&own.text, facts, &mut evidence);
+            }
+        }
+        let except: Vec<&str> =
+            self.except.iter().flat_map(|all| all.iter()).map(|own| &*own.text).collect();
+        let rule = match except.as_slice() {
+            [] => self.text.clone(),
+            all => format!("{}, except {}", self.text, all.join(", except ")).into(),
+        };
+        Fired { category: self.of, rule, evidence }
     }
 }
 
@@ -60,7 +137,7 @@ impl ClassRule {
 pub struct Fired {
     /// The category whose rule it is.
     pub category: CategoryId,
-    /// The rule, as it is written.
+    /// The rule and its exceptions, as they are written.
     pub rule: Box<str>,
     /// The tests that make it hold, or that stand in the way.
     pub evidence: Vec<Evidence>,
@@ -78,19 +155,19 @@ pub struct Classifier {
     /// What is given at all; `None` = every category.
     only: Option<BTreeSet<CategoryId>>,
     /// What categories give, and until when, for hits that say where they fired at admission.
-    lines: HashMap<CategoryId, Line>,
+    lines: HashMap<CategoryId, Vec<Group>>,
     sites: HashMap<SiteId, SiteFacts>,
 }
 
-/// What a category gives, and the first day on which it is retired.
-type Line = (Box<[CategoryId]>, Option<Day>);
+/// What a category gives until this day.
+type Group = (Option<Day>, Box<[CategoryId]>);
 
 static NO_PAGE: LazyLock<PageFacts> = LazyLock::new(PageFacts::default);
 
 impl Classifier {
     pub(crate) fn new(
         rules: Vec<ClassRule>,
-        lines: HashMap<CategoryId, Line>,
+        lines: HashMap<CategoryId, Vec<Group>>,
         sites: HashMap<SiteId, SiteFacts>,
     ) -> Self {
         let mut anchors = Vec::new();
@@ -103,7 +180,7 @@ impl Classifier {
         }
         let (tables, left_over) = Tables::build(anchors);
         anywhere.extend(left_over);
-        let asks_page = |at: &RuleAt| rules.get(*at as usize).is_some_and(|r| r.rule.asks_page());
+        let asks_page = |at: &RuleAt| rules.get(*at as usize).is_some_and(ClassRule::asks_page);
         let (anywhere_page, anywhere_hit) = anywhere.into_iter().partition(asks_page);
         Self { rules, tables, anywhere_page, anywhere_hit, only: None, lines, sites }
     }
@@ -119,7 +196,10 @@ impl Classifier {
             let gives = keep(&rule.gives);
             (!gives.is_empty()).then(|| ClassRule { gives, ..rule.clone() })
         });
-        let lines = self.lines.iter().map(|(id, (line, until))| (*id, (keep(line), *until)));
+        let groups = |all: &[Group]| -> Vec<Group> {
+            all.iter().map(|(until, gives)| (*until, keep(gives))).collect()
+        };
+        let lines = self.lines.iter().map(|(id, all)| (*id, groups(all)));
         let mut restricted = Self::new(rules.collect(), lines.collect(), self.sites.clone());
         restricted.only = Some(categories.clone());
         restricted
@@ -148,8 +228,9 @@ impl Classifier {
         let before = out.len();
         self.try_open(hit, page, &of_page.open, out);
         for id in &hit.fired {
-            let line = self.lines.get(id).filter(|(_, until)| until.is_none_or(|u| hit.day() < u));
-            out.extend(line.into_iter().flat_map(|(gives, _)| gives));
+            let groups = self.lines.get(id).into_iter().flatten();
+            let open = groups.filter(|(until, _)| until.is_none_or(|until| hit.day() < until));
+            out.extend(open.flat_map(|(_, gives)| gives));
         }
         if out.len() > before {
             out.sort_unstable();
@@ -163,12 +244,15 @@ impl Classifier {
     pub fn why(&self, hit: &Hit, page: &Page, limit: usize) -> [Vec<Fired>; 2] {
         let facts = PageFacts::of(page);
         let facts = Facts::new(&facts, HitFacts::of(hit, self.sites.get(&hit.site)));
-        let own = |of: &dyn Fn(&Rule) -> bool| {
-            let takes = |rule: &&ClassRule| rule.takes(hit.site, hit.day()) && of(&rule.rule);
+        let own = |is_so: &dyn Fn(&ClassRule) -> bool| {
+            let takes = |own: &&ClassRule| own.takes(hit.site, hit.day()) && is_so(own);
+            let mut seen = BTreeSet::new();
+            // What is given until different days is one rule.
             let rules = self.rules.iter().filter(takes);
-            rules.filter_map(|rule| rule.fired(&facts)).take(limit).collect()
+            let rules = rules.filter(|own| seen.insert((own.of, &own.text, &own.sites)));
+            rules.map(|rule| rule.fired(&facts)).take(limit).collect()
         };
-        [own(&|rule| rule.holds(&facts)), own(&|rule| rule.nearly_holds(&facts))]
+        [own(&|rule| rule.decide(&facts) == Some(true)), own(&|rule| rule.nearly(&facts))]
     }
 
     /// The categories one of whose rules holds, whatever the event, without their ancestors.
@@ -177,7 +261,6 @@ impl Classifier {
         page: &Page,
         hit: HitFacts<'_>,
         site: SiteId,
-        day: Day,
     ) -> BTreeSet<CategoryId> {
         if self.rules.is_empty() {
             return BTreeSet::new();
@@ -186,17 +269,21 @@ impl Classifier {
         let mut found = [&*self.anywhere_page, &*self.anywhere_hit].concat();
         self.tables.find_page(&page, &mut found);
         self.tables.find_hit(&hit, &mut found);
+        found.sort_unstable();
+        found.dedup();
         let facts = Facts::new(&page, hit);
         let rules = found.into_iter().filter_map(|at| self.rule(at));
-        let holds =
-            rules.filter(|own| own.takes(site, day) && own.rule.node.decide(&facts) == Some(true));
-        holds.filter_map(|own| own.gives.first().copied()).collect()
+        let is_of = |own: &ClassRule| own.sites.is_empty() || own.sites.contains(&site);
+        rules.filter(|own| is_of(own) && own.touches(&facts)).map(|own| own.of).collect()
     }
 
     /// Every rule with its category and its text.
     pub(crate) fn each_rule(&self) -> impl Iterator<Item = (CategoryId, &str, &Rule)> {
-        let first = |own: &ClassRule| own.gives.first().copied().unwrap_or(CategoryId::ALL);
-        self.rules.iter().map(move |own| (first(own), &*own.text, &own.rule))
+        let mut seen = BTreeSet::new();
+        let mut once =
+            move |own: &'_ ClassRule| seen.insert((own.of, own.text.clone(), own.sites.clone()));
+        let rules = self.rules.iter().filter(move |own| once(own));
+        rules.map(|own| (own.of, &*own.text, &own.rule))
     }
 
     /// Whether a rule has nothing that tables find, and looks at the page.
@@ -234,7 +321,7 @@ impl Classifier {
         let mut open = Vec::new();
         for at in found {
             let Some(rule) = self.rule(at) else { continue };
-            let decided = rule.rule.decide(&Facts::page_alone(&facts));
+            let decided = rule.decide(&Facts::page_alone(&facts));
             if rule.page_only() && decided == Some(true) {
                 categories.extend_from_slice(&rule.gives);
             } else if !rule.page_only() && decided != Some(false) {
@@ -259,8 +346,8 @@ impl Classifier {
             {
                 continue;
             }
-            let page = if rule.rule.asks_page() { &*page_facts } else { &*NO_PAGE };
-            if rule.rule.holds(&Facts::new(page, facts)) {
+            let page = if rule.asks_page() { &*page_facts } else { &*NO_PAGE };
+            if rule.decide(&Facts::new(page, facts)) == Some(true) {
                 out.extend_from_slice(&rule.gives);
             }
         }

@@ -7,7 +7,7 @@ use mayfly_core::limits;
 use regex::{RegexSet, RegexSetBuilder};
 
 use super::anchor::{Anchor, HitKey, Relation};
-use crate::rule::{HitFacts, PageFacts, PageField, words};
+use crate::rule::{HitFacts, PageFacts, PageField, Phrases, words};
 
 /// A rule's place in the classifier.
 pub(super) type RuleAt = u32;
@@ -52,6 +52,8 @@ struct TextTable {
     suffixes: Affixes,
     words: Option<(AhoCorasick, Vec<Vec<RuleAt>>)>,
     phrases: Option<(AhoCorasick, Vec<Vec<RuleAt>>)>,
+    /// Word lists by name.
+    lists: HashMap<Box<str>, (Phrases, Vec<RuleAt>)>,
     patterns: Option<(RegexSet, Vec<Vec<RuleAt>>)>,
 }
 
@@ -93,6 +95,10 @@ impl Tables {
         for (anchor, rule) in anchors {
             match anchor {
                 Anchor::Hit(key) => tables.hits.add(key, rule),
+                Anchor::List(field, name, phrases) => {
+                    let lists = &mut tables.texts.entry(field).or_default().lists;
+                    lists.entry(name).or_insert_with(|| (phrases, Vec::new())).1.push(rule);
+                }
                 Anchor::Text(field, relation, text) => {
                     texts.entry((field, relation)).or_default().entry(text).or_default().push(rule);
                 }
@@ -189,9 +195,22 @@ impl TextTable {
         if let Some(words) = &self.words {
             find_all(words, text, found);
         }
-        if let Some(phrases) = &self.phrases {
-            find_all(phrases, &words(text), found);
+        if self.phrases.is_none() && self.lists.is_empty() {
+            return self.find_patterns(text, found);
         }
+        let words = words(text);
+        if let Some(phrases) = &self.phrases {
+            find_all(phrases, &words, found);
+        }
+        for (phrases, rules) in self.lists.values() {
+            if phrases.any_in(&words) {
+                found.extend(rules);
+            }
+        }
+        self.find_patterns(text, found);
+    }
+
+    fn find_patterns(&self, text: &str, found: &mut Vec<RuleAt>) {
         if let Some((patterns, rules)) = &self.patterns {
             for pattern in patterns.matches(text) {
                 found.extend(rules.get(pattern).into_iter().flatten());

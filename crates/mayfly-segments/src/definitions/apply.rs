@@ -3,15 +3,14 @@
 //! Additive: what the file does not mention stays, unless it is pruned. `was` renames, moves or
 //! merges; the category keeps its id, and its cells while its effective rule is the same.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use mayfly_core::{CategoryId, Retention, SegmentId, Site, SiteId, limits};
 
 use super::change::{Change, changes};
-use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem, is_path};
+use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem};
 use super::table::{Placed, PlacedText};
-use super::taxonomy::{Node, Taxonomy};
 use super::tree::{BETWEEN, levels, tidy};
 use super::word_list::WordListItem;
 use super::{Category, Definitions, OnPage, RuleText, Segment, Sensitivity, SiteEntry};
@@ -58,28 +57,11 @@ impl Definitions {
         }
         draft.finish(self, &file.text, retention)
     }
-
-    /// The definitions with a standard taxonomy below the category `under` (empty = at the top).
-    /// Nodes that are there already, by id or by place, stay as they are, with their rules, and get
-    /// the id where they had it not.
-    ///
-    /// # Errors
-    /// A tree that becomes too deep, or has too many nodes; then nothing is changed.
-    pub fn load(
-        &self,
-        taxonomy: &Taxonomy,
-        under: &str,
-        retention: Retention,
-    ) -> Result<Applied, Vec<Problem>> {
-        let mut draft = Draft::new(self);
-        draft.taxonomy(taxonomy, under);
-        draft.finish(self, under, retention)
-    }
 }
 
 /// The next version while it is made.
-struct Draft {
-    new: Definitions,
+pub(super) struct Draft {
+    pub(super) new: Definitions,
     places: Places,
     faults: Vec<Fault>,
     sites: HashSet<SiteId>,
@@ -89,7 +71,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(before: &Definitions) -> Self {
+    pub(super) fn new(before: &Definitions) -> Self {
         let new = Definitions { version: before.version.saturating_add(1), ..before.clone() };
         Self {
             new,
@@ -103,7 +85,7 @@ impl Draft {
     }
 
     /// The next version, if nothing is wrong.
-    fn finish(
+    pub(super) fn finish(
         mut self,
         before: &Definitions,
         text: &str,
@@ -125,52 +107,14 @@ impl Draft {
         Ok(next)
     }
 
-    fn taxonomy(&mut self, taxonomy: &Taxonomy, under: &str) {
-        let all = self.new.categories.values();
-        let mut known: HashMap<Box<str>, CategoryId> =
-            all.flat_map(|c| c.iab.iter().map(|iab| (iab.clone(), c.id))).collect();
-        let mut placed = Vec::with_capacity(taxonomy.nodes.len());
-        for node in &taxonomy.nodes {
-            let id = match (known.get(&node.iab), node.parent.and_then(|at| placed.get(at))) {
-                (Some(id), _) => *id,
-                (None, Some(parent)) => self.standard(*parent, node),
-                (None, None) if under.is_empty() => self.standard(CategoryId::ALL, node),
-                (None, None) => {
-                    let top = self.ensure(&tidy(under));
-                    self.standard(top, node)
-                }
-            };
-            known.insert(node.iab.clone(), id);
-            placed.push(id);
+    /// What was sensitive in its old place is so in its new one.
+    fn stays_sensitive(&mut self, id: CategoryId, was: bool) {
+        if was
+            && !self.new.is_sensitive(id)
+            && let Some(category) = self.new.categories.edit(id)
+        {
+            category.sensitivity = Sensitivity::Sensitive;
         }
-        let path = placed.iter().map(|id| self.new.path(*id)).find(|path| !is_path(path));
-        if let Some(name) = path {
-            let kind = ProblemKind::BadName { what: "category", name: name.into() };
-            self.fault(kind, &(0..under.len()));
-        }
-    }
-
-    /// The category of a standard's node below `parent`. Where another node of the same standard
-    /// has the name already, the id stands behind it.
-    fn standard(&mut self, parent: CategoryId, node: &Node) -> CategoryId {
-        let (standard, number) = node.iab.split_once(':').unwrap_or((&node.iab, ""));
-        let of_standard = |iab: &str| iab.split_once(':').is_some_and(|(own, _)| own == standard);
-        let there = self.new.child(parent, &node.name).and_then(|id| self.new.categories.get(&id));
-        let id = match there {
-            Some(there) if there.iab.iter().any(|iab| of_standard(iab)) => {
-                let name = format!("{} ({number})", node.name);
-                self.new.child(parent, &name).unwrap_or_else(|| self.add(parent, &name))
-            }
-            Some(there) => there.id,
-            None => self.add(parent, &node.name),
-        };
-        if let Some(category) = self.new.categories.edit(id) {
-            category.iab.push(node.iab.clone());
-            if node.is_sensitive && category.sensitivity == Sensitivity::Plain {
-                category.sensitivity = Sensitivity::Sensitive;
-            }
-        }
-        id
     }
 
     fn word_list(&mut self, item: &WordListItem) {
@@ -180,7 +124,7 @@ impl Draft {
         self.new.word_lists.insert(item.name.value.clone(), item.words.clone());
     }
 
-    fn fault(&mut self, kind: ProblemKind, span: &Range<usize>) {
+    pub(super) fn fault(&mut self, kind: ProblemKind, span: &Range<usize>) {
         self.faults.push(Fault::new(kind, span.clone()));
     }
 
@@ -239,6 +183,7 @@ impl Draft {
         for (at, except) in item.except.iter().enumerate() {
             self.places.exceptions.insert((id, at), except.span.clone());
         }
+        let inherits = self.new.is_sensitive(id);
         let Some(category) = self.new.categories.edit(id) else { return };
         category.rules = rules;
         category.except = item.except.iter().map(|rule| rule.value.clone()).collect();
@@ -249,7 +194,7 @@ impl Draft {
         category.mark_by_ids();
         let is_marked = category.sensitivity != Sensitivity::Plain;
         match &item.sensitive {
-            Some(Placed { value: false, span }) if is_marked => {
+            Some(Placed { value: false, span }) if is_marked || inherits => {
                 self.faults.push(Fault::new(ProblemKind::StaysSensitive, span.clone()));
             }
             Some(Placed { value: true, .. }) if !is_marked => {
@@ -268,15 +213,25 @@ impl Draft {
                 match self.new.category_named(&path.value) {
                     Some(found) => drop(implied.insert(found.id)),
                     None => {
-                        let (name, nearest) =
-                            (path.value.clone(), self.new.nearest_category(&path.value));
+                        // A list of faults is cut; to look for names takes long.
+                        let is_told = self.faults.len() <= limits::PROBLEMS;
+                        let nearest = is_told.then(|| self.new.nearest_category(&path.value));
+                        let (name, nearest) = (path.value.clone(), nearest.flatten());
                         self.fault(ProblemKind::UnknownCategory { name, nearest }, &path.span);
                     }
                 }
             }
+            implied.remove(&id);
             if let Some(category) = self.new.categories.edit(id) {
                 category.implies = implied.into_iter().collect();
             }
+        }
+        // Merged ones came to be others: each once, and none itself.
+        for category in self.new.categories.edit_all() {
+            let own = category.id;
+            category.implies.sort_unstable();
+            category.implies.dedup();
+            category.implies.retain(|id| *id != own);
         }
     }
 
@@ -294,12 +249,14 @@ impl Draft {
             return None;
         }
         self.remember(id);
+        let was = self.new.is_sensitive(id);
         self.new.categories.put(id, parent, name);
+        self.stays_sensitive(id, was);
         Some(id)
     }
 
     /// The category of a path, added with its parents where it is missing.
-    fn ensure(&mut self, path: &str) -> CategoryId {
+    pub(super) fn ensure(&mut self, path: &str) -> CategoryId {
         let mut parent = CategoryId::ALL;
         for name in levels(path) {
             parent = match self.new.child(parent, name) {
@@ -310,7 +267,7 @@ impl Draft {
         parent
     }
 
-    fn add(&mut self, parent: CategoryId, name: &str) -> CategoryId {
+    pub(super) fn add(&mut self, parent: CategoryId, name: &str) -> CategoryId {
         let id = CategoryId(self.new.next_category);
         self.new.next_category = self.new.next_category.saturating_add(1);
         let category = Category {
@@ -352,6 +309,7 @@ impl Draft {
 
     fn merge(&mut self, from: CategoryId, into: CategoryId) {
         self.remember(from);
+        let was = self.new.is_sensitive(from);
         let mut heir = None;
         for child in self.new.categories.children(from) {
             let name = self.new.categories.get(&child).map(|c| c.name.clone()).unwrap_or_default();
@@ -379,10 +337,8 @@ impl Draft {
             let new = gone.was.into_iter().filter(|was| !category.was.contains(was));
             let new: Vec<_> = new.collect();
             category.was.extend(new);
-            if category.sensitivity == Sensitivity::Plain {
-                category.sensitivity = gone.sensitivity;
-            }
         }
+        self.stays_sensitive(into, was);
     }
 
     fn sites_named(&mut self, keys: &[PlacedText]) -> Vec<SiteId> {
@@ -446,19 +402,24 @@ impl Draft {
         self.new.segments.insert(id, segment);
     }
 
-    /// Removes what the file does not mention. Categories above a mentioned one stay.
+    /// Removes what the file does not mention. Categories above a mentioned one stay, and so do
+    /// sensitive ones.
     fn prune(&mut self) {
         let implied = |id: &CategoryId| self.new.category(*id).map(|own| own.implies.clone());
         let implied = self.categories.iter().filter_map(implied).flatten();
-        let named = self.categories.iter().copied().chain(implied);
+        // What is sensitive goes on guarding what is read there.
+        let guards = self.new.categories().filter(|own| self.new.guards(own.id));
+        let guards: HashSet<CategoryId> = guards.map(|own| own.id).collect();
+        let named = self.categories.iter().copied().chain(implied).chain(guards.iter().copied());
         let kept: HashSet<CategoryId> = named.flat_map(|id| self.new.line(id)).collect();
         self.new.categories.retain(|id| kept.contains(&id));
         // What stays without being mentioned holds its children together and has no rule.
         for category in self.new.categories.edit_all() {
-            if !self.categories.contains(&category.id) {
+            if !self.categories.contains(&category.id) && !guards.contains(&category.id) {
                 category.rules.clear();
                 category.except.clear();
                 category.implies.clear();
+                category.retired = None;
             }
         }
         self.new.word_lists.retain(|name, _| self.word_lists.contains(name));
@@ -469,11 +430,21 @@ impl Draft {
     }
 
     fn limits(&mut self) {
+        let words = self.new.word_lists.values().map(Vec::len).sum();
+        let implied = self.new.categories().map(|own| own.implies.len()).max().unwrap_or(0);
+        let gives = |own: &Category| self.new.gives(own.id).len();
+        let given = match implied {
+            0 => 0,
+            _ => self.new.categories().map(gives).max().unwrap_or(0),
+        };
         for (what, number, limit) in [
             ("sites", self.new.sites.len(), limits::SITES),
             ("categories", self.new.categories.len(), limits::CATEGORIES),
             ("segments", self.new.segments.len(), limits::SEGMENTS),
             ("word lists", self.new.word_lists.len(), limits::WORD_LISTS),
+            ("words in all lists", words, limits::WORDS),
+            ("categories that one implies", implied, limits::IMPLIED),
+            ("categories that a hit in one falls in", given, limits::GIVEN),
         ] {
             if number > limit {
                 self.fault(ProblemKind::TooMany { what, limit }, &(0..0));

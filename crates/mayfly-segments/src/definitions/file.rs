@@ -140,6 +140,12 @@ impl DefinitionsFile {
         })
     }
 
+    /// The same without its segments.
+    #[must_use]
+    pub fn without_segments(self) -> Self {
+        Self { segments: Vec::new(), ..self }
+    }
+
     fn read(text: &str) -> Result<Self, Vec<Fault>> {
         if text.len() > limits::DEFINITIONS_BYTES {
             let kind = ProblemKind::TooMany {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use mayfly_core::Retention;
 
+use super::taxonomy::is_version;
 use super::{Applied, Definitions};
 use crate::compiled::Compiled;
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
@@ -24,8 +25,7 @@ impl Mapping {
         let (from, to) = name.split_once(" to ")?;
         let read = |side: &str| {
             let (kind, version) = side.rsplit_once(' ').unwrap_or(("", side));
-            let is_version = version.len() == 3 && version.parse::<f32>().is_ok();
-            is_version.then(|| (kind.replace(' ', "-"), version.to_owned()))
+            is_version(version).then(|| (kind.replace(' ', "-"), version.to_owned()))
         };
         let ((kind, version), (other, newer)) = (read(from)?, read(to)?);
         // `Ad Product 2.0 to 1.1`: of the same kind.
@@ -55,7 +55,7 @@ impl Mapping {
 }
 
 /// The places of the first two columns of ids in a line of headers.
-fn columns(header: &str) -> Option<[usize; 2]> {
+pub(super) fn columns(header: &str) -> Option<[usize; 2]> {
     let is_id = |name: &str| {
         let words: Vec<&str> = name.split_whitespace().collect();
         matches!(words.last(), Some(&"ID" | &"UID")) && !words.contains(&"Parent")
@@ -69,7 +69,7 @@ impl Definitions {
     /// that, too: from left to right, and back where just one row leads there.
     ///
     /// # Errors
-    /// None that is known: ids change no rule but those of sites that declare them.
+    /// What is wrong with them then.
     pub fn map(&self, mapping: &Mapping, retention: Retention) -> Result<Applied, Vec<Problem>> {
         let mut new = Self { version: self.version.saturating_add(1), ..self.clone() };
         let mut there: HashMap<&str, &str> = HashMap::new();

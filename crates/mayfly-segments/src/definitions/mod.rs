@@ -12,6 +12,7 @@ mod effective;
 mod export;
 pub mod file;
 mod form;
+mod load;
 mod mapping;
 mod period;
 mod revert;
@@ -31,12 +32,14 @@ use mayfly_core::{CategoryId, CellId, SegmentId, Site, SiteId};
 
 pub use apply::Applied;
 pub use change::{Change, How, Noun};
+pub(crate) use effective::Declaring;
 pub use file::{DefinitionsFile, Fixture};
 pub use mapping::Mapping;
 pub use period::Period;
 pub use sensitive::Sensitivity;
 pub use stored::DefinitionsError;
-pub use taxonomy::Taxonomy;
+pub use taxonomy::{Taxonomy, is_standard};
+pub(crate) use word_list::WordLists;
 
 use crate::problem::nearest;
 

@@ -3,14 +3,14 @@
 use mayfly_core::Retention;
 
 use super::change::changes;
-use super::{Applied, Change, Definitions, SiteEntry};
+use super::{Applied, Change, Definitions, Sensitivity, SiteEntry};
 use crate::compiled::Compiled;
 use crate::problem::Problem;
 
 impl Definitions {
     /// The definitions as they were in `then`, as the next version: with the ids that they had, so
     /// that what was removed since comes back as itself. A site that came since is removed, as hits
-    /// refer to it.
+    /// refer to it. What is sensitive now stays so.
     ///
     /// # Errors
     /// What is wrong with them now: a window may be beyond a retention that was shortened.
@@ -26,6 +26,16 @@ impl Definitions {
         for (id, entry) in &self.sites {
             let gone = SiteEntry { removed: true, ..entry.clone() };
             new.sites.entry(*id).or_insert(gone);
+        }
+        for category in new.categories.edit_all() {
+            category.sensitivity = match (self.category(category.id), &category.sensitivity) {
+                // Who may revert may not take marks off, nor bring a basis back.
+                (Some(now), _) => now.sensitivity.clone(),
+                (None, Sensitivity::Plain) => Sensitivity::Plain,
+                (None, Sensitivity::Sensitive | Sensitivity::Enabled { .. }) => {
+                    Sensitivity::Sensitive
+                }
+            };
         }
         let next = new.following(self);
         Compiled::new(&next.definitions, retention)?;

@@ -31,11 +31,19 @@ impl Definitions {
         marked.is_some_and(|own| own.sensitivity == Sensitivity::Sensitive)
     }
 
+    /// Whether a category is marked, itself or by what it lies under; enabled or not.
+    #[must_use]
+    pub fn guards(&self, id: CategoryId) -> bool {
+        let mut line = self.line(id).filter_map(|id| self.category(id));
+        line.any(|own| own.sensitivity != Sensitivity::Plain)
+    }
+
     /// The definitions with a category enabled on this basis; without one, sensitive again. No
-    /// change where it is not sensitive.
+    /// change where it is not sensitive. Segments over what is sensitive again have no members for
+    /// it.
     ///
     /// # Errors
-    /// What is wrong with them then: a segment may look at what is sensitive again.
+    /// What is wrong with them then, under a retention that was shortened.
     pub fn enable(
         &self,
         id: CategoryId,
@@ -43,8 +51,9 @@ impl Definitions {
         retention: Retention,
     ) -> Result<Applied, Vec<Problem>> {
         let mut new = Self { version: self.version.saturating_add(1), ..self.clone() };
+        let is_guarded = self.guards(id);
         if let Some(own) = new.categories.edit(id)
-            && own.sensitivity != Sensitivity::Plain
+            && is_guarded
         {
             own.sensitivity = match basis {
                 Some(basis) => Sensitivity::Enabled { basis: basis.into() },

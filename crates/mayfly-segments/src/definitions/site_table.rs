@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use super::file::{SiteItem, Span};
 use super::table::{PlacedText, Table};
+use super::taxonomy::is_standard;
 use crate::problem::{Fault, ProblemKind};
 
 /// Every key of the table.
@@ -169,10 +170,7 @@ fn plan(table: &mut Table<'_, '_>) -> DataPlan {
 
 /// A standard taxonomy's name.
 fn standard(table: &mut Table<'_, '_>, text: PlacedText) -> Option<Box<str>> {
-    let version = ["content-", "audience-", "ad-product-"]
-        .iter()
-        .find_map(|kind| text.value.strip_prefix(kind));
-    if version.is_some_and(|version| version.len() == 3 && version.parse::<f32>().is_ok()) {
+    if is_standard(&text.value) {
         return Some(text.value);
     }
     table.fault(ProblemKind::BadStandard { name: text.value }, text.span);

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::mapping;
 use super::sensitive::is_sensitive_id;
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
@@ -16,6 +17,21 @@ pub struct Taxonomy {
     pub(crate) nodes: Vec<Node>,
     /// Nodes that are marked as sensitive; so is what lies below them.
     pub sensitive: usize,
+}
+
+/// The kinds of standards, as their names begin.
+const KINDS: [&str; 3] = ["content", "audience", "ad-product"];
+
+/// Whether a text names a standard: `content-3.1`, `audience-1.1`, `ad-product-2.0`.
+#[must_use]
+pub fn is_standard(text: &str) -> bool {
+    let Some((kind, version)) = text.rsplit_once('-') else { return false };
+    KINDS.contains(&kind) && is_version(version)
+}
+
+/// Whether a text is a version: `3.1`.
+pub(super) fn is_version(text: &str) -> bool {
+    matches!(text.as_bytes(), [a, b'.', b] if a.is_ascii_digit() && b.is_ascii_digit())
 }
 
 /// A node of a standard taxonomy.
@@ -47,9 +63,8 @@ impl Taxonomy {
         let name = file_name.to_lowercase();
         let kind = [("audience", "audience"), ("content", "content"), ("ad product", "ad-product")];
         let (_, kind) = kind.into_iter().find(|(word, _)| name.starts_with(word))?;
-        let is_version = |word: &&str| word.len() == 3 && word.parse::<f32>().is_ok();
         let version = name.split([' ', '_']).map(|word| word.trim_end_matches(".tsv"));
-        version.into_iter().find(is_version).map(|version| format!("{kind}-{version}"))
+        version.into_iter().find(|word| is_version(word)).map(|version| format!("{kind}-{version}"))
     }
 
     /// Reads a file of this standard.
@@ -57,7 +72,8 @@ impl Taxonomy {
     /// # Errors
     /// [`ProblemKind::NotATaxonomy`] where there are no columns of ids and names.
     pub fn parse(text: &str, standard: &str) -> Result<Self, Problem> {
-        let Some(rows) = rows(text) else {
+        let is_mapping = text.lines().take(2).any(|line| mapping::columns(line).is_some());
+        let Some(rows) = rows(text).filter(|_| !is_mapping) else {
             let end = text.lines().next().map_or(0, str::len);
             let fault = Fault::new(ProblemKind::NotATaxonomy, 0..end);
             return Err(Source::new(Subject::Text, text).problem(fault));
@@ -224,7 +240,9 @@ mod tests {
 
     #[test]
     fn other_files_are_refused_and_standards_are_told_by_name() {
-        for text in ["", "a,b\n1,2", "\u{feff}x\ty\n1\t2\n3\t4"] {
+        for text in
+            ["", "Unique ID\tName\tOld Unique ID\n1\ta\t2", "a,b\n1,2", "\u{feff}x\ty\n1\t2\n3\t4"]
+        {
             let problem = Taxonomy::parse(text, "content-3.1").unwrap_err();
             assert_eq!(problem.kind, ProblemKind::NotATaxonomy, "{text}");
         }

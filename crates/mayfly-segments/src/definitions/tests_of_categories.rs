@@ -76,6 +76,37 @@ fn a_category_is_new_when_what_it_hangs_on_is() {
 }
 
 #[test]
+fn a_list_in_rule_and_exception_is_seen_to_change() {
+    let text = "[[category]]\nname = 'A'\nrule = 'title mentions list \"o\\'neill\"'\n\
+                except = 'path mentions list \"o\\'neill\"'\n\
+                [[category]]\nname = 'B'\nrule = 'title mentions \"list\" and path contains \"/24-hour\"'\n\
+                [[word_list]]\nname = \"o'neill\"\nwords = ['a']\n";
+    let text = text
+        .replace("'title mentions list \"o\\'neill\"'", "\"title mentions list \\\"o'neill\\\"\"");
+    let text = text
+        .replace("'path mentions list \"o\\'neill\"'", "\"path mentions list \\\"o'neill\\\"\"");
+    let one = apply(&Definitions::default(), &text);
+    let two = apply(&one, &text.replace("['a']", "['a', 'b']"));
+    assert_eq!(["A", "B"].map(|path| since(&two, path)), [2, 1]);
+}
+
+#[test]
+fn what_is_implied_may_retire_before() {
+    let text = "[[category]]\nname = 'A'\nrule = 'path exists'\nimplies = 'B > C'\n\
+                [[category]]\nname = 'B > C'\nretired = 2020-01-01\n";
+    let one = apply(&Definitions::default(), text);
+    let groups = one.gives_until(id(&one, "A"));
+    assert_eq!(groups.len(), 2);
+    assert_eq!((groups[0].0, &*groups[0].1), (None, &[id(&one, "A"), id(&one, "B")][..]));
+    assert_eq!(&*groups[1].1, [id(&one, "B > C")]);
+    let many: Vec<String> = (0..200).map(|n| format!("'n{n}'")).collect();
+    let named: String = many.iter().map(|name| format!("[[category]]\nname = {name}\n")).collect();
+    let text = format!("{named}[[category]]\nname = 'X'\nimplies = [{}]\n", many.join(", "));
+    let problem = &try_apply(&one, &text, false).unwrap_err()[0];
+    assert!(problem.to_string().contains("more than 100 categories that one implies"), "{problem}");
+}
+
+#[test]
 fn implications_follow_renames_and_merges_and_survive_pruning() {
     let one = apply(&Definitions::default(), CATEGORIES);
     let moved = CATEGORIES.replace("'C > D'\nrule", "'Z'\nwas = ['C > D']\nrule");
@@ -98,14 +129,18 @@ fn declared_ids_are_rules_of_the_sites_that_declare_them() {
     let text = "[[category]]\nname = 'Cars'\niab = ['content-3.1:2', 'content-1.0:IAB2']\n";
     let one = apply(&Definitions::default(), text);
     let rules = |definitions: &Definitions| {
-        definitions.rules_of(definitions.category_named("Cars").unwrap()).len()
+        definitions
+            .rules_of(definitions.category_named("Cars").unwrap(), &definitions.declaring())
+            .len()
     };
     assert_eq!(rules(&one), 0);
     let declares = "[[site]]\nkey = 'cars'\norigins = ['https://cars.example']\n\
                     declared = 'content-1.0'\n";
     let two = apply(&one, &format!("{declares}{text}"));
-    assert_eq!((rules(&two), since(&two, "Cars")), (1, 2));
+    assert_eq!((rules(&two), since(&two, "Cars")), (1, 1), "it has no hits yet");
     keeps(&two);
+    let gone = apply(&two, &format!("{}{text}", declares.replace("declared", "# ")));
+    assert_eq!((rules(&gone), since(&gone, "Cars")), (0, 3));
     let problem = &try_apply(&one, &declares.replace("content-1.0", "iab"), false).unwrap_err()[0];
     assert!(problem.to_string().contains("content-3.1"), "{problem}");
 }
@@ -132,9 +167,8 @@ fn sensitive_categories_are_marked_and_stay_so() {
     let problem = &try_apply(&one, segment, false).unwrap_err()[0];
     assert!(problem.to_string().contains("--basis"), "{problem}");
     let retention = Retention::default();
-    let diets = id(&one, "Health > Diets");
-    let same = one.enable(diets, Some("it has no mark of its own"), retention).unwrap();
-    assert_eq!(same.definitions, one);
+    let diets = one.enable(id(&one, "Health > Diets"), Some("assessed"), retention).unwrap();
+    assert_eq!(is_sensitive(&diets.definitions), [true, false, true], "the nearest mark decides");
     let two = one.enable(id(&one, "Health"), Some("consent, 2026-11"), retention).unwrap();
     assert_eq!(is_sensitive(&two.definitions), [false, false, true]);
     assert_eq!(since(&two.definitions, "Health > Diets"), 2, "its cells are filled now");
@@ -142,8 +176,30 @@ fn sensitive_categories_are_marked_and_stay_so() {
     let export = three.export();
     assert!(export.contains("sensitive = true  # enabled here: consent, 2026-11"), "{export}");
     keeps(&three);
-    let problem = &three.enable(id(&three, "Health"), None, retention).unwrap_err()[0];
-    assert!(matches!(problem.kind, ProblemKind::SensitiveCategory { .. }), "{problem}");
+    // Taken back, whoever uses it: the segment has nobody then.
+    let four = three.enable(id(&three, "Health"), None, retention).unwrap().definitions;
+    assert_eq!(is_sensitive(&four), [true; 3]);
+    Compiled::new(&four, retention).unwrap();
+    // No way back to a basis, or to no mark, for who may not give one.
+    let back = four.revert(&three, retention).unwrap().definitions;
+    assert_eq!(is_sensitive(&back), [true; 3]);
+    let plain = apply(&Definitions::default(), &silent.replace("content-3.1:286", "x:1"));
+    let marked = apply(&plain, text);
+    let back = marked.revert(&plain, retention).unwrap().definitions;
+    assert!(is_sensitive(&back)[0]);
+    let pruned = try_apply(&one, "", true).unwrap().definitions;
+    assert_eq!(is_sensitive(&pruned), [true; 3], "they go on guarding");
+    assert_eq!(
+        pruned.rules_of(pruned.category_named("Health").unwrap(), &pruned.declaring()).len(),
+        1
+    );
+    // Moved away from what marks it, it is marked itself.
+    let moved = apply(&one, "[[category]]\nname = 'Sports > Diets'\nwas = ['Health > Diets']\n");
+    assert!(moved.is_sensitive(id(&moved, "Sports > Diets")));
+    // A retired one goes on guarding, too.
+    let retired = text.replace("sensitive = true", "sensitive = true\nretired = 2020-01-01");
+    let retired = apply(&Definitions::default(), &retired);
+    assert_eq!(retired.gives_until(id(&retired, "Health"))[0].0, None);
     // Merged into another, the mark stays.
     let one = apply(&one, "[[category]]\nname = 'Else'\n");
     let merged = apply(&one, "[[category]]\nname = 'Else'\nwas = ['Health']\n");

@@ -1,5 +1,8 @@
 //! A `[[word_list]]` of a definitions file: words and phrases that rules share by its name.
 
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
 use mayfly_core::limits;
 use toml::de::DeTable;
 use xxhash_rust::xxh3::xxh3_128;
@@ -7,8 +10,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::Definitions;
 use super::file::{Span, sound};
 use super::table::{PlacedText, Table};
-use crate::problem::{Fault, ProblemKind};
-use crate::rule::{Phrases, WordLists, words};
+use crate::problem::{Fault, ProblemKind, nearest};
+use crate::rule::{Phrases, words};
 
 /// A `[[word_list]]`.
 #[derive(Clone, Debug)]
@@ -47,26 +50,40 @@ pub(super) fn word_list(
     Some(WordListItem { name: name?, words: texts.into_iter().map(|text| text.value).collect() })
 }
 
+/// The word lists of some definitions, each made ready to be searched for when it is first asked
+/// for.
+#[derive(Debug)]
+pub(crate) struct WordLists<'d> {
+    definitions: &'d Definitions,
+    ready: RefCell<HashMap<Box<str>, Phrases>>,
+}
+
+impl<'d> WordLists<'d> {
+    pub(crate) fn new(definitions: &'d Definitions) -> Self {
+        Self { definitions, ready: RefCell::default() }
+    }
+
+    /// The phrases of a list; `None` where there is none of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<Phrases> {
+        let words = self.definitions.word_lists.get(name)?;
+        let mut ready = self.ready.borrow_mut();
+        let make = || Phrases::new(words.iter().map(|word| &**word));
+        Some(ready.entry(name.into()).or_insert_with(make).clone())
+    }
+
+    pub(crate) fn nearest(&self, name: &str) -> Option<Box<str>> {
+        nearest(name, self.definitions.word_lists.keys().map(|name| &**name))
+    }
+}
+
 impl Definitions {
-    /// The lists of these names, ready to be searched for. Those that are not there are left out.
-    pub(crate) fn word_lists<'n>(&self, names: impl Iterator<Item = &'n str>) -> WordLists {
-        let found = names.filter_map(|name| self.word_lists.get_key_value(name));
-        let phrases = |words: &[Box<str>]| Phrases::new(words.iter().map(|word| &**word));
-        found.map(|(name, words)| (name.clone(), phrases(words))).collect()
-    }
-
-    /// The names of the word lists.
-    pub(crate) fn list_names(&self) -> impl Iterator<Item = &str> {
-        self.word_lists.keys().map(|name| &**name)
-    }
-
-    /// What changes when a list that a text names does.
-    pub(crate) fn lists_in(&self, text: &str) -> u128 {
-        if !text.contains("list") {
-            return 0;
-        }
-        let named = self.word_lists.iter().filter(|(name, _)| text.contains(&***name));
-        let each = named.map(|(name, words)| format!("{name}\0{}", words.join("\0")));
-        each.fold(0, |all, own| all ^ xxh3_128(own.as_bytes()))
+    /// What changes when one of these lists does.
+    pub(crate) fn words_of(&self, lists: impl IntoIterator<Item = Box<str>>) -> String {
+        let names: BTreeSet<Box<str>> = lists.into_iter().collect();
+        let of = |name: &str| {
+            let words = self.word_lists.get(name).map(|words| words.join("\0"));
+            format!("{name}={:x}", xxh3_128(words.unwrap_or_default().as_bytes()))
+        };
+        names.iter().map(|name| of(name)).collect::<Vec<_>>().join(" ")
     }
 }

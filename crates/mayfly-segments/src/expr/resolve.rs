@@ -9,7 +9,7 @@ use mayfly_core::{CellId, Retention, limits};
 use super::Node;
 use super::parse;
 use super::syntax::{Ago, Branch, Comparison, Count, Following, Named, Units, What};
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, WordLists};
 use crate::leaf::{Filter, Measure, Plan, Step, TallyKey, Unit, Window};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
@@ -22,12 +22,22 @@ pub(crate) struct Resolver<'a> {
     path: Vec<Box<str>>,
     leaves: usize,
     depth: usize,
+    lists: WordLists<'a>,
+    /// A condition over a sensitive category is refused; else it holds for nobody.
+    tells_sensitive: bool,
 }
 
 impl<'a> Resolver<'a> {
     pub(crate) fn new(definitions: &'a Definitions, retention: Retention) -> Self {
         let (parsed, path) = (HashMap::new(), Vec::new());
-        Self { definitions, retention, parsed, path, leaves: 0, depth: 0 }
+        let lists = WordLists::new(definitions);
+        let (leaves, depth, tells_sensitive) = (0, 0, true);
+        Self { definitions, retention, parsed, path, leaves, depth, lists, tells_sensitive }
+    }
+
+    /// Whether conditions over sensitive categories are refused from now on.
+    pub(crate) fn tells_sensitive(&mut self, tells: bool) {
+        self.tells_sensitive = tells;
     }
 
     /// The expression of the segment `name`, whose rule is `text`.
@@ -166,17 +176,9 @@ impl<'a> Resolver<'a> {
         let mut only = only.clone();
         let lists = only.rule.lists();
         if !lists.is_empty() {
-            let known = |name: &str| self.definitions.word_lists.contains_key(name);
-            let lists = if lists.iter().all(|name| known(name)) {
-                self.definitions.word_lists(lists.iter().map(|name| &**name))
-            } else {
-                // One is misspelt: the nearest of all is told.
-                self.definitions.word_lists(self.definitions.list_names())
-            };
-            let put = Arc::make_mut(&mut only.rule).put_lists(&lists);
+            let put = Arc::make_mut(&mut only.rule).put_lists(&self.lists);
             put.map_err(|fault| Fault::new(fault.kind, span.clone()))?;
-            let words = self.definitions.lists_in(&only.text);
-            only.text = format!("{} ({words:x})", only.text).into();
+            only.text = format!("{} ({})", only.text, self.definitions.words_of(lists)).into();
         }
         if only.rule.asks_local_time() {
             // In another zone the same test asks for other hits.
@@ -209,6 +211,7 @@ impl<'a> Resolver<'a> {
         let name = &named.category;
         let here = |kind| Err(Fault::new(kind, named.span.clone()));
         if let Some(category) = self.definitions.category_named(name)
+            && self.tells_sensitive
             && self.definitions.is_sensitive(category.id)
         {
             return here(ProblemKind::SensitiveCategory { name: name.clone() });

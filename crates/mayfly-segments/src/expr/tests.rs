@@ -68,7 +68,7 @@ fn what_cells_cannot_answer_is_traced() {
         ("visited('Betting', within 24h)", 999),
         ("visited('Betting', within 72h)", 997),
         ("days('Betting', between 48h and 24h ago)", 998),
-        ("visited('Betting', within 7d, value >= 50 and device == 'mobile')", 994),
+        ("visited('Betting', within 7d, value >= 50 and device == 'phone')", 994),
         ("visited('Betting', between 7d and 3d ago) then 'Sports' within 90m >= 2", 993),
         ("visited('*', within 2d) then visited('*', v exists) within 2d then '*' within 1s", 999),
     ] {

@@ -11,7 +11,7 @@ mod rule;
 pub use live::lint_beside;
 
 use crate::compiled::Compiled;
-use crate::definitions::{Definitions, EVERY_HIT};
+use crate::definitions::{Category, Definitions, EVERY_HIT};
 
 /// Combinations of values tried for one rule or expression.
 const COMBINATIONS: usize = 5_000;
@@ -180,14 +180,16 @@ pub fn lint(compiled: &Compiled) -> Vec<Lint> {
     found
 }
 
-/// Whether a category, or one below it, has a rule.
+/// Whether a category, or one whose hits fall in it, has a rule.
 fn has_rules(definitions: &Definitions, path: &str) -> bool {
     if path == EVERY_HIT {
         return true;
     }
     let Some(own) = definitions.category_named(path) else { return true };
-    let mut all = definitions.categories().filter(|category| !category.rules.is_empty());
-    all.any(|category| definitions.line(category.id).any(|id| id == own.id))
+    let declaring = definitions.declaring();
+    let has_own = |other: &&Category| !definitions.rules_of(other, &declaring).is_empty();
+    let mut all = definitions.categories().filter(has_own);
+    all.any(|other| definitions.gives(other.id).contains(&own.id))
 }
 
 /// All combinations of one value of each list, until `visit` says that it is enough; `false` where

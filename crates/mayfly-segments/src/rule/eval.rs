@@ -31,10 +31,10 @@ impl<'a> Found<'a> {
     }
 
     /// Every value.
-    pub(super) fn into_texts(self) -> Vec<String> {
+    pub(super) fn values(&self) -> Vec<String> {
         match self {
             Self::Absent => Vec::new(),
-            Self::Text(text) => vec![text.to_owned()],
+            Self::Text(text) => vec![(*text).to_owned()],
             Self::Texts(texts) => texts.iter().map(|text| text.to_string()).collect(),
             Self::Number(number) => vec![number.to_string()],
         }
@@ -149,9 +149,7 @@ impl Check {
                 };
                 if *all { patterns.iter().all(holds) } else { patterns.iter().any(holds) }
             }
-            (Self::Mentions { phrases, all, .. }, _) => {
-                meets(found, &|one| one.with_text(|text| phrases.are_in(text, *all)))
-            }
+            (Self::Mentions { phrases, all, .. }, _) => phrases.are_in(&found.values(), *all),
         }
     }
 }

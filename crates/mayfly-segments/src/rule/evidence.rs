@@ -40,7 +40,7 @@ impl Test {
     fn evidence(&self, text: &str, facts: &Facts<'_>) -> Evidence {
         let found = self.find(facts);
         let holds = found.as_ref().is_some_and(|found| self.check.holds(found));
-        let mut values = found.map(Found::into_texts).unwrap_or_default();
+        let mut values = found.as_ref().map(Found::values).unwrap_or_default();
         if let Check::Mentions { .. } = self.check {
             values.iter_mut().for_each(|value| *value = words(value));
         }

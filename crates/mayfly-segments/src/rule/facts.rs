@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use mayfly_core::{Admitted, Attribute, Context, Event, Hit, Page, Referrer, Site, Timestamp};
+use mayfly_core::{
+    Admitted, Attribute, Candidate, Context, Event, Hit, Page, Referrer, Site, Timestamp,
+};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -111,16 +113,20 @@ pub struct HitFacts<'a> {
 }
 
 impl<'a> HitFacts<'a> {
-    /// A direct view of which nothing else is known.
-    pub(crate) fn unknown() -> Self {
+    /// The facts of a hit as it was sent, with its properties that are never stored.
+    pub(crate) fn sent(
+        hit: &'a Candidate,
+        fleeting: &'a [Attribute],
+        site: Option<&'a SiteFacts>,
+    ) -> Self {
         Self {
-            event: &Event::PageView,
-            time: None,
-            referrer: &DIRECT,
-            context: &UNKNOWN,
-            attributes: &[],
-            fleeting: &[],
-            site: None,
+            event: seen_as(&hit.event),
+            time: hit.time,
+            referrer: &hit.referrer,
+            context: &hit.context,
+            attributes: &hit.attributes,
+            fleeting,
+            site,
         }
     }
 
@@ -197,7 +203,16 @@ impl<'a> Facts<'a> {
     /// A direct view of the page, without attributes and site.
     #[must_use]
     pub fn page_view(page: &'a PageFacts) -> Self {
-        Self::new(page, HitFacts::unknown())
+        let hit = HitFacts {
+            event: &Event::PageView,
+            time: None,
+            referrer: &DIRECT,
+            context: &UNKNOWN,
+            attributes: &[],
+            fleeting: &[],
+            site: None,
+        };
+        Self::new(page, hit)
     }
 
     /// The page alone.

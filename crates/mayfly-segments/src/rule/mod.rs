@@ -46,7 +46,6 @@ pub mod facts;
 mod parse;
 mod phrases;
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use mayfly_core::Event;
@@ -57,8 +56,9 @@ pub use evidence::Evidence;
 pub use facts::{Facts, HitFacts, PageFacts, SiteFacts};
 pub(crate) use phrases::{Phrases, words};
 
+use crate::definitions::WordLists;
 use crate::lex::Cursor;
-use crate::problem::{Fault, Problem, ProblemKind, Source, Subject, nearest};
+use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
 /// A parsed rule.
 ///
@@ -127,25 +127,11 @@ impl Rule {
         !self.holds(facts) && self.node.nearly(facts)
     }
 
-    /// Whether the facts of a page view's page alone decide the rule.
-    pub(crate) fn page_only(&self) -> bool {
-        !self.names_event && !self.node.any_test(&mut |test| !matches!(test.field, Field::Page(_)))
-    }
-
-    /// Whether it asks for something that is never stored, so that it must be tried when the hit
-    /// comes.
-    pub(crate) fn asks_fleeting(&self) -> bool {
-        self.node.any_test(&mut |test| matches!(test.field, Field::Fleeting(_)))
-    }
-
     /// Whether it asks for any fact of the page.
     pub(crate) fn asks_page(&self) -> bool {
         self.node.asks_page()
     }
 }
-
-/// The phrases of word lists, by name.
-pub(crate) type WordLists = HashMap<Box<str>, Phrases>;
 
 /// The tree of a rule.
 #[derive(Clone, Debug)]
@@ -178,7 +164,7 @@ impl Node {
     ///
     /// # Errors
     /// A name that `lists` does not know.
-    pub(crate) fn put_lists(&mut self, lists: &WordLists) -> Result<(), Fault> {
+    pub(crate) fn put_lists(&mut self, lists: &WordLists<'_>) -> Result<(), Fault> {
         match self {
             Self::And(nodes) | Self::Or(nodes) => {
                 nodes.iter_mut().try_for_each(|node| node.put_lists(lists))
@@ -190,11 +176,11 @@ impl Node {
                 ..
             }) => {
                 let found = lists.get(name).ok_or_else(|| {
-                    let nearest = nearest(name, lists.keys().map(|name| &**name));
+                    let nearest = lists.nearest(name);
                     let kind = ProblemKind::UnknownList { name: name.clone(), nearest };
                     Fault::new(kind, span.clone())
                 });
-                found.map(|found| *phrases = found.clone())
+                found.map(|found| *phrases = found)
             }
             Self::Test(_) => Ok(()),
         }

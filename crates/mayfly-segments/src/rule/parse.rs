@@ -12,7 +12,7 @@
 //! ```
 
 use mayfly_core::event::is_name;
-use mayfly_core::limits;
+use mayfly_core::{Browser, Device, Os, ReferrerKind, limits};
 use regex::{Regex, RegexBuilder};
 
 use super::facts::folded;
@@ -132,10 +132,48 @@ fn test(cursor: &mut Cursor, names: Names) -> Result<Test, Fault> {
             return Err(cursor.expected(OPERATORS, &OPERATOR_WORDS));
         }
     };
+    if let (Field::Hit(of), Check::Text { how: How::Is, values, .. }) = (&field, &check) {
+        for value in values {
+            known_value(*of, value)
+                .map_err(|kind| Fault::new(kind, cursor.since(operator.start)))?;
+        }
+    }
     if field == Field::Hit(HitField::Event) && names_engagement(&check) {
         return Err(Fault::new(ProblemKind::EngagementRule, cursor.since(operator.start)));
     }
     Ok(Test { field, check, span: cursor.since(start) })
+}
+
+/// Refuses a value that the field never has.
+fn known_value(field: HitField, value: &Literal) -> Result<(), ProblemKind> {
+    let words: &[&str] = match field {
+        HitField::Device => &Device::ALL.map(Device::label),
+        HitField::Os => &Os::ALL.map(Os::label),
+        HitField::Browser => &Browser::ALL.map(Browser::label),
+        HitField::ReferrerKind => &ReferrerKind::ALL.map(ReferrerKind::label),
+        HitField::Hour | HitField::Weekday => {
+            let (least, most) = if field == HitField::Hour { (0.0, 23.0) } else { (1.0, 7.0) };
+            let fits =
+                value.number.is_some_and(|n| n.fract() == 0.0 && (least..=most).contains(&n));
+            let allowed = format!("{least} to {most}").into();
+            let value = value.text.clone();
+            return if fits { Ok(()) } else { Err(ProblemKind::UnknownValue { value, allowed }) };
+        }
+        HitField::Event
+        | HitField::ReferrerHost
+        | HitField::CampaignSource
+        | HitField::CampaignMedium
+        | HitField::CampaignName
+        | HitField::Language
+        | HitField::Country
+        | HitField::Region
+        | HitField::Site => return Ok(()),
+    };
+    if words.contains(&&*value.text) {
+        return Ok(());
+    }
+    let allowed = words.join(", ").into();
+    Err(ProblemKind::UnknownValue { value: value.text.clone(), allowed })
 }
 
 fn names_engagement(check: &Check) -> bool {

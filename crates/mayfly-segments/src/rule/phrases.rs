@@ -37,14 +37,21 @@ impl Phrases {
         self.texts.iter().map(|text| &**text)
     }
 
-    /// Whether one of them (or all) is in a text.
-    pub(crate) fn are_in(&self, text: &str, all: bool) -> bool {
-        let text = words(text);
+    /// Whether one of them is among the words of a text.
+    pub(crate) fn any_in(&self, words: &str) -> bool {
         match &self.search {
-            Some(search) if !all => search.is_match(&text),
-            Some(_) | None if all => self.iter().all(|own| text.contains(own)),
-            Some(_) | None => self.iter().any(|own| text.contains(own)),
+            Some(search) => search.is_match(words),
+            None => self.iter().any(|own| words.contains(own)),
         }
+    }
+
+    /// Whether one of them is in one of the texts; or, where `all` are asked for, each of them.
+    pub(super) fn are_in(&self, texts: &[String], all: bool) -> bool {
+        let texts: Vec<String> = texts.iter().map(|text| words(text)).collect();
+        if all {
+            return self.iter().all(|own| texts.iter().any(|text| text.contains(own)));
+        }
+        texts.iter().any(|text| self.any_in(text))
     }
 
     /// The bytes of the words of a text that are one of them.
@@ -59,7 +66,7 @@ pub(crate) fn words(text: &str) -> String {
     let plain = DecomposingNormalizerBorrowed::new_nfkd();
     let mut words = String::with_capacity(text.len() + 2);
     words.push(' ');
-    for letter in plain.normalize_iter(text.chars().flat_map(char::to_lowercase)) {
+    for letter in plain.normalize_iter(text.chars()).flat_map(char::to_lowercase) {
         match letter {
             // Accents and other marks of the letter before.
             '\u{300}'..='\u{36f}' => {}
@@ -112,7 +119,7 @@ mod tests {
             ("Goal!", " goal "),
             ("L'Équipe, à Paris", " l equipe a paris "),
             ("Straße/Łódź_2026", " strasse lodz 2026 "),
-            ("ＦＵＬＬ ﬁne", " full fine "),
+            ("ＦＵＬＬ ﬁne 𝐆𝐎𝐀𝐋 №", " full fine goal no "),
             ("İstanbul ΟΔΟΣ Йод", " istanbul οδοσ иод "),
             ("足球 cup", " 足 球 cup "),
             ("/sport/football-club.html", " sport football club html "),
@@ -136,11 +143,14 @@ mod tests {
                 ("大足球赛", true),
                 ("", false),
             ] {
-                assert_eq!(phrases.are_in(text, false), expected, "{text}");
+                assert_eq!(phrases.are_in(&[text.to_owned()], false), expected, "{text}");
             }
-            assert!(!phrases.are_in("goal", true));
+            assert!(!phrases.are_in(&["goal".to_owned()], true));
         }
-        assert!(Phrases::new(["b", "a c"].into_iter()).are_in("A c, b", true));
+        let both = Phrases::new(["b", "a c"].into_iter());
+        assert!(both.are_in(&["A c, b".to_owned()], true));
+        assert!(both.are_in(&["x a c".to_owned(), "b".to_owned()], true), "one each");
+        assert!(!both.are_in(&["a c".to_owned()], true));
         assert_eq!(Phrases::new(["b c"].into_iter()).span(&words("a B, c")), Some(3..6));
     }
 }

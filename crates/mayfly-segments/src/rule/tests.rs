@@ -173,6 +173,10 @@ fn messages_say_where_and_what_would_be_right() {
     refused("title mentions '...'", "no word", 16, "`contains`");
     refused("hour mentions 'x'", "cannot be used with `hour`", 6, "");
     refused("title mentions list words", "name of a word list", 21, "");
+    refused("device == 'mobile'", "none of unknown, ", 8, "");
+    refused("referrer.kind in ('search', 'serach')", "none of direct", 15, "");
+    refused("hour == 24", "none of 0 to 23", 6, "");
+    refused("weekday == 'Monday'", "none of 1 to 7", 9, "");
     refused("partner == 'a'", "not supported by this version", 1, "");
     refused("devise == 'phone'", "no field `devise`", 1, "`device`");
     refused("", "expected a field", 1, "");

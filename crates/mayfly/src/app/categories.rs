@@ -29,8 +29,14 @@ impl App {
         let Some(own) = definitions.category(CategoryId(id)) else {
             return Err(ApiError::NoCategory { id });
         };
-        let rule = format!("visited(\"{}\", within {days}d)", definitions.path(own.id));
-        let mut shown = self.count(&rule, exact).await?;
+        // Nothing falls in a sensitive one, and nothing may ask for it.
+        let mut shown = match definitions.is_sensitive(own.id) {
+            true => self.nobody(exact).await?,
+            false => {
+                let path = definitions.path(own.id);
+                self.count(&format!("visited(\"{path}\", within {days}d)"), exact).await?
+            }
+        };
         let more = category(definitions, own);
         for (key, value) in more.as_object().into_iter().flatten() {
             shown[key] = value.clone();

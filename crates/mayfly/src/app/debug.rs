@@ -149,7 +149,9 @@ impl App {
         let arrival = active.arrival();
         let falls_nowhere = |page: &Page| {
             let candidate = Candidate { page: page.clone(), ..Candidate::default() };
-            self.categories_of_candidate(&candidate, key).0.is_empty()
+            let present =
+                active.definitions().site(key).and_then(|site| self.present(&candidate, site));
+            present.is_some_and(|present| self.is_unmapped(&present))
         };
         let rows: Vec<Value> = self
             .collector
@@ -172,6 +174,15 @@ impl App {
             })
             .collect();
         Ok(json!({"site": key, "unmapped": rows}))
+    }
+
+    /// Whether the page of a hit falls in no category: those that any page's hit falls in, as forms
+    /// do, say nothing of it. Sensitive pages are not told of.
+    fn is_unmapped(&self, present: &Present) -> bool {
+        let bare = Present { page: Page::default(), ..present.clone() };
+        let without = self.categories_with(&bare);
+        let fell = self.categories_with(present);
+        present.sensitive.is_empty() && fell.iter().all(|id| without.contains(id))
     }
 
     /// The pixels of a site that passed after this number.

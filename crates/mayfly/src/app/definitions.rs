@@ -1,20 +1,20 @@
 //! Definitions: exported, planned, applied, tested.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_core::{
-    Candidate, CategoryId, ConsentRules, Gate, Hit, Partition, Referrer, Retention, Site, SiteId,
-    Timestamp, Visitor, limits,
+    Candidate, ConsentRules, Gate, Partition, Referrer, Retention, Site, SiteId, Timestamp,
+    Visitor, limits,
 };
 use mayfly_segments::{
-    Applied, Compiled, Definitions, DefinitionsFile, Fixture, PageMemo, Problem,
+    Applied, Compiled, Definitions, DefinitionsFile, Fixture, PageMemo, Problem, ProblemKind,
 };
 use mayfly_store::{CatalogName, Corruption, StoreError};
 use serde_json::{Value, json};
 
 use super::App;
+use super::lookup::Present;
 use crate::clock;
 use crate::http::ApiError;
 
@@ -195,10 +195,18 @@ pub(super) fn texts(applied: &Applied) -> Vec<String> {
 pub fn run_fixtures(text: &str) -> Result<Vec<Tested>, ApiError> {
     let file = DefinitionsFile::parse(text).map_err(ApiError::Problems)?;
     let retention = Retention::default();
-    let definitions = Definitions::default()
-        .apply(&file, false, retention)
-        .map_err(ApiError::Problems)?
-        .definitions;
+    let applied = Definitions::default().apply(&file, false, retention).or_else(|problems| {
+        // Where it is applied, a sensitive category may be enabled.
+        let is_sensitive =
+            |own: &Problem| matches!(own.kind, ProblemKind::SensitiveCategory { .. });
+        match problems.iter().all(is_sensitive) {
+            true => {
+                Definitions::default().apply(&file.clone().without_segments(), false, retention)
+            }
+            false => Err(problems),
+        }
+    });
+    let definitions = applied.map_err(ApiError::Problems)?.definitions;
     let compiled = Compiled::new(&definitions, retention).map_err(ApiError::Problems)?;
     Ok(file.fixtures.iter().map(|fixture| run_fixture(fixture, &compiled)).collect())
 }
@@ -207,11 +215,11 @@ fn run_fixture(fixture: &Fixture, compiled: &Compiled) -> Tested {
     let name = format!("line {}: {}", fixture.line, fixture.page.url);
     let definitions = compiled.definitions();
     let mut faults = Vec::new();
-    let Some((hit, sensitive)) = hit_of(fixture, compiled) else {
+    let Some(Present { hit, page, sensitive }) = hit_of(fixture, compiled) else {
         return Tested { name, faults: vec!["the hit cannot be read".to_owned()] };
     };
     let mut found = Vec::new();
-    compiled.classifier().classify(&mut PageMemo::default(), &hit, &fixture.page, &mut found);
+    compiled.classifier().classify(&mut PageMemo::default(), &hit, &page, &mut found);
     found.extend(sensitive.iter().flat_map(|id| definitions.line(*id)));
     let falls =
         |path: &str| definitions.category_named(path).map(|category| found.contains(&category.id));
@@ -235,9 +243,8 @@ fn run_fixture(fixture: &Fixture, compiled: &Compiled) -> Tested {
 /// When the hits of fixtures are: a Thursday so late that what is to retire has retired.
 const FIXTURES_AT: i64 = 47_488 * 86_400;
 
-/// A fixture as an admitted hit of its site, or of any site that takes every origin; and the
-/// sensitive categories that it touches.
-fn hit_of(fixture: &Fixture, compiled: &Compiled) -> Option<(Hit, BTreeSet<CategoryId>)> {
+/// A fixture as an admitted hit of its site, or of any site that takes every origin.
+fn hit_of(fixture: &Fixture, compiled: &Compiled) -> Option<Present> {
     let definitions = compiled.definitions();
     let now = Timestamp::from_secs(FIXTURES_AT);
     let anywhere = Site::new(SiteId(0), "fixture", vec![mayfly_core::Origin::Any]);
@@ -253,11 +260,12 @@ fn hit_of(fixture: &Fixture, compiled: &Compiled) -> Option<(Hit, BTreeSet<Categ
     // What a page is about does not hang on who may be shown it.
     let site = Site { consent: ConsentRules::default(), ..named.unwrap_or(&anywhere).clone() };
     let gate = Gate { site: &site, now, retention: Retention::default() };
-    let admitted = Hit::admit(candidate, &gate).ok()?;
-    let sensitive = compiled.arrival().sensitive(&admitted, site.id, &[]);
-    let (page, consent) = (fixture.page.key(0), admitted.consent().key(0));
+    let (admitted, sensitive) = compiled.arrival().admit(candidate, &gate).ok()?;
+    let page = admitted.page().cloned();
+    let (key, consent) = (page.as_ref().map(|page| page.key(0)), admitted.consent().key(0));
     let nobody = Visitor { partition: Partition(0), ordinal: 1 };
-    Some((admitted.into_hit(nobody, page, consent), sensitive))
+    let hit = admitted.into_hit(nobody, key, consent);
+    Some(Present { hit, page: page.unwrap_or_default(), sensitive })
 }
 
 /// A problem's own text is all a caller needs.

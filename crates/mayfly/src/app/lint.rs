@@ -127,15 +127,17 @@ impl People {
         // Only sets of one size, from one visitor to one other, can be the same.
         let mut before: HashMap<_, Vec<(CategoryId, &RoaringTreemap)>> = HashMap::new();
         for category in definitions.categories().filter(|category| known(category.id)) {
-            let has_own = !category.rules.is_empty();
+            let has_own = !category.rules.is_empty()
+                && definitions.retired(category.id).is_none()
+                && !definitions.is_sensitive(category.id);
             if has_own && has_traffic && self.lately.get(&category.id).is_none_or(|n| *n == 0) {
                 add(category.id, LintKind::Quiet { days: QUIET_DAYS });
             }
             let own = self.visitors.get(&category.id).filter(|v| v.len() >= SAME_VISITORS);
             let Some(own) = own else { continue };
             let related = |other: CategoryId| {
-                definitions.line(other).any(|id| id == category.id)
-                    || definitions.line(category.id).any(|id| id == other)
+                definitions.gives(other).contains(&category.id)
+                    || definitions.gives(category.id).contains(&other)
             };
             let alike = before.entry((own.len(), own.min(), own.max())).or_default();
             let same = alike.iter().find(|(other, all)| *all == own && !related(*other));

@@ -68,11 +68,7 @@ impl App {
         let open = Site { consent: ConsentRules::default(), ..site.clone() };
         let gate = Gate { site: &open, now: Self::now(), retention: self.settings.store.retention };
         let candidate = Candidate { signals: Signals::default(), ..candidate.clone() };
-        let mut admitted = Hit::admit(candidate, &gate).ok()?;
-        let sensitive = self.active().arrival().sensitive(&admitted, site.id, &[]);
-        if !sensitive.is_empty() {
-            admitted.forget_page();
-        }
+        let (admitted, sensitive) = self.active().arrival().admit(candidate, &gate).ok()?;
         // None of a sensitive one.
         let page = admitted.page().cloned();
         let (key, consent) = (page.as_ref().map(|page| page.key(0)), admitted.consent().key(0));

@@ -252,10 +252,10 @@ impl App {
         json!({"tokens": shown})
     }
 
-    /// Makes (or replaces) a token; answers its secret.
+    /// Makes a token; answers its secret.
     ///
     /// # Errors
-    /// The store's.
+    /// [`ApiError::TokenTaken`], [`ApiError::TokenName`], [`ApiError::NoSite`], the store's.
     pub async fn new_token(
         &self,
         name: &str,
@@ -271,12 +271,15 @@ impl App {
             }
         }
         let secret = tokens::new_secret().map_err(|_| ApiError::Busy)?;
-        self.change_tokens(by, |tokens| {
-            tokens.put(name, (role, sites.to_vec()), &secret, Self::now());
-            true
-        })
-        .await?;
-        Ok(secret)
+        let made = self.change_tokens(by, |tokens| {
+            let is_free = tokens.all().iter().all(|own| own.name != name);
+            if is_free {
+                tokens.put(name, (role, sites.to_vec()), &secret, Self::now());
+            }
+            is_free
+        });
+        // Whoever uses the other one would be locked out, and not know why.
+        if made.await? { Ok(secret) } else { Err(ApiError::TokenTaken { name: name.to_owned() }) }
     }
 
     /// Takes a token back.

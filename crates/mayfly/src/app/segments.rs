@@ -148,6 +148,14 @@ impl App {
         Ok(bytes)
     }
 
+    /// The size of what holds nobody.
+    pub(super) async fn nobody(&self, exact: bool) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let mut shown = Size::default().json(exact);
+        stamp(&mut shown, now, exact);
+        Ok(shown)
+    }
+
     /// The exact size of any expression.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::segments::{PARTITIONS_AT_ONCE, may_sample, rounded};
 use crate::clock;
-use crate::http::ApiError;
+use crate::http::{ApiError, reading};
 use crate::worker::evaluate;
 
 /// From this second of a UTC day on its sizes are recorded.
@@ -57,6 +57,8 @@ impl App {
             known = recorded(&self.store, segment.id).await?;
             known.insert(today, Known::Exactly(self.held(segment.id)));
         }
+        // Whole windows are read: few at a time.
+        let _turn = reading().await?;
         let is_worked_out = expression.traces() == 0 && segment.is_none_or(|own| !own.paused);
         if is_worked_out {
             let last = if segment.is_some() { today.minus(1) } else { today };

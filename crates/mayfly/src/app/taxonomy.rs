@@ -1,11 +1,19 @@
 //! Standard taxonomies put into the tree, their mapping tables, and what of it is sensitive.
 
 use mayfly_core::CategoryId;
-use mayfly_segments::{Applied, Definitions, How, Mapping, Taxonomy};
+use mayfly_segments::{Applied, Definitions, How, Mapping, Taxonomy, is_standard};
 use serde_json::{Value, json};
 
 use super::App;
 use crate::http::ApiError;
+
+/// Refuses what is no standard's name.
+fn known(standard: &str) -> Result<(), ApiError> {
+    if is_standard(standard) {
+        return Ok(());
+    }
+    Err(ApiError::NoStandard { name: standard.to_owned() })
+}
 
 impl App {
     /// Puts a standard taxonomy into the tree, below `under` (empty = at the top).
@@ -19,6 +27,7 @@ impl App {
         under: &str,
         by: &str,
     ) -> Result<Value, ApiError> {
+        known(standard)?;
         let taxonomy = Taxonomy::parse(text, standard)?;
         let (active, retention) = (self.active(), self.settings.store.retention);
         let applied = active.definitions().load(&taxonomy, under, retention);
@@ -44,6 +53,8 @@ impl App {
         [from, to]: [&str; 2],
         by: &str,
     ) -> Result<Value, ApiError> {
+        known(from)?;
+        known(to)?;
         let mapping = Mapping::parse(text, from, to)?;
         let (active, retention) = (self.active(), self.settings.store.retention);
         let applied = active.definitions().map(&mapping, retention);
@@ -57,7 +68,7 @@ impl App {
     /// longer.
     ///
     /// # Errors
-    /// [`ApiError::NoCategory`]; as [`App::load_taxonomy`].
+    /// [`ApiError::NoCategory`], [`ApiError::NotSensitive`]; as [`App::load_taxonomy`].
     pub async fn enable_category(
         &self,
         id: u32,
@@ -68,6 +79,9 @@ impl App {
         let active = self.active();
         if active.definitions().category(CategoryId(id)).is_none() {
             return Err(ApiError::NoCategory { id });
+        }
+        if !active.definitions().guards(CategoryId(id)) {
+            return Err(ApiError::NotSensitive { id });
         }
         let retention = self.settings.store.retention;
         let applied = active.definitions().enable(CategoryId(id), basis, retention);

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::Asks;
 use super::client::{Client, Create, part};
-use super::output;
+use super::output::{self, items};
 use crate::replay::{self, Format};
 use crate::tokens::hex;
 
@@ -82,6 +82,8 @@ fn send(asks: &Asks, replay: &Replay, client: &Client) -> anyhow::Result<()> {
         // A second try of a broken replay carries the same ids and counts nothing twice.
         id_prefix: (!replay.again).then(|| survey.sha256.chars().take(16).collect()),
         waiting: Vec::with_capacity(CHUNK),
+        at: Vec::with_capacity(CHUNK),
+        complaints: Vec::new(),
         bytes: 0,
         outcomes: BTreeMap::new(),
         lines: 0,
@@ -94,6 +96,7 @@ fn send(asks: &Asks, replay: &Replay, client: &Client) -> anyhow::Result<()> {
             Ok(read) => sender.push(read, shift_s),
             Err(outcome) => {
                 sender.count(outcome.label(), 1);
+                sender.complain(sender.lines, outcome.label(), None);
                 Ok(())
             }
         }
@@ -101,7 +104,13 @@ fn send(asks: &Asks, replay: &Replay, client: &Client) -> anyhow::Result<()> {
     sender.flush()?;
     bar.finish_and_clear();
     let untaken: u64 = UNTAKEN.iter().filter_map(|outcome| sender.outcomes.get(*outcome)).sum();
-    if untaken == 0 {
+    sender.complaints.iter().for_each(|complaint| output::note(complaint));
+    if !sender.has_kept() {
+        // A file of which nothing came in may be tried again as it is.
+        let is_old = sender.outcomes.contains_key("too_old") && !replay.shift_to_now;
+        let hint = if is_old { "; --shift-to-now moves its newest hit to now" } else { "" };
+        output::note(&format!("nothing of this file was stored{hint}"));
+    } else if untaken == 0 {
         client.post_json("/api/v1/files", &file)?;
     } else {
         output::note(&format!(
@@ -185,11 +194,20 @@ fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
     }
 }
 
+/// Lines that are told of.
+const COMPLAINTS: usize = 10;
+/// Outcomes whose lines are told of: those that something is wrong with.
+const TOLD: [&str; 4] = ["malformed", "over_limit", "unknown_site", "wrong_origin"];
+
 /// Collects hits and sends them a chunk at a time.
 struct Sender<'a> {
     client: &'a Client,
     id_prefix: Option<String>,
     waiting: Vec<Value>,
+    /// The lines of those that wait.
+    at: Vec<u64>,
+    /// The first lines that were refused, and why.
+    complaints: Vec<String>,
     outcomes: BTreeMap<String, u64>,
     lines: u64,
     /// Of those that wait.
@@ -207,6 +225,7 @@ impl Sender<'_> {
         }
         self.bytes += hit.to_string().len() + 1;
         self.waiting.push(hit);
+        self.at.push(self.lines);
         let is_full = self.waiting.len() >= CHUNK || self.bytes >= CHUNK_BYTES;
         if is_full { self.flush() } else { Ok(()) }
     }
@@ -222,7 +241,30 @@ impl Sender<'_> {
         for (outcome, n) in answer["outcomes"].as_object().into_iter().flatten() {
             self.count(outcome, n.as_u64().unwrap_or(0));
         }
+        let at = std::mem::take(&mut self.at);
+        for refused in items(&answer, "/refused") {
+            let index = refused["index"].as_u64().and_then(|index| usize::try_from(index).ok());
+            let outcome = refused["outcome"].as_str().unwrap_or_default();
+            if let Some(line) = index.and_then(|index| at.get(index)) {
+                self.complain(*line, outcome, refused["reason"].as_str());
+            }
+        }
         Ok(())
+    }
+
+    /// Notes why a line was refused, of the first few that no person could foresee.
+    fn complain(&mut self, line: u64, outcome: &str, reason: Option<&str>) {
+        if self.complaints.len() < COMPLAINTS && TOLD.contains(&outcome) {
+            let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            self.complaints.push(format!("line {line}: {outcome}{reason}"));
+        }
+    }
+
+    /// Whether anything of the file is in the store.
+    fn has_kept(&self) -> bool {
+        let kept = Outcome::ALL.iter().filter(|outcome| outcome.is_kept());
+        let here = |outcome: &Outcome| self.outcomes.contains_key(outcome.label());
+        kept.copied().chain([Outcome::Duplicate]).any(|outcome| here(&outcome))
     }
 
     fn count(&mut self, outcome: &str, n: u64) {

@@ -33,6 +33,18 @@ pub enum ApiError {
         /// The number asked for.
         id: u32,
     },
+    /// A category that is not sensitive cannot be enabled.
+    #[error("category {id} is not sensitive: hits fall in it as they are")]
+    NotSensitive {
+        /// Its number.
+        id: u32,
+    },
+    /// Not the name of a standard taxonomy.
+    #[error("{name:?} is no standard: write content-3.1, audience-1.1 or ad-product-2.0")]
+    NoStandard {
+        /// As it was said.
+        name: String,
+    },
     /// A number of the query outside its range.
     #[error("`{name}` is from {least} to {most}")]
     OutOfRange {
@@ -61,6 +73,12 @@ pub enum ApiError {
     /// A name that cannot be a token's.
     #[error("a token's name is 1 to 64 of a-z 0-9 _ - .")]
     TokenName,
+    /// There is a token of this name.
+    #[error("there is a token {name:?} already; `mayfly token revoke {name}` takes it back first")]
+    TokenTaken {
+        /// The name.
+        name: String,
+    },
     /// There is no such token.
     #[error("there is no token of that name")]
     NoToken,
@@ -165,11 +183,14 @@ impl ApiError {
             Self::NoRoute => ("route_not_found", StatusCode::NOT_FOUND),
             Self::NoSegment { .. } => ("segment_not_found", StatusCode::NOT_FOUND),
             Self::NoCategory { .. } => ("category_not_found", StatusCode::NOT_FOUND),
+            Self::NotSensitive { .. } => ("not_sensitive", StatusCode::CONFLICT),
+            Self::NoStandard { .. } => ("bad_standard", StatusCode::BAD_REQUEST),
             Self::OutOfRange { .. } => ("out_of_range", StatusCode::BAD_REQUEST),
             Self::WrongMethod { .. } => ("wrong_method", StatusCode::METHOD_NOT_ALLOWED),
             Self::NoSite { .. } => ("site_not_found", StatusCode::NOT_FOUND),
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::TokenName => ("bad_token_name", StatusCode::BAD_REQUEST),
+            Self::TokenTaken { .. } => ("token_taken", StatusCode::CONFLICT),
             Self::NoToken => ("token_not_found", StatusCode::NOT_FOUND),
             Self::Foreign => ("foreign_form", StatusCode::FORBIDDEN),
             Self::Encoding => ("bad_encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE),

@@ -35,7 +35,8 @@ const TEXT: &str = r#"{"type":"string","maxLength":1000}"#;
 const URL: &str = r#"{"type":"string","maxLength":2048}"#;
 const VERSION: &str = r#"{"type":"integer","minimum":0,"maximum":4294967295}"#;
 const CHANGE: Query = &[("prune", FLAG), ("why", TEXT), ("expect", VERSION), ("allow_drop", FLAG)];
-const STANDARD: &str = r#"{"type":"string","pattern":"^[a-z]{1,12}-[0-9][.][0-9]$"}"#;
+const STANDARD: &str =
+    r#"{"type":"string","pattern":"^(content|audience|ad-product)-[0-9][.][0-9]$"}"#;
 const DAYS: &str = r#"{"type":"integer","minimum":1,"maximum":90}"#;
 
 const OPERATIONS: &[Operation] = &[
@@ -118,7 +119,7 @@ const OPERATIONS: &[Operation] = &[
         "put a standard taxonomy into the tree",
         &[("standard!", STANDARD), ("under", TEXT)],
         Tsv,
-        Json("Applied"),
+        Json("Loaded"),
     ),
     (
         "post",

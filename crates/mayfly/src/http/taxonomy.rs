@@ -65,8 +65,8 @@ pub(crate) struct Basis {
 
 fn said<'de, D: Deserializer<'de>>(basis: D) -> Result<String, D::Error> {
     let basis = String::deserialize(basis)?.trim().to_owned();
-    let is_said = (1..=limits::BASIS_BYTES).contains(&basis.len());
-    let needed = || D::Error::custom("`basis` says in 1 to 1,000 bytes why it may be used");
+    let is_said = (1..=limits::BASIS_CHARS).contains(&basis.chars().count());
+    let needed = || D::Error::custom("`basis` says in 1 to 1,000 characters why it may be used");
     if is_said { Ok(basis) } else { Err(needed()) }
 }
 

@@ -170,10 +170,9 @@ async fn resume(settings: &Settings, shared: &Shared) -> anyhow::Result<Option<J
     let Some(store) = Store::resume(&settings.store, known.identity) else { return Ok(None) };
     let sites: SiteTable = known.definitions.sites().cloned().collect();
     let compiled = Compiled::new(&known.definitions, settings.store.retention);
-    shared.collector.set_sites(match compiled {
-        Ok(compiled) => sites.with_arrival(Arc::clone(compiled.arrival())),
-        Err(_) => sites,
-    });
+    // Without their rules nobody knows what is sensitive: then nothing is taken meanwhile.
+    let Ok(compiled) = compiled else { return Ok(None) };
+    shared.collector.set_sites(sites.with_arrival(Arc::clone(compiled.arrival())));
     tracing::warn!("hits are taken meanwhile and wait in the spill");
     attach(shared, store, known.keys).await.map(Some)
 }

@@ -1,6 +1,6 @@
 //! What questions read from the store lately, for the next question: cells, decoded, and the sums
-//! that were made of them. They are of days that are not in memory, and go when their day is brought
-//! there: nobody else writes them.
+//! that were made of them. They are of days that are not in memory, and go when their day is
+//! brought there: nobody else writes them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
