@@ -28,6 +28,7 @@ mod failover;
 mod first_steps;
 mod history;
 mod hostile;
+mod hosts;
 mod http;
 mod insights;
 mod ledger;

@@ -172,6 +172,7 @@ impl DefinitionsFile {
         let of_form = |own: &CategoryItem| children(own, &keys, &mut faults);
         let children: Vec<_> = categories.iter().flat_map(of_form).collect();
         categories.extend(children);
+        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
         let file = Self {
             text: text.into(),
             sites,
@@ -179,7 +180,8 @@ impl DefinitionsFile {
             segments: items(lists.2, &mut faults, segment_table::segment),
             word_lists: items(word_lists, &mut faults, word_list),
             fixtures: items(tests, &mut faults, |table, span, faults| {
-                fixture(text, table, span, faults)
+                let line = ends.partition_point(|end| *end < span.start) + 1;
+                fixture(line, table, span, faults)
             }),
         };
         faults.extend(top.faults());
@@ -279,12 +281,11 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
 }
 
 fn fixture(
-    text: &str,
+    line: usize,
     table: &DeTable<'_>,
     span: Span,
     faults: &mut Vec<Fault>,
 ) -> Option<Fixture> {
-    let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count()) + 1;
     let mut test = Table::new("test", table, span, &["hit", "in", "not_in"]);
     let values = |texts: Vec<PlacedText>| texts.into_iter().map(|t| t.value).collect::<Vec<_>>();
     let (within, without) = (values(test.texts("in")), values(test.texts("not_in")));
