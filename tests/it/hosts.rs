@@ -1,5 +1,5 @@
-//! A rule base that was in use (Mozilla's interests: 7,082 hosts, some with words of the path, in 58
-//! categories) against a plain lookup in its own file. Skipped where the data is absent.
+//! A rule base that was in use (Mozilla's interests: 7,082 hosts, some with words of the path, in
+//! 58 categories) against a plain lookup in its own file. Skipped where the data is absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
