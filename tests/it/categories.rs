@@ -115,6 +115,7 @@ fn explained(program: &Program) {
     assert!(found.contains("Sports > Football") && found.contains("1 fc koln"), "{found}");
     let sensitive = why("https://news.example/clinic/", "x");
     assert!(sensitive.contains("sensitive  Health"), "{sensitive}");
+    assert!(sensitive.starts_with("https://news.example/clinic/"), "what was asked: {sensitive}");
     let unknown = ["segment", "count", "--rule", "visited(\"Health\", within 7d)"];
     let refused = program.setup().run(&unknown);
     assert!(refused.code == 1 && refused.stderr.contains("--basis"), "{refused:?}");

@@ -126,8 +126,8 @@ impl App {
         });
         let fell: Vec<String> = fell.into_iter().map(|id| definitions.path(id)).collect();
         Ok(json!({
-            "url": page.url,
-            "title": page.title,
+            "url": candidate.page.url,
+            "title": candidate.page.title,
             "event": hit.event.name(),
             "categories": fell,
             "fires": fires,
