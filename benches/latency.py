@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Time from hit to segment under load, start-up, memory, binary; one visitor and a replay over 90
+"""Time from hit to segment under load, lookups while hits come, start-up, memory, binary; one visitor and a replay over 90
 days on the embedded store at a million hits.
 
-    benches/latency.py [--hits 1000000] [--probes 300] [--connections 64] [--delay-ms 15]
+    benches/latency.py [--hits 1000000] [--probes 300] [--connections 64] [--lookups 96] [--delay-ms 15]
 
 Hit to segment: a pixel hit of a fresh visitor is sent and acknowledged, then
 GET /api/v1/me/segments is asked without pause until the segment is there; meanwhile wrk sends
@@ -82,14 +82,41 @@ def hit_to_segment(name, top, store, o):
     server.stop()
 
 
-def share(before, after):
-    """The least bounds of mayfly_hit_to_segment_seconds that hold 50 % and 99 % of the hits."""
-    name = "mayfly_hit_to_segment_seconds_bucket"
+def lookups(name, top, store, o):
+    """Pages ask for their visitors' segments while hits come: a second wrk for each kind."""
+    server = Mayfly(top / f"lookups-{name}", store)
+    server.apply(DEFINITIONS)
+    file = top / f"lookups-{name}.cookies"
+    file.write_text("\n".join(visitor_cookies(server.port, 2000)) + "\n")
+    def steady(target, connections):
+        env = dict(os.environ, COOKIES=str(file), PIXEL=str(HERE / "pixel.lua"), TARGET=target,
+                   DELAY=str(o.delay_ms))
+        return subprocess.Popen(
+            ["wrk", "-t1", f"-c{connections}", "-d600s", "-s", HERE / "steady.lua",
+             f"http://127.0.0.1:{server.port}"], env=env, stdout=subprocess.DEVNULL)
+    load = [steady("/p.gif?s=news&u=https%3A%2F%2Fnews.example%2Fpage%2F", o.connections),
+            steady("/api/v1/me/segments?s=news&cb=", o.lookups)]
+    time.sleep(3)
+    before, began = server.metrics(), time.monotonic()
+    time.sleep(20)
+    after, lasted = server.metrics(), time.monotonic() - began
+    for wrk in load:
+        wrk.terminate(); wrk.wait()
+    rate = lambda key: (after[key] - before[key]) / lasted
+    print(f"\nlookups, {name}: {rate('mayfly_lookup_seconds_count'):.0f}/s beside "
+          f"{rate('mayfly_folded_hits_total'):.0f} hits/s; in process "
+          f"{share(before, after, 'mayfly_lookup_seconds')}")
+    server.stop()
+
+
+def share(before, after, metric="mayfly_hit_to_segment_seconds"):
+    """The least bounds of a histogram that hold 50 % and 99 % of what came."""
+    name = f"{metric}_bucket"
     grown = {float(key.split('le="')[1].split('"')[0]): value - before[key]
              for key, value in after.items() if key.startswith(name)}
     everything = grown[float("inf")]
     bound = lambda part: min(le for le, n in grown.items() if n >= part * everything)
-    return f"p50 at most {bound(.5) * 1e3:.0f} ms, p99 at most {bound(.99) * 1e3:.0f} ms"
+    return f"p50 at most {bound(.5) * 1e3:.3g} ms, p99 at most {bound(.99) * 1e3:.3g} ms"
 
 
 def start_up(top):
@@ -196,6 +223,7 @@ def main():
     a.add_argument("--hits", type=int, default=1_000_000)
     a.add_argument("--probes", type=int, default=300)
     a.add_argument("--connections", type=int, default=64)
+    a.add_argument("--lookups", type=int, default=96, help="connections that look up")
     a.add_argument("--delay-ms", type=int, default=15)
     o = a.parse_args()
     say_where()
@@ -207,6 +235,8 @@ def main():
         hit_to_segment("embedded", top, "", o)
         redis = Redis(top / "redis-data")
         hit_to_segment("redis", top, f"redis://127.0.0.1:{redis.port}", o)
+        lookups("embedded", top, "", o)
+        lookups("redis", top, f"redis://127.0.0.1:{redis.port}/1", o)
         redis.stop()
         server, rng = replay(top, o)
         visitors(server, rng, "not sealed")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures everything that docs/performance.md tells, in order, and keeps what was printed.
 #
-#   benches/run.sh [NAME …]     names: micro collector bytes latency olap; without one, all
+#   benches/run.sh [NAME …]     names: micro collector bytes latency olap growth; without one, all
+#                               but growth, which takes half an hour
 #
 # Uses the release binary, and builds it when it is older than the source. MAYFLY_DATA names the
 # folder of real data, as for the tests; without its OULAD set `bytes` is left out, and that is said.
@@ -41,7 +42,13 @@ for name in "${names[@]}"; do
       ;;
     latency) measure latency benches/latency.py ;;
     olap) measure olap benches/segments_vs_olap.py ;;
-    *) echo "unknown: $name (micro collector bytes latency olap)" >&2; exit 2 ;;
+    growth)
+      for millions in 1 5 20; do
+        measure "olap-$millions" benches/segments_vs_olap.py --hits "${millions}000000"
+      done
+      benches/growth.py "$results"/olap-*.txt >"$results/growth.svg"
+      ;;
+    *) echo "unknown: $name (micro collector bytes latency olap growth)" >&2; exit 2 ;;
   esac
 done
 echo "kept in $results"

@@ -80,6 +80,16 @@ fn of(category: &str) -> String {
 fn tell(setup: Setup) {
     let file = setup.write("mayfly.toml", DEFINITIONS).display().to_string();
     assert!(setup.ok(&["test", &file]).contains("2 passed, 0 failed"));
+    let elsewhere =
+        DEFINITIONS.replace("site = \"news\", categories", "site = \"nws\", categories");
+    let elsewhere = setup.write("elsewhere.toml", &elsewhere).display().to_string();
+    let told = setup.run(&["test", &elsewhere]);
+    assert!(told.code == 1 && told.stdout.contains("no site \"nws\""), "{told:?}");
+    let elsewhere =
+        DEFINITIONS.replace("url = \"https://news.example/c", "url = \"https://nws.example/c");
+    let elsewhere = setup.write("elsewhere.toml", &elsewhere).display().to_string();
+    let told = setup.run(&["test", &elsewhere]);
+    assert!(told.code == 1 && told.stdout.contains("no site takes hits from there"), "{told:?}");
     let program = setup.start();
     program.setup().ok(&["apply", &file]);
     let visit = |path: &str, title: &str, declared: &str| {

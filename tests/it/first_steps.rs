@@ -25,6 +25,8 @@ fn an_access_log_becomes_a_segment_and_a_file() {
     let log = setup.write("access.log", LOG).display().to_string();
     setup.ok(&["init", "--origin", "https://www.example.org"]);
     assert!(setup.ok(&["test", "mayfly.toml"]).contains("2 passed, 0 failed"));
+    let plan = setup.ok(&["plan", "mayfly.toml"]);
+    assert!(plan.contains("nothing was changed") && !plan.contains("odd"), "{plan}");
     setup.ok(&["apply", "mayfly.toml"]);
     let replay =
         ["replay", &log, "--site", "example-org", "--format", "combined", "--shift-to-now"];

@@ -82,6 +82,53 @@ fn tell(setup: Setup) {
     program.stop();
 }
 
+/// What a standard marks as sensitive leaves the segments that it was in: said before it is done.
+#[test]
+fn a_taxonomy_that_takes_most_of_a_segment_is_refused() {
+    let program = Setup::new().start();
+    let setup = program.setup();
+    let text = format!(
+        "{SITE}[[category]]\nname = \"Shop > Health\"\nrule = 'path startswith \"/health/\"'\n\
+         [[segment]]\nname = \"shoppers\"\nrule = 'visited(\"Shop\", within 30d)'\n"
+    );
+    setup.ok(&["apply", &setup.write("shop.toml", &text).display().to_string()]);
+    let url = "https://shop.example/health/1";
+    let hit = |n: u32| json!({"visitor": {"space": "crm", "id": n.to_string()}, "site": "shop", "url": url});
+    let hits: Value = (0..VISITORS).map(hit).collect();
+    assert_eq!(program.admin().post("/api/v1/hits", &hits).status, 200);
+    let shoppers = || setup.json(&["segment", "count", "shoppers"])["held"].clone();
+    assert_eq!(shoppers(), json!(VISITORS));
+    let standard = "Relational ID System\t\t\tv3.1\t\t\tExtension\n\
+        Unique ID\tParent\tName\tTier 1\tTier 2\tTier 3\t\n3\t\tHealth\tHealth\t\t\tSCD\n";
+    let standard = setup.write("content.tsv", standard).display().to_string();
+    let load = ["taxonomy", "load", &standard, "--standard", "content-3.1", "--under", "Shop"];
+    let done = setup.run(&load);
+    let error = "segment shoppers would go from 120 to 0 members; `--allow-drop`";
+    assert!(done.code == 1 && done.stderr.contains(error), "{done:?}");
+    assert_eq!(shoppers(), json!(VISITORS));
+    setup.ok(&[&load[..], &["--allow-drop"]].concat());
+    assert_eq!(shoppers(), json!(0));
+}
+
+/// Who was in when a segment was paused is kept, also where no hit came since it was made.
+#[test]
+fn a_new_segment_that_is_paused_at_once_keeps_its_members() {
+    let program = Setup::new().start();
+    let site = program.setup().write("site.toml", SITE).display().to_string();
+    program.setup().ok(&["apply", &site]);
+    let url = "https://shop.example/shoes/1";
+    let hit = json!({"visitor": {"space": "crm", "id": "1"}, "site": "shop", "url": url});
+    assert_eq!(program.admin().post("/api/v1/hits", &json!([hit])).status, 200);
+    let program = program.stop().start();
+    for paused in [false, true] {
+        let text = definitions("/shoes/", paused);
+        let file = program.setup().write("all.toml", &text).display().to_string();
+        program.setup().ok(&["apply", &file]);
+    }
+    let program = program.stop().start();
+    assert_eq!(program.setup().json(&["segment", "count", "all"])["held"], json!(1));
+}
+
 #[test]
 fn embedded() {
     tell(Setup::new());

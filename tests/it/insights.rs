@@ -81,6 +81,7 @@ fn tell(setup: Setup) {
     assert_eq!(row("Small")["index"], json!(133.0), "0.4 against 36 of 120");
     let phone = row("Device > phone");
     assert_eq!((&phone["members"], &phone["index"]), (&json!(30), &json!(200.0)));
+    broken_down(setup, phone);
 
     let sample = |number| setup.json(&["segment", "sample", "small ones", "--number", number]);
     let names = |of: &Value| -> BTreeSet<String> {
@@ -105,6 +106,26 @@ fn tell(setup: Setup) {
     program.stop();
 }
 
+/// What hits say of a fact, whether or not categories are made of it.
+fn broken_down(setup: &Setup, phone: &Value) {
+    let by = |fact| setup.json(&["segment", "composition", "even", "--days", "7", "--by", fact]);
+    let devices = by("device");
+    assert_eq!((&devices["members"], &devices["everybody"]), (&json!(60), &json!(120)));
+    let find = |of: &Value, value: &str| {
+        let rows = of["values"].as_array().unwrap();
+        rows.iter().find(|row| row["value"] == json!(value)).cloned().unwrap_or_default()
+    };
+    for column in ["members", "everybody", "share", "share_of_everybody", "index"] {
+        assert_eq!(find(&devices, "phone")[column], phone[column], "{column} as of the form");
+    }
+    assert_eq!(find(&by("site"), "news")["members"], json!(60));
+    let hours = by("hour");
+    let hours = hours["values"].as_array().unwrap();
+    assert!(hours.iter().all(|row| row["value"].as_str().is_some_and(|hour| hour.len() == 2)));
+    let sum: u64 = hours.iter().map(|row| row["members"].as_u64().unwrap()).sum();
+    assert_eq!(sum, 60, "each has one hit");
+}
+
 /// What the lesser roles see, and what is too much.
 fn refused(program: &Program) {
     let setup = program.setup();
@@ -116,11 +137,25 @@ fn refused(program: &Program) {
         (&many[..], "more segments than the limit of 20"),
         (&["segment", "sample", "even", "--number", "1001"], "`number` is from 0 to 1000"),
         (&["segment", "overlap", "evn"], "the nearest name is"),
+        (&["segment", "count", "evn"], "there is no segment \"evn\"; the nearest is \"even\""),
+        (&["site", "unmapped", "nws"], "there is no site \"nws\"; the nearest is \"news\""),
         (&["segment", "composition", "not even"], "everyone"),
+        (
+            &["segment", "composition", "even", "--by", "age"],
+            "is no fact of hits; there are device",
+        ),
     ] {
         let done = setup.run(arguments);
         assert!(done.code == 1 && done.stderr.contains(error), "{arguments:?}: {done:?}");
     }
+    let more: String = (0..230)
+        .map(|n| format!("[[category]]\nname = \"C{n}\"\nrule = 'path == \"/c{n}\"'\n"))
+        .collect();
+    let more = setup.write("more.toml", &format!("format = 1\n{more}")).display().to_string();
+    setup.ok(&["apply", &more]);
+    let windows: Vec<String> = (0..230).map(|n| format!("visited(\"C{n}\", within 90d)")).collect();
+    let done = setup.run(&["segment", "count", "--rule", &windows.join(" or ")]);
+    assert!(done.code == 1 && done.stderr.contains("asks for 20700 cells"), "{}", done.stderr);
     let secret = setup.ok(&["token", "create", "looker", "--role", "viewer"]);
     let viewer = program.http.clone().with("authorization", &format!("Bearer {}", secret.trim()));
     let body = json!({"segments": ["even", "small ones"]});
@@ -132,6 +167,9 @@ fn refused(program: &Program) {
     let rows = viewer.post("/api/v1/insights/composition", &json!({"of": "even"})).json();
     let told = rows["categories"].as_array().unwrap().iter().map(|row| row["category"].clone());
     assert!(!told.collect::<Vec<_>>().contains(&json!("Small")), "36 visitors: {rows}");
+    let rough = viewer.post("/api/v1/insights/composition", &json!({"of": "even", "by": "device"}));
+    let told = rough.json()["values"].as_array().unwrap().len();
+    assert_eq!(told, 1, "no row of a phone: 30 visitors; {}", rough.text());
 }
 
 #[test]

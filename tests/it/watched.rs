@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use mayfly_store::contract::servers::RedisServer;
+
 use crate::http::{Browser, Http};
 use crate::program::{Setup, free_port};
 
@@ -67,4 +69,42 @@ fn a_private_listener_takes_the_api_and_the_metrics_away_from_the_public_one() {
     }
     // Commands find the private listener.
     program.setup().ok(&["segment", "list"]);
+}
+
+/// Entries without hits go from collector to segment all the time, in each partition, and count
+/// nowhere.
+fn tell_the_way_without_hits(setup: Setup) {
+    let program = setup.start();
+    let of = |text: &str, name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name} is not in /metrics")).parse().unwrap()
+    };
+    let partitions = program.setup().json(&["status"])["partitions"].as_f64().unwrap();
+    let begun = std::time::Instant::now();
+    let text = loop {
+        let text = program.http.get("/metrics").text();
+        if of(&text, "mayfly_canary_seconds_count") >= partitions {
+            break text;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "nothing came in a minute");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
+    assert!(of(&text, "mayfly_canary_age_seconds") < 45.0);
+    assert_eq!(of(&text, "mayfly_folded_hits_total"), 0.0);
+    assert_eq!(of(&text, "mayfly_hit_to_segment_seconds_count"), 0.0);
+    let status = program.setup().json(&["status"]);
+    assert_eq!((&status["visitors"], &status["changing_days"]), (&0.into(), &0.into()));
+    let everybody = ["segment", "count", "--rule", "visited(\"*\", within 90d)"];
+    assert_eq!(program.setup().json(&everybody)["held"], 0);
+}
+
+#[test]
+fn the_way_without_hits_embedded() {
+    tell_the_way_without_hits(Setup::new());
+}
+
+#[test]
+fn the_way_without_hits_redis() {
+    let server = RedisServer::start(&["--appendonly", "yes"]).unwrap();
+    tell_the_way_without_hits(Setup::new().env("MAYFLY_STORE__URL", &server.url()));
 }

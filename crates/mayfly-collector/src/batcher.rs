@@ -73,6 +73,9 @@ pub(crate) struct Batcher {
     pub(crate) now: Timestamp,
     /// When the store answered last: what it may have lost since then is sent again.
     pub(crate) answered: Timestamp,
+    /// When each partition was sent an entry without hits last, by the stopwatch: a clock that
+    /// jumped and was set back keeps none waiting.
+    pub(crate) beaten: Duration,
 }
 
 impl Batcher {
@@ -104,6 +107,7 @@ impl Batcher {
                 self.now = now.max(self.now);
                 if let Some(generation) = generation {
                     self.store_answers(generation).await;
+                    self.beat(now).await;
                 }
                 self.metrics.spill(self.spill.bytes(), self.spill.oldest(), now);
             }
@@ -123,6 +127,26 @@ impl Batcher {
         if !self.away {
             self.answered = self.now;
         }
+    }
+
+    /// Now and then an entry without hits for each partition: the time until a worker folds it is
+    /// what hits take, also where none come.
+    async fn beat(&mut self, now: Timestamp) {
+        let partitions = self.store.identity().partitions;
+        let every = limits::HEARTBEAT_SECONDS.max(u64::from(partitions) / 4);
+        let passed = (self.stopwatch)().saturating_sub(self.beaten);
+        if self.away || passed < Duration::from_secs(every) {
+            return;
+        }
+        self.beaten += passed;
+        let day = now.day().unwrap_or_default();
+        let beat = |partition| {
+            let number = self.lane.number(partition);
+            let batch = Batch::heartbeat(self.lane.id, number, partition, day);
+            Open { batch, dues: Vec::new(), bytes: 0 }
+        };
+        let wave = (0..partitions).map(Partition).map(beat).collect();
+        self.append(wave).await;
     }
 
     /// Commits a group: interns what is new, makes the batches, appends them.

@@ -240,6 +240,7 @@ impl Collector {
             commands: orders,
             now,
             answered: now,
+            beaten: (config.stopwatch)(),
         };
         let ready = Ready { visitors: Arc::clone(&visitors), intake, commands, ended };
         self.0.ready.set(ready).map_err(|_| AttachError::Twice)?;

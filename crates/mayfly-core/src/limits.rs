@@ -82,6 +82,9 @@ pub const BATCH_DAYS: usize = 92;
 pub const SPILL_BYTES: u64 = 1024 * 1024 * 1024;
 /// How long a collector keeps acknowledged batches for a resend, seconds.
 pub const RESEND_SECONDS: i64 = 15;
+/// How often a collector sends an entry without hits to each partition, seconds; more seldom where
+/// there are more than 120 partitions, so that it sends four a second at most.
+pub const HEARTBEAT_SECONDS: u64 = 30;
 /// How long a hit id is remembered, hours (at least).
 pub const HIT_ID_HOURS: i64 = 24;
 /// Ordinals in one leased block.
@@ -211,6 +214,13 @@ pub const INTERESTS: usize = 100;
 pub const SAMPLE_MEMBERS: usize = 1000;
 /// A regular expression's text, bytes.
 pub const REGEX_BYTES: usize = 1024;
+/// Day cells of each partition that one question may ask for; at 20 million hits in 16 partitions
+/// reading so many takes seconds.
+pub const CELLS_ASKED: usize = 20_000;
+/// Values of a fact (countries, languages …) that a composition tells apart.
+pub const FACT_VALUES: usize = 10_000;
+/// A compiled regular expression above which `mayfly lint` tells of it, bytes.
+pub const REGEX_COSTLY_BYTES: usize = 128 * 1024;
 /// A compiled regular expression, bytes.
 pub const REGEX_COMPILED_BYTES: usize = 1024 * 1024;
 /// A definitions file, bytes.

@@ -31,7 +31,7 @@ pub use arrival::Arrival;
 pub use classify::{Classifier, Fired, PageMemo};
 pub use compiled::{Compiled, CompiledSegment};
 pub use definitions::{
-    Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fixture, How,
+    Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fact, Fixture, How,
     Mapping, Noun, OnPage, RuleText, Segment, Sensitivity, Taxonomy, is_standard,
 };
 pub use evaluate::Evaluation;
@@ -41,7 +41,7 @@ pub use index::{
 };
 pub use leaf::{Leaf, Measure, Plan, TallyKey, Unit, Window};
 pub use lint::{Lint, LintKind};
-pub use problem::{Problem, ProblemKind, Subject};
+pub use problem::{Problem, ProblemKind, Subject, nearest};
 pub use rule::{Evidence, Facts, HitFacts, PageFacts, Rule, SiteFacts};
 pub use tally::Tally;
 pub use why::{Condition, Nearest, Part, PartKind, Why};

@@ -145,7 +145,9 @@ impl Why {
         let mut tree = reader.part(&branch, text, true)?;
         tree.settle(now);
         let hours = tree.conditions().iter().any(|(_, own)| own.unit == Unit::Hours);
-        let hours = (1..=limits::WINDOW_HOURS).filter(|_| hours).map(|ahead| now.plus(ahead));
+        // A hit may be ahead of the clock, and enters its window as much later.
+        let farthest = limits::WINDOW_HOURS + 24;
+        let hours = (1..=farthest).filter(|_| hours).map(|ahead| now.plus(ahead));
         let days = (1..=compiled.retention().days()).map(|ahead| now.day().plus(ahead));
         let mut moments: Vec<Hour> = hours.chain(days.map(Day::first_hour)).collect();
         moments.sort_unstable();

@@ -91,6 +91,15 @@ impl Batch {
         Self::of(lane, number, partition, received, numbered)
     }
 
+    /// A batch of one entry without hits: it goes the way of all others, and tells how long that
+    /// takes, but counts nowhere.
+    #[must_use]
+    pub fn heartbeat(lane: LaneId, number: u64, partition: Partition, day: Day) -> Self {
+        let nobody = std::iter::empty();
+        let entries = vec![DayEntry::encode(day, &[])];
+        Self { entries, ..Self::of(lane, number, partition, day, nobody) }
+    }
+
     /// The same batch without these hits (indexes into the `hits` given to [`Batch::encode`]),
     /// under the same number. The others keep their indexes.
     ///

@@ -9,6 +9,7 @@
 //! bytes at rest (`codec`) and Redis. Time is an argument of every operation that needs it; a
 //! server's own clock is used for nothing but its ids and key expiry.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mayfly_core::{
@@ -335,6 +336,19 @@ impl Store {
         categories: Option<&[CategoryId]>,
     ) -> Result<StoredDay> {
         on!(self, s => s.cells(partition, day, categories))
+    }
+
+    /// Some categories' cells of several days, as [`Store::cells`] has them: one trip for all where
+    /// the backend can, a few at a time otherwise. The days may be of different moments.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn cells_of_days(
+        &self,
+        partition: Partition,
+        wanted: &BTreeMap<Day, Vec<CategoryId>>,
+    ) -> Result<BTreeMap<Day, DayCells>> {
+        on!(self, s => s.cells_of_days(partition, wanted))
     }
 
     /// Writes changed cells and cursors, and the memberships, each day atomically, if and only if

@@ -14,12 +14,22 @@ pub struct Metrics {
     pub fold_lag: Gauge,
     /// From the store's taking of a hit to its memberships.
     pub hit_to_segment: Histogram,
+    /// The same of entries without hits, which come to each partition all the time.
+    pub canary: Histogram,
+    /// Age of the last such entry, of the partition that waits longest.
+    pub canary_age: Gauge,
     /// Hits folded.
     pub folded: IntCounter,
     /// Membership changes.
     pub flips: IntCounter,
+    /// How long lookups of segments take, from request to answer.
+    pub lookup: Histogram,
     /// How long checkpoints take.
     pub checkpoint: Histogram,
+    /// How long the windows of a partition take to move at midnight.
+    pub midnight: Histogram,
+    /// Days of partitions that a change of definitions has still to prepare.
+    pub changing: IntGauge,
     /// Age of the oldest evaluation in force, seconds.
     pub freshness: Gauge,
     /// Age of the oldest day that holds hits, from its start.
@@ -60,14 +70,37 @@ impl Metrics {
                 "mayfly_hit_to_segment_seconds",
                 "From the store's taking of a hit to its memberships",
             )?,
+            canary: histogram(
+                "mayfly_canary_seconds",
+                "From the store's taking of an entry without hits to its folding",
+            )?,
+            canary_age: gauge(
+                "mayfly_canary_age_seconds",
+                "Since a partition folded an entry without hits; they come every 30 s",
+            )?,
             folded: IntCounter::new("mayfly_folded_hits_total", "Hits folded into cells")?,
             flips: IntCounter::new("mayfly_membership_changes_total", "Entries and leavings")?,
+            lookup: Histogram::with_opts(
+                HistogramOpts::new(
+                    "mayfly_lookup_seconds",
+                    "Time to answer who is in which segments, to pages and to servers",
+                )
+                .buckets(exponential_buckets(0.00005, 2.0, 14)?),
+            )?,
             checkpoint: histogram("mayfly_checkpoint_seconds", "Time to write a checkpoint")?,
+            midnight: histogram(
+                "mayfly_midnight_seconds",
+                "Time that a partition's readers wait while its windows move at midnight",
+            )?,
+            changing: whole(
+                "mayfly_change_left",
+                "Days of all partitions that a change of definitions has still to prepare",
+            )?,
             freshness: gauge(
                 "mayfly_segment_freshness_seconds",
                 "Age of the oldest evaluation in force",
             )?,
-            oldest_hit: gauge("mayfly_oldest_hit_seconds", "Age of the oldest day with hits")?,
+            oldest_hit: gauge("mayfly_oldest_hit_seconds", "Age of the oldest day with entries")?,
             skew: gauge("mayfly_clock_skew_seconds", "The store server's clock minus ours")?,
             store_bytes: whole("mayfly_store_bytes", "Bytes that the store uses")?,
             generation: whole("mayfly_store_generation", "Server restarts and failovers seen")?,
@@ -99,12 +132,17 @@ impl Metrics {
         for label in ["unreachable", "deadline", "corrupt", "lease_lost", "cursor_moved"] {
             self.errors.with_label_values(&[label]).inc_by(0);
         }
-        let collectors: [Box<dyn prometheus::core::Collector>; 17] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 22] = [
             Box::new(self.fold_lag.clone()),
             Box::new(self.hit_to_segment.clone()),
+            Box::new(self.canary.clone()),
+            Box::new(self.canary_age.clone()),
             Box::new(self.folded.clone()),
             Box::new(self.flips.clone()),
+            Box::new(self.lookup.clone()),
             Box::new(self.checkpoint.clone()),
+            Box::new(self.midnight.clone()),
+            Box::new(self.changing.clone()),
             Box::new(self.freshness.clone()),
             Box::new(self.oldest_hit.clone()),
             Box::new(self.skew.clone()),

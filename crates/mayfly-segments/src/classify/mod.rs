@@ -18,6 +18,7 @@ use mayfly_core::{CategoryId, Day, Event, Hit, Page, SiteId};
 
 pub use memo::PageMemo;
 
+use crate::definitions::Fact;
 use crate::rule::{Evidence, Facts, Field, HitFacts, Node, PageFacts, Rule, SiteFacts};
 use memo::PageMatch;
 use table::{RuleAt, Tables};
@@ -203,6 +204,12 @@ impl Classifier {
         let mut restricted = Self::new(rules.collect(), lines.collect(), self.sites.clone());
         restricted.only = Some(categories.clone());
         restricted
+    }
+
+    /// What a hit says of a fact, in its site's time zone; see [`Fact::of`].
+    #[must_use]
+    pub fn fact(&self, fact: &Fact, hit: &Hit) -> Option<String> {
+        fact.of(hit, self.sites.get(&hit.site))
     }
 
     /// The categories of a hit on this page, into `out`: ascending, each once, ancestors and

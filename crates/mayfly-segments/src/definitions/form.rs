@@ -1,13 +1,14 @@
 //! Form categories: `form = "device"` gives a category one child for each value that the fact has,
 //! with the rule that says so. The children are categories as any other: what was written in short
-//! is not kept.
+//! is not kept. What has not become categories can be read off hits all the same ([`Fact`]).
 
-use mayfly_core::{Browser, Device, Os, ReferrerKind};
+use mayfly_core::{Browser, Device, Event, Hit, Os, ReferrerKind};
 
 use super::file::{CategoryItem, RuleItem, is_path};
 use super::table::{Placed, PlacedText, Table};
 use super::tree::BETWEEN;
 use crate::problem::{Fault, ProblemKind};
+use crate::rule::{HitFacts, HitField, SiteFacts};
 
 /// `form` and `values` of a category.
 #[derive(Clone, Debug)]
@@ -58,6 +59,48 @@ const FORMS: [Form; 9] = [
     Form::new("country", "geo.country", Vec::new),
     Form::new("site", "site", Vec::new),
 ];
+
+/// A fact of hits by which visitors can be told apart.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    name: &'static str,
+    field: HitField,
+    /// What is shown for a value, where it is shown otherwise.
+    shown: Vec<Value>,
+}
+
+impl Fact {
+    /// The fact of a form.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let Form { name, field, fixed } = FORMS.iter().find(|form| *form.name == *name)?;
+        Some(Self { name, field: HitField::named(field)?, shown: fixed() })
+    }
+
+    /// Every fact's name.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        FORMS.iter().map(|form| form.name).collect()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What a view of a page says of it: the name that the category of its form has, `unknown`
+    /// for a client that is not known. `None` where nothing is said, and of all other hits.
+    #[must_use]
+    pub fn of(&self, hit: &Hit, site: Option<&SiteFacts>) -> Option<String> {
+        if hit.event != Event::PageView {
+            return None;
+        }
+        let value = self.field.value(&HitFacts::of(hit, site))?;
+        let shown = self.shown.iter().find(|(_, written)| *written == value);
+        Some(shown.map_or(value, |(name, _)| name.clone()))
+    }
+}
 
 fn words(labels: &[&str]) -> Vec<Value> {
     labels.iter().map(|label| ((*label).to_owned(), quoted(label))).collect()

@@ -34,6 +34,7 @@ pub use apply::Applied;
 pub use change::{Change, How, Noun};
 pub(crate) use effective::Declaring;
 pub use file::{DefinitionsFile, Fixture};
+pub use form::Fact;
 pub use mapping::Mapping;
 pub use period::Period;
 pub use sensitive::Sensitivity;

@@ -12,7 +12,8 @@ use crate::leaf::Measure;
 
 impl Index {
     /// The segments of a visitor (`None` = one without any hit) once this hit of today is counted.
-    /// Nothing is changed. `memo` is of use for more hits on the same pages.
+    /// Nothing is changed. `memo` is of use for more hits on the same pages. The current day is to
+    /// be in memory if it has hits: whether this one is the visitor's first of the day hangs on it.
     #[must_use]
     pub fn segments_with(
         &self,

@@ -20,7 +20,7 @@ const COMBINATIONS: usize = 5_000;
 const PARTS: usize = 60;
 
 /// What is odd.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum LintKind {
     /// Nothing can meet it.
     Contradiction,
@@ -40,6 +40,11 @@ pub enum LintKind {
     BarePath,
     /// No table finds it: it is tried on each page.
     TriedEverywhere,
+    /// A regular expression that is large when it is compiled, and slow on long texts.
+    CostlyPattern {
+        /// The test, as it is written.
+        test: Box<str>,
+    },
     /// Few days, where hours may be meant.
     FewDays {
         /// How many.
@@ -77,7 +82,7 @@ pub enum LintKind {
 }
 
 /// Something odd, and where.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Lint {
     /// `category` or `segment`, and its name.
     pub of: Box<str>,
@@ -98,6 +103,7 @@ impl LintKind {
             Self::AbsentDiffers { .. } => "absent_differs",
             Self::BarePath => "bare_path",
             Self::TriedEverywhere => "tried_everywhere",
+            Self::CostlyPattern { .. } => "costly_pattern",
             Self::FewDays { .. } => "few_days",
             Self::NoRules { .. } => "no_rules",
             Self::NeverSeen { .. } => "never_seen",
@@ -130,6 +136,10 @@ impl LintKind {
                  pages meet"
                     .to_owned()
             }
+            Self::CostlyPattern { test } => format!(
+                "`{test}` is a large automaton: count fewer repeats, or classes of ASCII \
+                 ([a-z0-9_] for \\w, [0-9] for \\d)"
+            ),
             Self::FewDays { days } => format!(
                 "`within {days}d` begins at 00:00 UTC: for the last {} hours write `within {}h`",
                 days * 24,

@@ -1,5 +1,8 @@
 //! Odd rules: tried on every combination of the values that make a difference to them.
 
+use mayfly_core::limits;
+use regex::{Regex, RegexBuilder};
+
 use super::{LintKind, PARTS, combine};
 use crate::rule::{Candidate, Check, Field, Node, Rule, Test};
 
@@ -13,7 +16,12 @@ pub(super) fn lint(rule: &Rule, text: &str) -> Vec<LintKind> {
             let test = written(test, text).into();
             found.push(LintKind::AbsentDiffers { test });
         }
-        has_patterns |= matches!(test.check, Check::Matches { .. });
+        if let Check::Matches { patterns, .. } = &test.check {
+            has_patterns = true;
+            if patterns.iter().any(|pattern| is_costly(pattern, &test.field)) {
+                found.push(LintKind::CostlyPattern { test: written(test, text).into() });
+            }
+        }
         test.check.each_text(&mut |_| texts += 1);
         texts += 1;
         if !fields.contains(&test.field) {
@@ -57,6 +65,13 @@ pub(super) fn lint(rule: &Rule, text: &str) -> Vec<LintKind> {
         }
     }
     found
+}
+
+/// Whether a pattern is large when it is compiled.
+fn is_costly(pattern: &Regex, field: &Field) -> bool {
+    let mut small = RegexBuilder::new(pattern.as_str());
+    small.case_insensitive(!field.exact_case()).size_limit(limits::REGEX_COSTLY_BYTES);
+    small.build().is_err()
 }
 
 fn written<'t>(test: &Test, text: &'t str) -> &'t str {

@@ -45,6 +45,7 @@ fn odd_rules_are_found_and_good_ones_are_not() {
         r#"event == "add_to_cart" and a.value exists"#,
         r#"host == "x" and path matches "^/a.*z$""#,
         r#"path endswith "/x" and path startswith "/y""#,
+        r#"host == "x" and title matches "(grand|petit).* prix \d{4}""#,
     ] {
         assert_eq!(of_rule(good), Vec::<String>::new(), "{good}");
     }
@@ -54,6 +55,7 @@ fn odd_rules_are_found_and_good_ones_are_not() {
         (r#"host == "x" and a.price > 20 and a.price < 10"#, "contradiction"),
         (r#"host == "x" and path startswith "/b" and path == "/a""#, "contradiction"),
         (r#"path exists or not path exists"#, "tautology"),
+        (r#"host == "x" and path matches "^/\w{1,20}$""#, "costly_pattern"),
         (r#"host == "x" or host contains "x""#, r#"no_effect host == "x""#),
         (r#"host == "x" and host contains "x""#, r#"no_effect host contains "x""#),
         (r#"host == "x" and (path == "/a" or path startswith "/")"#, r#"no_effect path == "/a""#),

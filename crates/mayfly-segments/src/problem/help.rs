@@ -56,6 +56,7 @@ impl ProblemKind {
     fn fix(&self) -> Option<&'static str> {
         Some(match self {
             Self::UnknownField { .. } => FIELDS,
+            Self::BadCharacter { found } => return instead_of(*found),
             Self::OperatorMismatch { .. } => OPERATORS,
             Self::NumberNeeded { .. } => "write the number without quotes",
             Self::EmptyText => "use `exists` to ask whether the field is there at all",
@@ -91,7 +92,6 @@ impl ProblemKind {
             | Self::BadShare
             | Self::UnknownValue { .. }
             | Self::UnclosedText
-            | Self::BadCharacter { .. }
             | Self::BadNumber { .. }
             | Self::TooLong
             | Self::TooDeep
@@ -122,5 +122,22 @@ impl ProblemKind {
             | Self::UnderItself { .. }
             | Self::AndMore => return None,
         })
+    }
+}
+
+/// What those write who mean something that has a sign or word here.
+fn instead_of(character: char) -> Option<&'static str> {
+    match character {
+        '“' | '”' | '„' | '‟' | '‘' | '’' | '‚' | '«' | '»' | '`' => {
+            Some("quote texts with straight quotes: \" or '")
+        }
+        '=' => Some("write == for \"is\""),
+        '&' => Some("write `and`"),
+        '|' => Some("write `or`"),
+        '!' => Some("write `not`, or != for \"is not\""),
+        '≥' => Some("write >="),
+        '≤' => Some("write <="),
+        '[' | ']' | '{' | '}' => Some("lists and groups stand in ( )"),
+        _ => None,
     }
 }

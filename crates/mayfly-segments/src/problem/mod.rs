@@ -13,7 +13,8 @@ pub mod kind;
 mod nearest;
 
 pub use kind::ProblemKind;
-pub(crate) use nearest::{nearest, one_slip};
+pub use nearest::nearest;
+pub(crate) use nearest::one_slip;
 
 /// What a problem is about.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,7 +2,8 @@
 
 /// Of these names the one nearest to `wanted`, unless none is near: at most a third of the
 /// characters may differ. Names are compared without regard to case.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<Box<str>> {
+#[must_use]
+pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<Box<str>> {
     let wanted: Vec<char> = wanted.to_lowercase().chars().take(LONGEST).collect();
     let limit = wanted.len().div_ceil(3);
     names

@@ -95,6 +95,11 @@ impl PageField {
 }
 
 impl HitField {
+    /// The field as text; `None` where it is absent.
+    pub(crate) fn value(self, hit: &HitFacts<'_>) -> Option<String> {
+        self.find(hit).values().pop()
+    }
+
     fn find<'a>(self, hit: &HitFacts<'a>) -> Found<'a> {
         let client = &hit.context.client;
         match self {

@@ -46,6 +46,16 @@ const FIELDS: [(&str, Field); 22] = [
     ("site", Field::Hit(HitField::Site)),
 ];
 
+impl HitField {
+    /// The field of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        FIELDS.iter().find_map(|(own, field)| match field {
+            Field::Hit(field) if *own == name => Some(*field),
+            Field::Hit(_) | Field::Page(_) | Field::Attribute(_) | Field::Fleeting(_) => None,
+        })
+    }
+}
+
 /// Fields of the language that this version cannot evaluate.
 const LATER: [&str; 2] = ["partner", "engaged"];
 

@@ -173,6 +173,10 @@ fn messages_say_where_and_what_would_be_right() {
     refused("title mentions '...'", "no word", 16, "`contains`");
     refused("hour mentions 'x'", "cannot be used with `hour`", 6, "");
     refused("title mentions list words", "name of a word list", 21, "");
+    refused("title = 'x'", "no meaning here", 7, "==");
+    refused("title contains “x”", "no meaning here", 16, "straight quotes");
+    refused("title == 'x' && path exists", "no meaning here", 14, "`and`");
+    refused("title == 'x' | path exists", "no meaning here", 14, "`or`");
     refused("device == 'mobile'", "none of unknown, ", 8, "");
     refused("referrer.kind in ('search', 'serach')", "none of direct", 15, "");
     refused("hour == 24", "none of 0 to 23", 6, "");

@@ -106,6 +106,21 @@ proptest! {
     }
 }
 
+/// Everybody of a block of ordinals, and of its neighbours: stored as runs.
+#[test]
+fn full_blocks_come_back() {
+    let entry = |ordinal| CellEntry { ordinal, count: 1 + (ordinal % 3) as u8, seconds: 0 };
+    let id = CellId { category: CategoryId(0), since: 0 };
+    for ordinals in [1..140_000u32, 0..65_536, 65_536..131_072] {
+        let cells = DayCells::from([(id, Cell { entries: ordinals.map(entry).collect() })]);
+        let mut read = DayCells::new();
+        for (_, bytes) in encode(&cells, &BTreeSet::from([id.category])) {
+            bytes.into_iter().for_each(|bytes| decode(&bytes, &mut read).unwrap());
+        }
+        assert!(read == cells);
+    }
+}
+
 #[test]
 fn planes_come_back_and_cost_less_than_a_list() {
     for n in [4095, 4096, 50_000] {

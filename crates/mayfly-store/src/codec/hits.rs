@@ -305,13 +305,15 @@ pub(crate) fn decode_of(
 ) -> Result<Vec<Hit>, StoreError> {
     let row = read_row(bytes, what)?;
     let ordinals = varint::undeltas(&row.ordinals, row.hits as usize);
-    if !ordinals.ok_or_else(|| corrupt(what))?.contains(&visitor.ordinal) {
+    let ordinals = (0..).zip(ordinals.ok_or_else(|| corrupt(what))?);
+    let places: Vec<usize> =
+        ordinals.filter(|(_, own)| *own == visitor.ordinal).map(|(at, _)| at).collect();
+    if places.is_empty() {
         return Ok(Vec::new());
     }
-    let hits = Columns::read(&row).and_then(|c| c.hits(visitor.partition, day));
-    let mut hits = hits.ok_or_else(|| corrupt(what))?;
-    hits.retain(|hit| hit.visitor.ordinal == visitor.ordinal);
-    Ok(hits)
+    let mut columns = Columns::read(&row).ok_or_else(|| corrupt(what))?;
+    let hits = places.into_iter().map(|at| columns.hit(at, visitor.partition, day));
+    hits.collect::<Option<_>>().ok_or_else(|| corrupt(what))
 }
 
 /// The row's tables and columns as values; every index is checked when it is used.

@@ -246,6 +246,7 @@ macro_rules! contract_tests {
             worker::memberships_come_back,
             worker::sealing_keeps_every_hit,
             worker::a_late_hit_is_sealed_again,
+            worker::entries_without_hits_go_with_sealing,
             worker::sealing_needs_the_cursor,
             worker::a_day_that_moves_while_it_is_read_says_so,
             people::a_visitor_is_read_by_time,

@@ -1,5 +1,7 @@
 //! What a worker relies on: leases, checkpoints, cells, memberships, sealing.
 
+use std::collections::BTreeMap;
+
 use mayfly_core::{CategoryId, DayCells, Hit, SegmentId, limits};
 use roaring::RoaringBitmap;
 
@@ -7,7 +9,10 @@ use super::{
     Opener, PARTITION, append, categories, cells, checkpoint, head, hit, own, seal_all, sorted,
     whole_day,
 };
-use crate::{DayCheckpoint, DayCursor, DayHeader, EntryId, Leased, Membership, StoreError};
+use crate::{
+    Appended, Batch, DayCheckpoint, DayCursor, DayHeader, EntryId, LaneId, Leased, Membership,
+    StoreError,
+};
 
 /// One owner until he gives it back; whoever lost it is fenced off.
 pub async fn a_partition_has_one_owner(opener: &Opener) {
@@ -63,6 +68,10 @@ pub async fn cells_come_back_all_or_some(opener: &Opener) {
     let mut expected = written.clone();
     expected.retain(|id, _| some.contains(&id.category));
     assert_eq!(read, expected);
+    let (empty, some) = (day.minus(1), some.to_vec());
+    let wanted = BTreeMap::from([(empty, some.clone()), (day, some)]);
+    let read = store.cells_of_days(PARTITION, &wanted).await.unwrap();
+    assert_eq!(read, BTreeMap::from([(empty, DayCells::new()), (day, expected)]));
     let gone: Vec<u32> = (0..100).filter(|n| n % 32 == 7).collect();
     let changed = categories(&cells(&gone, &[]));
     written.retain(|id, _| !changed.contains(&id.category));
@@ -157,6 +166,28 @@ pub async fn a_late_hit_is_sealed_again(opener: &Opener) {
     assert_eq!(whole_day(&store, day, 100).await, all);
     drop(store);
     assert_eq!(whole_day(&opener.open().await, day, 100).await, all);
+}
+
+/// They count as no hit, are read a few at a time, and are gone from the log when their day is
+/// sealed, also where no hit came at all.
+pub async fn entries_without_hits_go_with_sealing(opener: &Opener) {
+    let store = opener.open().await;
+    let lease = own(&store, opener.noon()).await;
+    let day = opener.today.minus(1);
+    for number in 1..=3 {
+        let beat = Batch::heartbeat(LaneId(7), number, PARTITION, day);
+        let stored = store.append(&[&beat], opener.noon()).await.unwrap();
+        assert_eq!(stored, [Appended::Stored]);
+    }
+    assert_eq!(whole_day(&store, day, 1).await, []);
+    let read = |max| store.read_new(PARTITION, day, EntryId::ZERO, max);
+    assert_eq!(read(100).await.unwrap().len(), 3);
+    assert_eq!(seal_all(&store, &lease, day).await.hits, 0);
+    assert_eq!(read(100).await.unwrap(), [], "the log is empty");
+    let late = [hit(day, 1, 5)];
+    append(&store, 2, opener.noon(), &late).await;
+    assert_eq!(seal_all(&store, &lease, day).await.hits, 1);
+    assert_eq!(whole_day(&store, day, 100).await, late);
 }
 
 /// What is not in the cells yet is not sealed.

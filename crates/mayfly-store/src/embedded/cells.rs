@@ -1,12 +1,13 @@
 //! Cells and memberships: read, and written by checkpoints.
 
-use mayfly_core::{CategoryId, Day, DayCells, Partition, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
-use fjall::Readable;
+use fjall::{Readable, Snapshot};
+use mayfly_core::{CategoryId, Day, DayCells, Partition, Timestamp};
 
 use super::keys::{self, Kind};
 use super::keyspaces::engine;
-use super::{EmbeddedStore, Tx};
+use super::{EmbeddedStore, Readers, Tx};
 use crate::codec::cells::{self, Field};
 use crate::codec::records;
 use crate::day::{DayCheckpoint, DayHeader, EntryId, Lease};
@@ -41,45 +42,29 @@ impl EmbeddedStore {
     ) -> Result<StoredDay> {
         let wanted = categories.map(<[CategoryId]>::to_vec);
         self.read(move |readers| {
-            let Some(keyspace) = readers.keyspaces.day(Kind::Cells, day) else {
-                return Ok(StoredDay::default());
-            };
             let snapshot = readers.keyspaces.db.snapshot();
-            let get = |field: Field| {
-                snapshot.get(&keyspace, keys::cells(partition, &field.name())).map_err(engine)
+            readers.cells(&snapshot, partition, day, wanted.as_deref())
+        })
+        .await
+    }
+
+    /// See [`crate::Store::cells_of_days`].
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn cells_of_days(
+        &self,
+        partition: Partition,
+        wanted: &BTreeMap<Day, Vec<CategoryId>>,
+    ) -> Result<BTreeMap<Day, DayCells>> {
+        let wanted = wanted.clone();
+        self.read(move |readers| {
+            let snapshot = readers.keyspaces.db.snapshot();
+            let of = |(day, categories): (Day, Vec<CategoryId>)| {
+                let stored = readers.cells(&snapshot, partition, day, Some(&categories))?;
+                Ok((day, stored.cells))
             };
-            let header = match get(Field::Header)? {
-                Some(bytes) => cells::decode_header(&bytes)?,
-                None => DayHeader::default(),
-            };
-            let mut all = DayCells::new();
-            match &wanted {
-                Some(categories) => {
-                    let wanted: std::collections::BTreeSet<_> = categories.iter().collect();
-                    for field in cells::fields_for(categories) {
-                        if let Some(bytes) = get(field)? {
-                            cells::decode_some(&bytes, &|id| wanted.contains(&id), &mut all)?;
-                        }
-                    }
-                }
-                None => {
-                    let header = keys::cells(partition, &Field::Header.name());
-                    for item in snapshot.prefix(&keyspace, keys::partition(partition)) {
-                        let (key, bytes) = item.into_inner().map_err(engine)?;
-                        if *key != header[..] {
-                            cells::decode(&bytes, &mut all)?;
-                        }
-                    }
-                }
-            }
-            let erased = readers.shared.erased(partition);
-            if !erased.is_empty() {
-                all.retain(|_, cell| {
-                    cell.entries.retain(|entry| !erased.contains(entry.ordinal));
-                    !cell.entries.is_empty()
-                });
-            }
-            Ok(StoredDay { header, cells: all })
+            wanted.into_iter().map(of).collect()
         })
         .await
     }
@@ -167,4 +152,51 @@ fn write_day(tx: &mut Tx<'_>, partition: Partition, day: NewDay) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl Readers {
+    /// A day's header, and its cells or those of some categories.
+    fn cells(
+        &self,
+        snapshot: &Snapshot,
+        partition: Partition,
+        day: Day,
+        categories: Option<&[CategoryId]>,
+    ) -> Result<StoredDay> {
+        let Some(keyspace) = self.keyspaces.day(Kind::Cells, day) else {
+            return Ok(StoredDay::default());
+        };
+        let get = |field: Field| {
+            snapshot.get(&keyspace, keys::cells(partition, &field.name())).map_err(engine)
+        };
+        let header = match get(Field::Header)? {
+            Some(bytes) => cells::decode_header(&bytes)?,
+            None => DayHeader::default(),
+        };
+        let mut all = DayCells::new();
+        if let Some(categories) = categories {
+            let wanted: BTreeSet<CategoryId> = categories.iter().copied().collect();
+            for field in cells::fields_for(categories) {
+                if let Some(bytes) = get(field)? {
+                    cells::decode_some(&bytes, &|id| wanted.contains(&id), &mut all)?;
+                }
+            }
+        } else {
+            let header = keys::cells(partition, &Field::Header.name());
+            for item in snapshot.prefix(&keyspace, keys::partition(partition)) {
+                let (key, bytes) = item.into_inner().map_err(engine)?;
+                if *key != header[..] {
+                    cells::decode(&bytes, &mut all)?;
+                }
+            }
+        }
+        let erased = self.shared.erased(partition);
+        if !erased.is_empty() {
+            all.retain(|_, cell| {
+                cell.entries.retain(|entry| !erased.contains(entry.ordinal));
+                !cell.entries.is_empty()
+            });
+        }
+        Ok(StoredDay { header, cells: all })
+    }
 }

@@ -41,6 +41,9 @@ pub(super) fn open(
         .max_journaling_size(JOURNAL_BYTES)
         // Entries are packed already.
         .journal_compression(fjall::CompressionType::None)
+        // Of several threads one hands the others' work back to them as fast as it can while they
+        // compact: on two cores that took a sixth of all time.
+        .worker_threads(1)
         .open()
         .map_err(|e| not_opened(path, e))?;
     let keyspaces = Keyspaces::open(db)?;

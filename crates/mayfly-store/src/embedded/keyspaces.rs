@@ -1,8 +1,9 @@
 //! The open keyspaces of the engine. Those of a day are made on first write and dropped whole.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, LsmError};
 use mayfly_core::Day;
 
@@ -12,6 +13,10 @@ use crate::error::StoreError;
 /// The engine's journal goes only when every keyspace that stands in it was written to its own
 /// files; small buffers and [`super::writer`]'s rotation see to that.
 const BUFFER_BYTES: u64 = 8 << 20;
+/// Files that are merged into: the level that buffers are merged into is four of them. Keys are
+/// mostly hashes, so that each merge rewrites that level whole: it should be no larger than what
+/// comes at a time.
+const TABLE_BYTES: u64 = 8 << 20;
 
 /// The engine and its keyspaces by name.
 pub(super) struct Keyspaces {
@@ -48,7 +53,12 @@ impl Keyspaces {
         if let Some(keyspace) = self.get(name) {
             return Ok(keyspace);
         }
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(BUFFER_BYTES);
+        let options = || {
+            let merged = Leveled::default().with_table_target_size(TABLE_BYTES);
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(BUFFER_BYTES)
+                .compaction_strategy(Arc::new(merged))
+        };
         let keyspace = self.db.keyspace(name, options).map_err(engine)?;
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         by_name.insert(name.to_owned(), keyspace.clone());

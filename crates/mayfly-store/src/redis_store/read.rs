@@ -97,7 +97,8 @@ impl RedisStore {
             all.ended = piece.ended;
             all.bytes += piece.bytes;
             for mut entry in piece.entries {
-                hits += entry.hits.len();
+                // One without hits counts as one: a log may be full of them.
+                hits += entry.hits.len().max(1);
                 entry.hits.retain(|hit| !erased.contains(hit.visitor.ordinal));
                 all.entries.push(entry);
             }

@@ -1,9 +1,10 @@
 //! Reading values of many kinds: pages, consent states, cells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mayfly_core::{
-    CategoryId, ConsentKey, ConsentState, Day, Page, PageKey, Partition, Visitor, limits,
+    CategoryId, ConsentKey, ConsentState, Day, DayCells, Page, PageKey, Partition, Visitor, limits,
 };
 use redis::Value;
 
@@ -15,6 +16,8 @@ use crate::{DayHeader, Result, StoreError, StoredDay};
 
 /// The most pages or consent states asked for at a time.
 const VALUES_MAX: usize = 1024;
+/// Days whose cells are asked for beside one another.
+const DAYS_AT_ONCE: usize = 8;
 
 impl RedisStore {
     /// See [`crate::Store::pages`].
@@ -70,6 +73,19 @@ impl RedisStore {
             }
         }
         Err(StoreError::DayMoved)
+    }
+
+    /// See [`crate::Store::cells_of_days`].
+    pub async fn cells_of_days(
+        &self,
+        partition: Partition,
+        wanted: &BTreeMap<Day, Vec<CategoryId>>,
+    ) -> Result<BTreeMap<Day, DayCells>> {
+        let of = |(&day, categories): (&Day, &Vec<CategoryId>)| {
+            let categories = categories.clone();
+            async move { Ok((day, self.cells(partition, day, Some(&categories)).await?.cells)) }
+        };
+        stream::iter(wanted.iter().map(of)).buffered(DAYS_AT_ONCE).try_collect().await
     }
 
     async fn cells_at_once(

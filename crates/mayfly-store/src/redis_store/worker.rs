@@ -141,7 +141,11 @@ impl RedisStore {
         }
         hits.extend(self.raw_log(p, day, upto).await?);
         if hits.is_empty() && head.generation == 0 {
-            return Ok(Sealed::default());
+            let log = Command::new("XLEN", &self.keys().hits(p, day));
+            let entries: u64 = self.conn().one(log).await?;
+            if entries == 0 {
+                return Ok(Sealed::default());
+            }
         }
         let built = blocks::seal(hits, &erased);
         // Before the hits go: if this ends here, the next sealing finds them, and these, again.

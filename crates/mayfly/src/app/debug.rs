@@ -109,7 +109,7 @@ impl App {
         let active = self.active();
         let definitions = active.definitions();
         let site = definitions.site(key);
-        let site = site.ok_or_else(|| ApiError::NoSite { key: key.to_owned() })?;
+        let site = site.ok_or_else(|| ApiError::no_site(key, &self.collector.sites()))?;
         let candidate = examined.hit.map_err(|reason| ApiError::Hit { reason })?;
         let Some(present) = self.present(&candidate, site) else {
             return Err(ApiError::Hit { reason: Reason::BadUrl });
@@ -145,7 +145,7 @@ impl App {
     pub fn unmapped(&self, key: &str) -> Result<Value, ApiError> {
         let active = self.active();
         let site = active.definitions().site(key);
-        let site = site.ok_or_else(|| ApiError::NoSite { key: key.to_owned() })?.id;
+        let site = site.ok_or_else(|| ApiError::no_site(key, &self.collector.sites()))?.id;
         let arrival = active.arrival();
         let falls_nowhere = |page: &Page| {
             let candidate = Candidate { page: page.clone(), ..Candidate::default() };

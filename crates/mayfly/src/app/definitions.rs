@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_core::{
-    Candidate, ConsentRules, Gate, Partition, Referrer, Retention, Site, SiteId, Timestamp,
-    Visitor, limits,
-};
+use mayfly_core::{Candidate, Referrer, Retention, Site, SiteId, Timestamp, limits};
 use mayfly_segments::{
-    Applied, Compiled, Definitions, DefinitionsFile, Fixture, PageMemo, Problem, ProblemKind,
+    Applied, Compiled, Definitions, DefinitionsFile, Fixture, Problem, ProblemKind,
 };
 use mayfly_store::{CatalogName, Corruption, StoreError};
 use serde_json::{Value, json};
@@ -94,7 +91,11 @@ impl App {
         self.change(applied.map_err(ApiError::Problems)?, author).await
     }
 
-    async fn change(&self, applied: Applied, author: &Author<'_>) -> Result<Value, ApiError> {
+    pub(super) async fn change(
+        &self,
+        applied: Applied,
+        author: &Author<'_>,
+    ) -> Result<Value, ApiError> {
         let found = self.active().version();
         if let Some(expected) = author.expect.filter(|expected| *expected != found) {
             return Err(ApiError::Version { found, expected });
@@ -215,12 +216,17 @@ fn run_fixture(fixture: &Fixture, compiled: &Compiled) -> Tested {
     let name = format!("line {}: {}", fixture.line, fixture.page.url);
     let definitions = compiled.definitions();
     let mut faults = Vec::new();
-    let Some(Present { hit, page, sensitive }) = hit_of(fixture, compiled) else {
+    if let Some(key) = fixture.site.as_deref().filter(|key| definitions.site(key).is_none()) {
+        return Tested { name, faults: vec![format!("there is no site {key:?}")] };
+    }
+    if fixture.site.is_none() && !is_taken_anywhere(fixture, definitions) {
+        faults.push("no site takes hits from there: name its origin, or the `site`".to_owned());
+    }
+    let Some(present) = hit_of(fixture, compiled) else {
         return Tested { name, faults: vec!["the hit cannot be read".to_owned()] };
     };
-    let mut found = Vec::new();
-    compiled.classifier().classify(&mut PageMemo::default(), &hit, &page, &mut found);
-    found.extend(sensitive.iter().flat_map(|id| definitions.line(*id)));
+    let mut found = present.categories(compiled);
+    found.extend(present.sensitive.iter().flat_map(|id| definitions.line(*id)));
     let falls =
         |path: &str| definitions.category_named(path).map(|category| found.contains(&category.id));
     for path in &fixture.within {
@@ -240,13 +246,20 @@ fn run_fixture(fixture: &Fixture, compiled: &Compiled) -> Tested {
     Tested { name, faults }
 }
 
+/// Whether a page is of an origin that a site names, where there are sites at all.
+fn is_taken_anywhere(fixture: &Fixture, definitions: &Definitions) -> bool {
+    let url = url::Url::parse(&fixture.page.url).ok();
+    let origin = url.map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let mut sites = definitions.sites().peekable();
+    sites.peek().is_none() || sites.any(|site| site.allows(&origin))
+}
+
 /// When the hits of fixtures are: a Thursday so late that what is to retire has retired.
 const FIXTURES_AT: i64 = 47_488 * 86_400;
 
 /// A fixture as an admitted hit of its site, or of any site that takes every origin.
 fn hit_of(fixture: &Fixture, compiled: &Compiled) -> Option<Present> {
     let definitions = compiled.definitions();
-    let now = Timestamp::from_secs(FIXTURES_AT);
     let anywhere = Site::new(SiteId(0), "fixture", vec![mayfly_core::Origin::Any]);
     let named = fixture.site.as_deref().and_then(|key| definitions.site(key));
     let url = url::Url::parse(&fixture.page.url).ok()?;
@@ -257,15 +270,8 @@ fn hit_of(fixture: &Fixture, compiled: &Compiled) -> Option<Present> {
         referrer: Referrer::of(&fixture.referrer, url.host_str().unwrap_or_default()),
         ..Candidate::default()
     };
-    // What a page is about does not hang on who may be shown it.
-    let site = Site { consent: ConsentRules::default(), ..named.unwrap_or(&anywhere).clone() };
-    let gate = Gate { site: &site, now, retention: Retention::default() };
-    let (admitted, sensitive) = compiled.arrival().admit(candidate, &gate).ok()?;
-    let page = admitted.page().cloned();
-    let (key, consent) = (page.as_ref().map(|page| page.key(0)), admitted.consent().key(0));
-    let nobody = Visitor { partition: Partition(0), ordinal: 1 };
-    let hit = admitted.into_hit(nobody, key, consent);
-    Some(Present { hit, page: page.unwrap_or_default(), sensitive })
+    let now = Timestamp::from_secs(FIXTURES_AT);
+    Present::of(compiled, candidate, named.unwrap_or(&anywhere), now)
 }
 
 /// A problem's own text is all a caller needs.

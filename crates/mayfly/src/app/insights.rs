@@ -1,18 +1,28 @@
 //! What segments have in common, what their members do, who they are: exact, as of now.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
 
-use mayfly_core::{CategoryId, Day, Ordinal, Partition, Timestamp, Visitor, limits};
-use mayfly_segments::{Compiled, Expression};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mayfly_core::{CategoryId, Day, Event, Ordinal, Partition, Timestamp, Visitor, limits};
+use mayfly_segments::{Compiled, Expression, Fact};
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::App;
-use super::segments::{may_sample, rounded};
+use super::segments::{PARTITIONS_AT_ONCE, may_sample, rounded};
 use crate::clock;
 use crate::http::ApiError;
 use crate::worker::evaluate::Visitors;
-use crate::worker::{Slot, evaluate};
+use crate::worker::{Slot, evaluate, rebuild};
+
+/// One breakdown at a time reads all hits of its days: what else reads hits goes on beside it.
+static BREAKDOWNS: Semaphore = Semaphore::const_new(1);
+/// How long another one waits.
+const BREAKDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Members of one segment or expression, by partition.
 type Members = BTreeMap<Partition, RoaringBitmap>;
@@ -85,18 +95,8 @@ impl App {
         }
         self.still(&active)?;
         let everybody = counts.remove(&CategoryId::ALL).unwrap_or_default();
-        let mut rows: Vec<Value> = counts
-            .into_iter()
-            // That there is somebody at all is told by no row.
-            .filter(|(_, (_, all))| exact || rounded(*all).is_some())
-            .map(|(category, (own, all))| {
-                let mut row = index(own, all, everybody, exact);
-                row["category"] = json!(active.definitions().path(category));
-                row
-            })
-            .collect();
-        let order = |row: &Value| std::cmp::Reverse(row["members"].as_u64());
-        rows.sort_by_key(order);
+        let path = |category| ("category", active.definitions().path(category));
+        let rows = rows(counts, everybody, exact, path);
         let show = |n| if exact { Some(n) } else { rounded(n) };
         Ok(json!({
             "of": of,
@@ -107,6 +107,81 @@ impl App {
             "as_of": clock::text(now),
             "exact": exact,
         }))
+    }
+
+    /// As [`App::composition`], by what page views say of a fact: read off all of the last `days`
+    /// days, whether or not categories are made of it. Beyond [`limits::FACT_VALUES`] values in a
+    /// partition others are left out, and `complete` is false.
+    ///
+    /// # Errors
+    /// As [`App::composition`].
+    pub async fn breakdown(
+        &self,
+        of: &str,
+        fact: &Fact,
+        days: u16,
+        exact: bool,
+    ) -> Result<Value, ApiError> {
+        let now = self.catch_up().await?;
+        let active = self.active();
+        let members = self.members_of(of, now, exact).await?;
+        let turn = tokio::time::timeout(BREAKDOWN_PATIENCE, BREAKDOWNS.acquire()).await;
+        let _turn = turn.map_err(|_| ApiError::Busy)?;
+        let today = now.day().unwrap_or_default();
+        let read =
+            |slot: Arc<Slot>| self.facts_of(slot, &active, fact, today.minus(days - 1)..=today);
+        let mut all = stream::iter(self.slots()).map(read).buffered(PARTITIONS_AT_ONCE);
+        let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        let (mut everybody, mut complete) = ((0, 0), true);
+        while let Some((partition, visitors)) = all.try_next().await? {
+            complete &= visitors.len() <= limits::FACT_VALUES;
+            let own = members.get(&partition).cloned().unwrap_or_default();
+            for (value, visitors) in visitors {
+                let sum = match value {
+                    Some(value) => counts.entry(value).or_default(),
+                    None => &mut everybody,
+                };
+                sum.0 += visitors.intersection_len(&own);
+                sum.1 += visitors.len();
+            }
+        }
+        self.still(&active)?;
+        let rows = rows(counts, everybody, exact, |value| ("value", value));
+        let show = |n| if exact { Some(n) } else { rounded(n) };
+        Ok(json!({
+            "of": of, "by": fact.name(), "days": days,
+            "members": show(everybody.0), "everybody": show(everybody.1),
+            "values": rows, "complete": complete, "as_of": clock::text(now), "exact": exact,
+        }))
+    }
+
+    /// Who had hits with each value of a fact; `None` stands for any or none.
+    async fn facts_of(
+        &self,
+        slot: Arc<Slot>,
+        active: &Compiled,
+        fact: &Fact,
+        days: RangeInclusive<Day>,
+    ) -> Result<(Partition, BTreeMap<Option<String>, RoaringBitmap>), ApiError> {
+        let mut visitors: BTreeMap<Option<String>, RoaringBitmap> = BTreeMap::new();
+        for day in (days.start().0..=days.end().0).map(Day).filter(|day| slot.has_hits(*day)) {
+            rebuild::each_hit(&self.store, (slot.partition(), day), |hit| {
+                if hit.event == Event::Engagement {
+                    return;
+                }
+                visitors.entry(None).or_default().insert(hit.visitor.ordinal);
+                let Some(value) = active.classifier().fact(fact, hit) else { return };
+                let is_full = visitors.len() > limits::FACT_VALUES;
+                let value = Some(value);
+                if !is_full || visitors.contains_key(&value) {
+                    visitors.entry(value).or_default().insert(hit.visitor.ordinal);
+                }
+            })
+            .await?;
+        }
+        let hidden = self.hidden(slot.partition()) | slot.erased();
+        visitors.values_mut().for_each(|own| *own -= &hidden);
+        Ok((slot.partition(), visitors))
     }
 
     /// Who had hits in each category in the last `days` days.
@@ -183,6 +258,27 @@ fn nth(members: &Members, mut place: u64) -> Option<Visitor> {
         place -= own.len();
     }
     None
+}
+
+/// A row for each that members and everybody were counted in, the largest first.
+fn rows<K>(
+    counts: BTreeMap<K, (u64, u64)>,
+    everybody: (u64, u64),
+    exact: bool,
+    name: impl Fn(K) -> (&'static str, String),
+) -> Vec<Value> {
+    // That there is somebody at all is told by no row.
+    let told = counts.into_iter().filter(|(_, (_, all))| exact || rounded(*all).is_some());
+    let mut rows: Vec<Value> = told
+        .map(|(key, (own, all))| {
+            let mut row = index(own, all, everybody, exact);
+            let (column, name) = name(key);
+            row[column] = json!(name);
+            row
+        })
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row["members"].as_u64()));
+    rows
 }
 
 /// How much more often members are in a category than everybody is: 100 = as often.

@@ -1,7 +1,8 @@
 //! Definitions that are right in form and probably wrong in meaning: by themselves, and beside what
 //! came lately.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use mayfly_core::{CategoryId, Day, Hit, Page, limits};
 use mayfly_segments::lint::{lint, lint_beside};
@@ -19,6 +20,12 @@ const QUIET_DAYS: u16 = 7;
 const SAME_DAYS: u16 = 30;
 /// Visitors from which on the same ones in two categories are odd.
 const SAME_VISITORS: u64 = 10;
+
+/// The first of these lints, to be shown.
+fn rows(found: &[Lint]) -> Vec<Value> {
+    let row = |Lint { of, text, kind }: &Lint| json!({"of": of, "text": text, "kind": kind.label(), "words": kind.words()});
+    found.iter().take(limits::PROBLEMS).map(row).collect()
+}
 
 impl App {
     /// What is odd about the definitions in force, or about those after a file.
@@ -45,14 +52,22 @@ impl App {
             found
         });
         let found = alone.await.map_err(|_| ApiError::Busy)?;
-        let rows: Vec<Value> = found
-            .iter()
-            .take(limits::PROBLEMS)
-            .map(|Lint { of, text, kind }| {
-                json!({"of": of, "text": text, "kind": kind.label(), "words": kind.words()})
-            })
-            .collect();
-        Ok(json!({"lints": rows, "found": found.len(), "hits": number}))
+        Ok(json!({"lints": rows(&found), "found": found.len(), "hits": number}))
+    }
+
+    /// What is odd by itself about these definitions, and not about those in force.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`].
+    pub(super) async fn new_lints(&self, wanted: &Arc<Compiled>) -> Result<Vec<Value>, ApiError> {
+        let (active, wanted) = (self.active(), Arc::clone(wanted));
+        let alone = tokio::task::spawn_blocking(move || {
+            let known: HashSet<Lint> = lint(&active).into_iter().collect();
+            let mut found = lint(&wanted);
+            found.retain(|lint| !known.contains(lint));
+            found
+        });
+        Ok(rows(&alone.await.map_err(|_| ApiError::Busy)?))
     }
 
     /// Hits of today and yesterday with their pages, as far as they are looked at.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use mayfly_core::consent::Signals;
 use mayfly_core::{
     Candidate, CategoryId, ConsentRules, Event, Gate, Hit, Page, Partition, SegmentId, Site,
-    SiteId, Visitor,
+    SiteId, Timestamp, Visitor,
 };
-use mayfly_segments::{Definitions, OnPage, PageMemo, Segment};
+use mayfly_segments::{Compiled, Definitions, OnPage, PageMemo, Segment};
 use serde_json::{Value, json};
 
 use super::App;
@@ -61,29 +61,48 @@ pub enum Form {
     Kv,
 }
 
-impl App {
-    /// A hit as it would be admitted if everything were allowed; nothing is stored.
-    #[must_use]
-    pub fn present(&self, candidate: &Candidate, site: &Site) -> Option<Present> {
+impl Present {
+    /// A hit as these definitions admit it at this instant if everything is allowed: what a page is
+    /// about does not hang on who may be shown it.
+    pub(super) fn of(
+        compiled: &Compiled,
+        candidate: Candidate,
+        site: &Site,
+        now: Timestamp,
+    ) -> Option<Self> {
         let open = Site { consent: ConsentRules::default(), ..site.clone() };
-        let gate = Gate { site: &open, now: Self::now(), retention: self.settings.store.retention };
-        let candidate = Candidate { signals: Signals::default(), ..candidate.clone() };
-        let (admitted, sensitive) = self.active().arrival().admit(candidate, &gate).ok()?;
+        let gate = Gate { site: &open, now, retention: compiled.retention() };
+        let candidate = Candidate { signals: Signals::default(), ..candidate };
+        let (admitted, sensitive) = compiled.arrival().admit(candidate, &gate).ok()?;
         // None of a sensitive one.
         let page = admitted.page().cloned();
         let (key, consent) = (page.as_ref().map(|page| page.key(0)), admitted.consent().key(0));
         let nobody = Visitor { partition: Partition(0), ordinal: 0 };
         let hit = admitted.into_hit(nobody, key, consent);
-        Some(Present { hit, page: page.unwrap_or_default(), sensitive })
+        Some(Self { hit, page: page.unwrap_or_default(), sensitive })
+    }
+
+    /// The categories that it falls in, without the one of every hit.
+    pub(super) fn categories(&self, compiled: &Compiled) -> Vec<CategoryId> {
+        let mut fell = Vec::new();
+        let Self { hit, page, .. } = self;
+        compiled.classifier().classify(&mut PageMemo::default(), hit, page, &mut fell);
+        fell.retain(|id| *id != CategoryId::ALL);
+        fell
+    }
+}
+
+impl App {
+    /// A hit as it would be admitted now if everything were allowed; nothing is stored.
+    #[must_use]
+    pub fn present(&self, candidate: &Candidate, site: &Site) -> Option<Present> {
+        Present::of(&self.active(), candidate.clone(), site, Self::now())
     }
 
     /// The categories that the present hit falls in, without the one of every hit.
     #[must_use]
-    pub(super) fn categories_with(&self, Present { hit, page, .. }: &Present) -> Vec<CategoryId> {
-        let mut fell = Vec::new();
-        self.active().classifier().classify(&mut PageMemo::default(), hit, page, &mut fell);
-        fell.retain(|id| *id != CategoryId::ALL);
-        fell
+    pub(super) fn categories_with(&self, present: &Present) -> Vec<CategoryId> {
+        present.categories(&self.active())
     }
 
     /// Standard ids of the categories that the present hit falls in.

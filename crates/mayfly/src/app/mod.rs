@@ -249,6 +249,10 @@ impl App {
         let slots = self.slots();
         let folded = slots.iter().map(|slot| slot.as_of()).min();
         self.metrics.freshness.set(folded.map_or(0.0, age));
+        let left = slots.iter().map(|slot| slot.left()).sum::<usize>();
+        self.metrics.changing.set(i64::try_from(left).unwrap_or(i64::MAX));
+        let beaten = slots.iter().filter(|slot| slot.is_loaded()).map(|slot| slot.beat()).min();
+        self.metrics.canary_age.set(beaten.map_or(0.0, age));
         let oldest = slots.iter().filter_map(|slot| slot.oldest_day()).min();
         self.metrics.oldest_hit.set(oldest.map_or(0.0, |day| age(day.start())));
     }

@@ -266,9 +266,8 @@ impl App {
             return Err(ApiError::TokenName);
         }
         for key in sites {
-            if self.collector.sites().get(key).is_none() {
-                return Err(ApiError::NoSite { key: key.clone() });
-            }
+            let sites = self.collector.sites();
+            sites.get(key).ok_or_else(|| ApiError::no_site(key, &sites))?;
         }
         let secret = tokens::new_secret().map_err(|_| ApiError::Busy)?;
         let made = self.change_tokens(by, |tokens| {

@@ -62,6 +62,7 @@ impl App {
             "segments": rows(&segments),
             "categories": rows(&categories),
             "drops": drops(&segments),
+            "lints": self.new_lints(&wanted).await?,
             "version": self.active().version(),
         }))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mayfly_collector::{VisitorRef, parse_hit_line};
 use mayfly_core::{Partition, SegmentId, Timestamp, Visitor, limits};
-use mayfly_segments::{Compiled, Expression, OnPage, Seen, Segment};
+use mayfly_segments::{Compiled, Expression, OnPage, Seen, Segment, nearest};
 use mayfly_store::StoreError;
 use roaring::{RoaringBitmap, RoaringTreemap};
 use serde_json::{Value, json};
@@ -106,7 +106,10 @@ impl App {
     pub(super) fn segment_id(&self, name: &str) -> Result<SegmentId, ApiError> {
         let active = self.active();
         let found = active.definitions().segment_named(name).map(|s| s.id);
-        found.ok_or_else(|| ApiError::NoSegment { name: name.to_owned() })
+        found.ok_or_else(|| {
+            let names = active.definitions().segments().map(|segment| &*segment.name);
+            ApiError::NoSegment { name: name.to_owned(), nearest: nearest(name, names) }
+        })
     }
 
     /// How many members a segment holds now.
@@ -187,6 +190,12 @@ impl App {
         if expression.traces() > limit {
             let what = "conditions with hours, tests or sequences in one question";
             return Err(ApiError::TooMany { what, limit });
+        }
+        let needs = expression.needs(now.day().unwrap_or_default()).into_iter();
+        let days = needs.map(|(_, days)| days.end().0.saturating_sub(days.start().0) + 1);
+        let cells = days.map(usize::from).sum();
+        if cells > limits::CELLS_ASKED {
+            return Err(ApiError::TooCostly { cells });
         }
         // Such a question reads hits: few at a time.
         let _turn = match expression.traces() {

@@ -37,6 +37,7 @@ impl App {
             "partitions": identity.partitions,
             "owned": owned,
             "definitions": self.active().version(),
+            "changing_days": slots.iter().map(|s| s.left()).sum::<usize>(),
             "visitors": visitors,
             "lag_s": lag_s,
             "spill_bytes": self.counts.spill_bytes(),

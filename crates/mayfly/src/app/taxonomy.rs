@@ -1,10 +1,11 @@
 //! Standard taxonomies put into the tree, their mapping tables, and what of it is sensitive.
 
 use mayfly_core::CategoryId;
-use mayfly_segments::{Applied, Definitions, How, Mapping, Taxonomy, is_standard};
+use mayfly_segments::{Change, How, Mapping, Taxonomy, is_standard};
 use serde_json::{Value, json};
 
 use super::App;
+use super::definitions::Author;
 use crate::http::ApiError;
 
 /// Refuses what is no standard's name.
@@ -19,25 +20,29 @@ impl App {
     /// Puts a standard taxonomy into the tree, below `under` (empty = at the top).
     ///
     /// # Errors
-    /// [`ApiError::Problems`]; the store's conflict when another was faster.
+    /// [`ApiError::Problems`]; [`ApiError::Drop`], since what becomes sensitive leaves segments;
+    /// the store's conflict when another was faster.
     pub async fn load_taxonomy(
         &self,
         text: &str,
         standard: &str,
         under: &str,
-        by: &str,
+        author: Author<'_>,
     ) -> Result<Value, ApiError> {
         known(standard)?;
         let taxonomy = Taxonomy::parse(text, standard)?;
+        self.refresh_catalog().await?;
         let (active, retention) = (self.active(), self.settings.store.retention);
         let applied = active.definitions().load(&taxonomy, under, retention);
         let applied = applied.map_err(ApiError::Problems)?;
-        self.change_taxonomy(&applied, &format!("taxonomy {standard}"), by).await?;
-        let added = applied.changes.iter().filter(|change| change.how == How::Added).count();
+        let (all, how) = (applied.changes.len(), |change: &&Change| change.how == How::Added);
+        let added = applied.changes.iter().filter(how).count();
+        let why = format!("taxonomy {standard}");
+        self.change(applied, &Author { why: &why, ..author }).await?;
         Ok(json!({
             "standard": standard,
             "added": added,
-            "changed": applied.changes.len() - added,
+            "changed": all - added,
             "sensitive": taxonomy.sensitive,
             "version": self.active().version(),
         }))
@@ -51,16 +56,18 @@ impl App {
         &self,
         text: &str,
         [from, to]: [&str; 2],
-        by: &str,
+        author: Author<'_>,
     ) -> Result<Value, ApiError> {
         known(from)?;
         known(to)?;
         let mapping = Mapping::parse(text, from, to)?;
+        self.refresh_catalog().await?;
         let (active, retention) = (self.active(), self.settings.store.retention);
         let applied = active.definitions().map(&mapping, retention);
         let applied = applied.map_err(ApiError::Problems)?;
-        self.change_taxonomy(&applied, &format!("mapping {from} to {to}"), by).await?;
-        let (changed, version) = (applied.changes.len(), self.active().version());
+        let (changed, why) = (applied.changes.len(), format!("mapping {from} to {to}"));
+        self.change(applied, &Author { why: &why, ..author }).await?;
+        let version = self.active().version();
         Ok(json!({"from": from, "to": to, "changed": changed, "version": version}))
     }
 
@@ -86,23 +93,12 @@ impl App {
         let retention = self.settings.store.retention;
         let applied = active.definitions().enable(CategoryId(id), basis, retention);
         let applied = applied.map_err(ApiError::Problems)?;
-        let why = basis.unwrap_or("sensitive again");
-        self.change_taxonomy(&applied, why, by).await?;
+        if !applied.changes.is_empty() {
+            let next = applied.definitions.because(basis.unwrap_or("sensitive again"));
+            self.put_in_force(&next, by).await?;
+        }
         let now = self.active();
         let own = now.definitions().category(CategoryId(id)).ok_or(ApiError::NoCategory { id })?;
         Ok(super::categories::category(now.definitions(), own))
-    }
-
-    async fn change_taxonomy(
-        &self,
-        applied: &Applied,
-        why: &str,
-        by: &str,
-    ) -> Result<(), ApiError> {
-        if applied.changes.is_empty() {
-            return Ok(());
-        }
-        let next: Definitions = applied.definitions.clone().because(why);
-        self.put_in_force(&next, by).await
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use mayfly_core::Origin;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{Client, Create, part};
 use super::output::{self, items, line, note, text};
@@ -51,7 +51,8 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 /// What a file would change.
 pub(crate) fn plan(asks: &Asks, file: &Path, prune: bool) -> anyhow::Result<()> {
     let query = format!("?prune={prune}");
-    send(asks, file, "plan", &query, Create::Never)
+    // The first thing that is asked may be what would happen.
+    send(asks, file, "plan", &query, Create::IfMissing)
 }
 
 /// Applies a file and waits until its segments are in force.
@@ -68,7 +69,8 @@ pub(crate) fn apply(
 /// What is odd about a file, or about what is in force.
 pub(crate) fn lint(asks: &Asks, file: Option<&Path>) -> anyhow::Result<()> {
     let body = file.map(read).transpose()?.unwrap_or_default();
-    let client = Client::open(asks, Create::Never)?;
+    let create = if file.is_some() { Create::IfMissing } else { Create::Never };
+    let client = Client::open(asks, create)?;
     let answer = client.post("/api/v1/definitions/lint", "application/toml", &body);
     client.close()?;
     let answer = answer?;
@@ -76,19 +78,21 @@ pub(crate) fn lint(asks: &Asks, file: Option<&Path>) -> anyhow::Result<()> {
         output::json(&answer);
         return Ok(());
     }
-    for lint in items(&answer, "/lints") {
-        line(&format!("{}: {} [{}]", text(lint, "/of"), text(lint, "/words"), text(lint, "/kind")));
-        let rule = text(lint, "/text");
-        if !rule.is_empty() {
-            line(&format!("  {rule}"));
-        }
-    }
+    items(&answer, "/lints").iter().for_each(print_lint);
     let found = text(&answer, "/found");
     note(&format!(
         "{found} found; looked at {} hits of today and yesterday",
         text(&answer, "/hits")
     ));
     Ok(())
+}
+
+fn print_lint(lint: &Value) {
+    line(&format!("{}: {} [{}]", text(lint, "/of"), text(lint, "/words"), text(lint, "/kind")));
+    let rule = text(lint, "/text");
+    if !rule.is_empty() {
+        line(&format!("  {rule}"));
+    }
 }
 
 /// Goes back to an earlier version.
@@ -164,15 +168,30 @@ fn print_change(answer: &Value, verb: &str) {
     for change in changes {
         line(change.as_str().unwrap_or_default());
     }
-    for (first, list) in [("category", "/categories"), ("segment", "/segments")] {
+    for (first, many) in [("category", "categories"), ("segment", "segments")] {
         let mut rows = vec![[first, "now", "after", "entered", "left"].map(String::from).to_vec()];
-        for own in items(answer, list) {
+        let all = items(answer, &format!("/{many}"));
+        let changes = |own: &&Value| own["entered"] != json!(0) || own["left"] != json!(0);
+        for own in all.iter().filter(changes) {
             let row = ["/name", "/now", "/after", "/entered", "/left"].map(|p| text(own, p));
             rows.push(row.to_vec());
         }
+        let same = all.len() + 1 - rows.len();
         if rows.len() > 1 {
             line("");
             output::table(&rows);
+        }
+        if same > 0 {
+            let those = if same == 1 { first } else { many };
+            line(&format!("{same} {those}: nobody enters or leaves"));
+        }
+    }
+    let lints = items(answer, "/lints");
+    if !lints.is_empty() {
+        line("\nodd, and not refused (`mayfly lint` looks at hits, too):");
+        lints.iter().take(CHANGES_SHOWN).for_each(print_lint);
+        if lints.len() > CHANGES_SHOWN {
+            line("and more");
         }
     }
     let drops = items(answer, "/drops");
@@ -197,9 +216,9 @@ pub(crate) fn test(asks: &Asks, file: &Path) -> anyhow::Result<()> {
     let failed: Vec<_> = results.iter().filter(|r| !r.faults.is_empty()).collect();
     if asks.json {
         let passed = results.len() - failed.len();
-        output::json(&serde_json::json!({
+        output::json(&json!({
             "passed": passed,
-            "failed": failed.iter().map(|r| serde_json::json!({"test": r.name, "faults": r.faults}))
+            "failed": failed.iter().map(|r| json!({"test": r.name, "faults": r.faults}))
                 .collect::<Vec<_>>(),
         }));
     } else {

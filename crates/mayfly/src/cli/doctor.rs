@@ -63,6 +63,7 @@ pub(crate) fn status(asks: &Asks) -> anyhow::Result<()> {
         "retention_days",
         "partitions",
         "definitions",
+        "changing_days",
         "visitors",
         "lag_s",
         "spill_bytes",

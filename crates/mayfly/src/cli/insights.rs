@@ -30,8 +30,16 @@ pub(crate) fn overlap(asks: &Asks, names: &[String]) -> anyhow::Result<()> {
 }
 
 /// What the members do more or less than everybody.
-pub(crate) fn composition(asks: &Asks, of: &str, days: u16) -> anyhow::Result<()> {
-    let body = json!({"of": of, "days": days});
+pub(crate) fn composition(
+    asks: &Asks,
+    of: &str,
+    days: u16,
+    by: Option<&str>,
+) -> anyhow::Result<()> {
+    let mut body = json!({"of": of, "days": days});
+    if let Some(by) = by {
+        body["by"] = json!(by);
+    }
     let answer = ask(asks, Create::Never, |c| c.post_json("/api/v1/insights/composition", &body))?;
     if asks.json {
         output::json(&answer);
@@ -40,11 +48,16 @@ pub(crate) fn composition(asks: &Asks, of: &str, days: u16) -> anyhow::Result<()
     let (members, everybody) = (text(&answer, "/members"), text(&answer, "/everybody"));
     let days = text(&answer, "/days");
     line(&format!("{members} of {everybody} visitors with a hit in the last {days} days\n"));
-    let header = ["category", "members", "share", "everybody", "share", "index"];
+    let header = [by.unwrap_or("category"), "members", "share", "everybody", "share", "index"];
     let mut rows = vec![header.map(String::from).to_vec()];
-    for row in items(&answer, "/categories") {
+    if answer["complete"] == json!(false) {
+        output::note("there are more values than are told apart: some are left out");
+    }
+    let (list, name) =
+        if by.is_some() { ("/values", "/value") } else { ("/categories", "/category") };
+    for row in items(&answer, list) {
         rows.push(vec![
-            text(row, "/category"),
+            text(row, name),
             text(row, "/members"),
             percent(row, "/share"),
             text(row, "/everybody"),

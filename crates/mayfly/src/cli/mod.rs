@@ -273,6 +273,10 @@ enum SegmentCommand {
         /// Hits of so many days count
         #[arg(long, default_value_t = 30)]
         days: u16,
+        /// Instead of categories: device, os, browser, referrer, hour, weekday, language, country
+        /// or site, read off all page views
+        #[arg(long, value_name = "FACT")]
+        by: Option<String>,
     },
     /// How large it was at the end of each day
     Sizes {
@@ -434,8 +438,8 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
             insights::sample(&asks, &name, number)
         }
         Command::Segment(SegmentCommand::Overlap { names }) => insights::overlap(&asks, &names),
-        Command::Segment(SegmentCommand::Composition { name, days }) => {
-            insights::composition(&asks, &name, days)
+        Command::Segment(SegmentCommand::Composition { name, days, by }) => {
+            insights::composition(&asks, &name, days, by.as_deref())
         }
         Command::Segment(SegmentCommand::Sizes { name, days }) => {
             insights::sizes(&asks, &name, days)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use mayfly_segments::{Mapping, Taxonomy};
+use mayfly_segments::{Mapping, Taxonomy, nearest};
 use serde_json::{Value, json};
 
 use super::Asks;
@@ -25,6 +25,9 @@ pub(crate) enum TaxonomyCommand {
         /// The category that it goes below; without it, at the top
         #[arg(long, value_name = "PATH")]
         under: Option<String>,
+        /// Also where most of a segment's members go, since what is sensitive leaves it
+        #[arg(long)]
+        allow_drop: bool,
     },
     /// Give categories the ids of another standard, by a mapping table of the IAB Tech Lab
     Map {
@@ -36,6 +39,9 @@ pub(crate) enum TaxonomyCommand {
         /// The standard of its second ids
         #[arg(long, requires = "from")]
         to: Option<String>,
+        /// Also where most of a segment's members go, since what is sensitive leaves it
+        #[arg(long)]
+        allow_drop: bool,
     },
     /// Use a sensitive category; needs the privacy role
     Enable {
@@ -55,10 +61,12 @@ pub(crate) enum TaxonomyCommand {
 /// Does it.
 pub(crate) fn run(asks: &Asks, command: TaxonomyCommand) -> anyhow::Result<()> {
     match command {
-        TaxonomyCommand::Load { file, standard, under } => {
-            load(asks, &file, standard.as_deref(), &under.unwrap_or_default())
+        TaxonomyCommand::Load { file, standard, under, allow_drop } => {
+            load(asks, &file, standard.as_deref(), &under.unwrap_or_default(), allow_drop)
         }
-        TaxonomyCommand::Map { file, from, to } => map(asks, &file, from, to),
+        TaxonomyCommand::Map { file, from, to, allow_drop } => {
+            map(asks, &file, from.zip(to), allow_drop)
+        }
         TaxonomyCommand::Enable { path, basis } => enable(asks, &path, Some(&basis)),
         TaxonomyCommand::Disable { path } => enable(asks, &path, None),
     }
@@ -69,13 +77,20 @@ fn name_of(file: &Path) -> String {
 }
 
 /// Puts a standard taxonomy into the tree.
-fn load(asks: &Asks, file: &Path, standard: Option<&str>, under: &str) -> anyhow::Result<()> {
+fn load(
+    asks: &Asks,
+    file: &Path,
+    standard: Option<&str>,
+    under: &str,
+    allow_drop: bool,
+) -> anyhow::Result<()> {
     let name = name_of(file);
     let told = || Taxonomy::standard_of(&name);
     let Some(standard) = standard.map(str::to_owned).or_else(told) else {
         bail!("{name:?} does not say which standard it is; add --standard, such as content-3.1");
     };
-    let path = format!("/api/v1/taxonomies?standard={}&under={}", part(&standard), part(under));
+    let query = format!("standard={}&under={}", part(&standard), part(under));
+    let path = format!("/api/v1/taxonomies?{query}&allow_drop={allow_drop}");
     let Some(answer) = send(asks, file, &path)? else { return Ok(()) };
     let (added, changed) = (text(&answer, "/added"), text(&answer, "/changed"));
     line(&format!("{standard}: {added} categories added, {changed} got their id"));
@@ -88,12 +103,18 @@ fn load(asks: &Asks, file: &Path, standard: Option<&str>, under: &str) -> anyhow
 }
 
 /// Gives categories the ids of another standard.
-fn map(asks: &Asks, file: &Path, from: Option<String>, to: Option<String>) -> anyhow::Result<()> {
+fn map(
+    asks: &Asks,
+    file: &Path,
+    columns: Option<(String, String)>,
+    allow_drop: bool,
+) -> anyhow::Result<()> {
     let name = name_of(file);
-    let Some((from, to)) = from.zip(to).or_else(|| Mapping::standards_of(&name)) else {
+    let Some((from, to)) = columns.or_else(|| Mapping::standards_of(&name)) else {
         bail!("{name:?} does not say what it maps; add --from content-1.0 --to content-2.0");
     };
-    let path = format!("/api/v1/taxonomies/mappings?from={}&to={}", part(&from), part(&to));
+    let query = format!("from={}&to={}", part(&from), part(&to));
+    let path = format!("/api/v1/taxonomies/mappings?{query}&allow_drop={allow_drop}");
     let Some(answer) = send(asks, file, &path)? else { return Ok(()) };
     line(&format!("{from} to {to}: {} categories got an id", text(&answer, "/changed")));
     line(&format!("version {} is in force", text(&answer, "/version")));
@@ -133,16 +154,20 @@ fn enable(asks: &Asks, path: &str, basis: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn enabled(client: &Client, path: &str, basis: Option<&str>) -> anyhow::Result<Value> {
-    let mut after = 0;
+    let (mut after, mut names) = (0, Vec::new());
     let id = loop {
         let page = client.get(&format!("/api/v1/categories?after={after}&limit=10000"))?;
         let rows = items(&page, "/categories");
+        names.extend(rows.iter().map(|row| text(row, "/path")));
         if let Some(found) = rows.iter().find(|row| text(row, "/path") == path) {
             break text(found, "/id");
         }
         match page["next"].as_u64() {
             Some(next) => after = next,
-            None => bail!("there is no category {path:?}"),
+            None => match nearest(path, names.iter().map(String::as_str)) {
+                Some(nearest) => bail!("there is no category {path:?}; the nearest is {nearest:?}"),
+                None => bail!("there is no category {path:?}"),
+            },
         }
     };
     let route = format!("/api/v1/categories/{id}/basis");

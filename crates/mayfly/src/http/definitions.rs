@@ -131,7 +131,7 @@ pub(crate) async fn test(request: HttpRequest, state: State, body: Body) -> Answ
 pub(crate) async fn site(request: HttpRequest, state: State, key: Path<String>) -> Answer {
     require(&request, &state, Right::Read)?.needs(&key)?;
     let sites = state.collector().sites();
-    let site = sites.get(&key).ok_or_else(|| ApiError::NoSite { key: key.clone() })?;
+    let site = sites.get(&key).ok_or_else(|| ApiError::no_site(&key, &sites))?;
     let origins: Vec<&str> = site
         .origins
         .iter()
@@ -180,9 +180,8 @@ pub(crate) async fn tail(
     after: Query<After>,
 ) -> Answer {
     require(&request, &state, Right::SendHits)?.needs(&key)?;
-    if state.collector().sites().get(&key).is_none() {
-        return Err(ApiError::NoSite { key: key.clone() });
-    }
+    let sites = state.collector().sites();
+    sites.get(&key).ok_or_else(|| ApiError::no_site(&key, &sites))?;
     Ok(HttpResponse::Ok().json(state.app()?.tail(&key, after.after)))
 }
 

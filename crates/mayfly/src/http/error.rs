@@ -2,7 +2,9 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
-use mayfly_segments::Problem;
+use mayfly_collector::SiteTable;
+use mayfly_core::limits;
+use mayfly_segments::{Fact, Problem, nearest};
 use mayfly_store::StoreError;
 use serde_json::json;
 
@@ -22,10 +24,12 @@ pub enum ApiError {
     #[error("there is no such route here")]
     NoRoute,
     /// There is no such segment.
-    #[error("there is no segment {name:?}; `mayfly segment list` shows what there is")]
+    #[error("there is no segment {name:?}; {}", other(nearest, "segment list"))]
     NoSegment {
         /// The name asked for.
         name: String,
+        /// The nearest name that there is.
+        nearest: Option<Box<str>>,
     },
     /// There is no such category.
     #[error("there is no category of number {id}; `GET /api/v1/categories` lists them")]
@@ -42,6 +46,12 @@ pub enum ApiError {
     /// Not the name of a standard taxonomy.
     #[error("{name:?} is no standard: write content-3.1, audience-1.1 or ad-product-2.0")]
     NoStandard {
+        /// As it was said.
+        name: String,
+    },
+    /// Not the name of a fact.
+    #[error("{name:?} is no fact of hits; there are {}", Fact::names().join(", "))]
+    NoFact {
         /// As it was said.
         name: String,
     },
@@ -62,10 +72,12 @@ pub enum ApiError {
         allowed: &'static str,
     },
     /// There is no such site.
-    #[error("there is no site {key:?}; `mayfly definitions export` shows what there is")]
+    #[error("there is no site {key:?}; {}", other(nearest, "definitions export"))]
     NoSite {
         /// The key asked for.
         key: String,
+        /// The nearest key that there is.
+        nearest: Option<Box<str>>,
     },
     /// There is no such visitor.
     #[error("no visitor is known by that id; give a cookie value, space:id, or partition.ordinal")]
@@ -141,6 +153,16 @@ pub enum ApiError {
     /// A rule, expression or definitions file with faults.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
+    /// A question that would read too much.
+    #[error(
+        "this asks for {cells} cells (categories times days) of each partition, and the limit is {}: \
+         ask for fewer categories or shorter windows, or save it as a segment",
+        limits::CELLS_ASKED
+    )]
+    TooCostly {
+        /// What it asks for.
+        cells: usize,
+    },
     /// A change that takes away most of a segment.
     #[error("{}; `--allow-drop` does it all the same", .0.join("; "))]
     Drop(Vec<String>),
@@ -172,7 +194,22 @@ pub enum ApiError {
     Store(#[from] StoreError),
 }
 
+/// The nearest name, or the command that lists all.
+fn other(nearest: &Option<Box<str>>, command: &str) -> String {
+    match nearest {
+        Some(nearest) => format!("the nearest is {nearest:?}"),
+        None => format!("`mayfly {command}` shows what there is"),
+    }
+}
+
 impl ApiError {
+    /// There is no site of this key among these.
+    #[must_use]
+    pub fn no_site(key: &str, sites: &SiteTable) -> Self {
+        let nearest = nearest(key, sites.iter().map(|site| &*site.key));
+        Self::NoSite { key: key.to_owned(), nearest }
+    }
+
     /// Code and status of every error.
     #[must_use]
     pub fn row(&self) -> (&'static str, StatusCode) {
@@ -184,6 +221,7 @@ impl ApiError {
             Self::NoSegment { .. } => ("segment_not_found", StatusCode::NOT_FOUND),
             Self::NoCategory { .. } => ("category_not_found", StatusCode::NOT_FOUND),
             Self::NotSensitive { .. } => ("not_sensitive", StatusCode::CONFLICT),
+            Self::NoFact { .. } => ("bad_fact", StatusCode::BAD_REQUEST),
             Self::NoStandard { .. } => ("bad_standard", StatusCode::BAD_REQUEST),
             Self::OutOfRange { .. } => ("out_of_range", StatusCode::BAD_REQUEST),
             Self::WrongMethod { .. } => ("wrong_method", StatusCode::METHOD_NOT_ALLOWED),
@@ -204,6 +242,7 @@ impl ApiError {
             Self::TooLarge { .. } => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::TooMany { .. } => ("too_many", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Problems(_) => ("bad_definitions", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::TooCostly { .. } => ("too_costly", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Drop(_) => ("would_drop", StatusCode::CONFLICT),
             Self::Version { .. } => ("other_version", StatusCode::CONFLICT),
             Self::NoVersion { .. } => ("version_not_found", StatusCode::NOT_FOUND),

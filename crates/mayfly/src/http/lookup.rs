@@ -1,5 +1,7 @@
 //! `GET /api/v1/me/segments` for a page's own visitor, `POST /api/v1/lookup` server to server.
 
+use std::time::Instant;
+
 use actix_web::http::header;
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
@@ -41,7 +43,9 @@ pub(crate) struct Wish {
 /// that opted out; of whom a signal says no, what the present page alone makes.
 pub(crate) async fn page(request: HttpRequest, state: State, wish: Query<Wish>) -> Answer {
     fair(&request, &state)?;
+    let begun = Instant::now();
     let found = look_up(&request, &state, &wish).await?;
+    state.app()?.metrics().lookup.observe(begun.elapsed().as_secs_f64());
     let mut answer = answer(&found.json(wish.format, &domain(&request, &state)));
     cors(&request, &state, &mut answer);
     Ok(answer)
@@ -149,7 +153,7 @@ struct Cookie {
 /// Segments of visitors, each by an id.
 pub(crate) async fn lookup(request: HttpRequest, state: State, body: Body) -> Answer {
     let caller = require(&request, &state, Right::LookUp)?;
-    let app = state.app()?;
+    let (app, begun) = (state.app()?, Instant::now());
     let Lookup { visitors, format } =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
     if visitors.len() > limits::LOOKUPS {
@@ -182,6 +186,7 @@ pub(crate) async fn lookup(request: HttpRequest, state: State, body: Body) -> An
     }
     let as_of = clock::text(clock::now());
     let body = json!({"visitors": rows, "as_of": as_of});
+    app.metrics().lookup.observe(begun.elapsed().as_secs_f64());
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body))
 }
 

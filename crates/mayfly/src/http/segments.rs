@@ -3,6 +3,7 @@
 use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use mayfly_core::limits;
+use mayfly_segments::Fact;
 use serde::Deserialize;
 
 use super::access::require;
@@ -113,14 +114,24 @@ pub(crate) async fn overlap(request: HttpRequest, state: State, body: Body) -> A
     Ok(HttpResponse::Ok().json(app.overlap(&segments, caller.role.sees_exact()).await?))
 }
 
-/// The body of `composition` and `sizes`: a segment's name or an expression, and how many days
-/// back.
+/// The body of `sizes`: a segment's name or an expression, and how many days back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sizes {
+    of: String,
+    #[serde(default = "thirty", deserialize_with = "whole")]
+    days: u16,
+}
+
+/// The body of `composition`: as that of [`Sizes`], and the fact by which to tell visitors apart
+/// instead of their categories.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Composition {
     of: String,
     #[serde(default = "thirty", deserialize_with = "whole")]
     days: u16,
+    by: Option<String>,
 }
 
 fn thirty() -> u16 {
@@ -131,7 +142,7 @@ fn thirty() -> u16 {
 pub(crate) async fn sizes(request: HttpRequest, state: State, body: Body) -> Answer {
     let caller = require(&request, &state, Right::Read)?;
     let app = state.app()?;
-    let Composition { of, days } =
+    let Sizes { of, days } =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
     in_range("days", days.into(), 1, limits::SIZES_DAYS.into())?;
     Ok(HttpResponse::Ok().json(app.sizes(&of, days, caller.role.sees_exact()).await?))
@@ -141,9 +152,14 @@ pub(crate) async fn sizes(request: HttpRequest, state: State, body: Body) -> Ans
 pub(crate) async fn composition(request: HttpRequest, state: State, body: Body) -> Answer {
     let caller = require(&request, &state, Right::Read)?;
     let app = state.app()?;
-    let Composition { of, days } =
+    let Composition { of, days, by } =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
     let most = app.settings().store.retention.days();
     in_range("days", days.into(), 1, most.into())?;
-    Ok(HttpResponse::Ok().json(app.composition(&of, days, caller.role.sees_exact()).await?))
+    let exact = caller.role.sees_exact();
+    let Some(by) = by else {
+        return Ok(HttpResponse::Ok().json(app.composition(&of, days, exact).await?));
+    };
+    let fact = Fact::named(&by).ok_or(ApiError::NoFact { name: by })?;
+    Ok(HttpResponse::Ok().json(app.breakdown(&of, &fact, days, exact).await?))
 }

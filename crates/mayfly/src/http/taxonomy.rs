@@ -10,6 +10,7 @@ use super::access::require;
 use super::body::Body;
 use super::definitions::text;
 use super::{Answer, ApiError, State};
+use crate::app::definitions::Author;
 use crate::tokens::Right;
 
 /// Which standard a taxonomy's file holds, and where it goes.
@@ -19,6 +20,8 @@ pub(crate) struct Standard {
     standard: String,
     #[serde(default)]
     under: String,
+    #[serde(default)]
+    allow_drop: bool,
 }
 
 /// Puts a standard taxonomy into the tree.
@@ -29,8 +32,9 @@ pub(crate) async fn load(
     body: Body,
 ) -> Answer {
     let caller = require(&request, &state, Right::Define)?;
-    let Standard { standard, under } = &*of;
-    let answer = state.app()?.load_taxonomy(text(&body)?, standard, under, &caller.name).await?;
+    let Standard { standard, under, allow_drop } = &*of;
+    let author = Author { by: &caller.name, allows_drop: *allow_drop, ..Author::default() };
+    let answer = state.app()?.load_taxonomy(text(&body)?, standard, under, author).await?;
     Ok(HttpResponse::Ok().json(answer))
 }
 
@@ -40,6 +44,8 @@ pub(crate) async fn load(
 pub(crate) struct Columns {
     from: String,
     to: String,
+    #[serde(default)]
+    allow_drop: bool,
 }
 
 /// Gives categories the ids of another standard.
@@ -51,7 +57,8 @@ pub(crate) async fn map(
 ) -> Answer {
     let caller = require(&request, &state, Right::Define)?;
     let columns = [&*of.from, &*of.to];
-    let answer = state.app()?.map_taxonomy(text(&body)?, columns, &caller.name).await?;
+    let author = Author { by: &caller.name, allows_drop: of.allow_drop, ..Author::default() };
+    let answer = state.app()?.map_taxonomy(text(&body)?, columns, author).await?;
     Ok(HttpResponse::Ok().json(answer))
 }
 

@@ -65,7 +65,10 @@ pub(super) async fn write_day(
     let write = DayCheckpoint { day, from, header, cells: &cells, changed: &changed };
     task.app.store().checkpoint(&lease, &[write], &[], now).await?;
     task.slot.write(|index| index.clear_changed(day));
-    task.memberships = None;
+    // Those of before are still true where nothing but entries without hits came.
+    if !changed.is_empty() {
+        task.memberships = None;
+    }
     if let Some(state) = task.days.get_mut(&day) {
         state.stored = header;
     }

@@ -11,8 +11,10 @@ use roaring::RoaringBitmap;
 use super::rebuild::Trial;
 use super::slot::Slot;
 
-/// Some categories' cells of a day: from memory where the day is there, else as they were read for
-/// an earlier question, else from the store. Erased visitors may still be in them.
+/// Days whose cells a question holds in memory at once.
+const DAYS_AT_ONCE: usize = 16;
+
+/// Some categories' cells of a day. Erased visitors may still be in them.
 ///
 /// # Errors
 /// The store's.
@@ -22,25 +24,51 @@ pub async fn day_cells(
     day: Day,
     categories: &[CategoryId],
 ) -> Result<DayCells, StoreError> {
-    let wanted: BTreeSet<CategoryId> = categories.iter().copied().collect();
-    let known = slot.write(|index| {
+    let wanted = BTreeMap::from([(day, categories.to_vec())]);
+    Ok(cells_of_days(store, slot, wanted).await?.remove(&day).unwrap_or_default())
+}
+
+/// Some categories' cells of several days: each from memory where the day is there, else as they
+/// were read for an earlier question, else from the store. Erased visitors may still be in them.
+///
+/// # Errors
+/// The store's.
+pub async fn cells_of_days(
+    store: &Store,
+    slot: &Slot,
+    wanted: BTreeMap<Day, Vec<CategoryId>>,
+) -> Result<BTreeMap<Day, DayCells>, StoreError> {
+    let generation = slot.kept().generation();
+    let mut found = BTreeMap::new();
+    let mut missing = BTreeMap::new();
+    for (day, categories) in wanted {
+        let own = categories.iter().copied().collect();
+        match in_memory(slot, day, &own).or_else(|| slot.kept().get(day, &own)) {
+            Some(cells) => drop(found.insert(day, cells)),
+            None => drop(missing.insert(day, categories)),
+        }
+    }
+    if !missing.is_empty() {
+        let read = store.cells_of_days(slot.partition(), &missing).await?;
+        for (day, cells) in &read {
+            let own = missing.get(day).into_iter().flatten().copied().collect();
+            slot.kept().keep(generation, *day, &own, cells);
+        }
+        found.extend(read);
+    }
+    Ok(found)
+}
+
+/// Some categories' cells of a day that is in memory.
+fn in_memory(slot: &Slot, day: Day, wanted: &BTreeSet<CategoryId>) -> Option<DayCells> {
+    let read = slot.write(|index| {
         let cells = index.day_cells(day)?;
         let of = |&category: &CategoryId| {
             cells.range(CellId { category, since: 0 }..=CellId { category, since: u32::MAX })
         };
         Some(wanted.iter().flat_map(of).map(|(id, cell)| (*id, cell.clone())).collect())
     });
-    if let Some(cells) = known.flatten() {
-        return Ok(cells);
-    }
-    match slot.kept().get(day, &wanted) {
-        Ok(cells) => Ok(cells),
-        Err(generation) => {
-            let cells = store.cells(slot.partition(), day, Some(categories)).await?.cells;
-            slot.kept().keep(generation, day, &wanted, &cells);
-            Ok(cells)
-        }
-    }
+    read.flatten()
 }
 
 /// Visitors with hits, by category.
@@ -70,13 +98,15 @@ pub async fn sizes(
     but: &RoaringBitmap,
 ) -> Result<Vec<u64>, StoreError> {
     let (first, last) = (*days.start(), *days.end());
-    let mut cells: BTreeMap<Day, DayCells> = BTreeMap::new();
-    for (day, categories) in needed(slot, expression, days) {
-        let categories: Vec<CategoryId> = categories.into_iter().collect();
-        cells.insert(day, day_cells(store, slot, day, &categories).await?);
-    }
     let end = |day: Day| day.first_hour().plus(23);
     let mut evaluation = Evaluation::new(expression, slot.partition(), end(first));
+    let mut needed: BTreeMap<Day, Vec<CategoryId>> = BTreeMap::new();
+    for today in (first.0..=last.0).map(Day) {
+        for (day, categories) in days_of(slot, &evaluation, today, |_, _| true) {
+            needed.entry(day).or_default().extend(categories);
+        }
+    }
+    let cells = cells_of_days(store, slot, needed).await?;
     cells.iter().for_each(|(day, cells)| evaluation.add_day(*day, cells));
     let mut sizes = Vec::new();
     for day in (first.0..=last.0).map(Day) {
@@ -85,26 +115,6 @@ pub async fn sizes(
         tokio::task::yield_now().await;
     }
     Ok(sizes)
-}
-
-/// The days with hits, and their categories, that an expression looks at on any of these days.
-fn needed(
-    slot: &Slot,
-    expression: &Expression,
-    days: RangeInclusive<Day>,
-) -> BTreeMap<Day, BTreeSet<CategoryId>> {
-    let mut needed: BTreeMap<Day, BTreeSet<CategoryId>> = BTreeMap::new();
-    let oldest = slot.retention().oldest(*days.end());
-    for today in (days.start().0..=days.end().0).map(Day) {
-        for (cell, range) in expression.needs(today) {
-            for day in range.start().0.max(oldest.0)..=range.end().0.min(today.0) {
-                if slot.has_hits(Day(day)) {
-                    needed.entry(Day(day)).or_default().insert(cell.category);
-                }
-            }
-        }
-    }
-    needed
 }
 
 /// The members in one partition of an expression over these definitions, when `now` is the current
@@ -138,17 +148,21 @@ pub async fn members(
     }
     let closed =
         days_of(slot, &evaluation, today, |at, day| unknown.contains(&at) && !open.contains(&day));
-    for (day, categories) in closed {
-        let cells = day_cells(store, slot, day, &categories).await?;
-        evaluation.add_day_at(day, &cells, |at| unknown.contains(&at));
+    let mut closed = closed.into_iter().peekable();
+    while closed.peek().is_some() {
+        let some = closed.by_ref().take(DAYS_AT_ONCE).collect();
+        for (day, cells) in cells_of_days(store, slot, some).await? {
+            evaluation.add_day_at(day, &cells, |at| unknown.contains(&at));
+        }
     }
     for at in unknown {
         if let (Some(key), Some(sums)) = (evaluation.keys().get(at), evaluation.sums(at)) {
             slot.kept().keep_sums(generation, key, (today, &open), sums);
         }
     }
-    for (day, categories) in days_of(slot, &evaluation, today, |_, day| open.contains(&day)) {
-        evaluation.add_day(day, &day_cells(store, slot, day, &categories).await?);
+    let opened = days_of(slot, &evaluation, today, |_, day| open.contains(&day));
+    for (day, cells) in cells_of_days(store, slot, opened).await? {
+        evaluation.add_day(day, &cells);
     }
     if !add_traces(store, slot, compiled, expression, &mut evaluation, today).await? {
         return Ok(None);

@@ -38,16 +38,15 @@ struct Sums {
 const ENTRY_BYTES: usize = 8;
 
 impl Kept {
-    /// The cells of these categories, if all are kept; else what to give to [`Kept::keep`] with
-    /// what is read now.
-    pub(super) fn get(&self, day: Day, wanted: &BTreeSet<CategoryId>) -> Result<DayCells, u64> {
-        let Ok(state) = self.0.lock() else { return Err(u64::MAX) };
-        let own = state.days.get(&day).ok_or(state.generation)?;
+    /// The cells of these categories, if all are kept.
+    pub(super) fn get(&self, day: Day, wanted: &BTreeSet<CategoryId>) -> Option<DayCells> {
+        let state = self.0.lock().ok()?;
+        let own = state.days.get(&day)?;
         let mut cells = DayCells::new();
         for category in wanted {
-            cells.extend(own.get(category).ok_or(state.generation)?.iter().cloned());
+            cells.extend(own.get(category)?.iter().cloned());
         }
-        Ok(cells)
+        Some(cells)
     }
 
     /// Keeps what was read of these categories, unless something was forgotten since `generation`.
@@ -81,7 +80,7 @@ impl Kept {
         ENTRIES.fetch_add(added, Ordering::Relaxed);
     }
 
-    /// Grows whenever something is forgotten.
+    /// Grows whenever something is forgotten: to be asked before what is to be kept is read.
     pub(super) fn generation(&self) -> u64 {
         self.0.lock().map_or(u64::MAX, |state| state.generation)
     }
@@ -180,19 +179,17 @@ mod tests {
         let cell = Cell { entries: vec![CellEntry { ordinal: 3, count: 1, seconds: 0 }] };
         let cells = DayCells::from([(id, cell)]);
         let wanted = BTreeSet::from([CategoryId(7), CategoryId(8)]);
-        let generation = kept.get(Day(1), &wanted).unwrap_err();
-        kept.keep(generation, Day(1), &wanted, &cells);
-        assert_eq!(kept.get(Day(1), &wanted), Ok(cells.clone()), "8 has none, and that is known");
-        assert!(kept.get(Day(2), &wanted).is_err());
-        assert!(kept.get(Day(1), &BTreeSet::from([CategoryId(9)])).is_err());
-        let before = kept.get(Day(2), &wanted).unwrap_err();
+        kept.keep(kept.generation(), Day(1), &wanted, &cells);
+        assert_eq!(kept.get(Day(1), &wanted), Some(cells.clone()), "8 has none, and that is known");
+        assert!(kept.get(Day(2), &wanted).is_none());
+        assert!(kept.get(Day(1), &BTreeSet::from([CategoryId(9)])).is_none());
+        let before = kept.generation();
         kept.forget(Day(1));
-        assert!(kept.get(Day(1), &wanted).is_err());
+        assert!(kept.get(Day(1), &wanted).is_none());
         kept.keep(before, Day(2), &wanted, &cells);
-        assert!(kept.get(Day(2), &wanted).is_err(), "it was read before something changed");
-        let now = kept.get(Day(2), &wanted).unwrap_err();
-        kept.keep(now, Day(2), &wanted, &cells);
-        assert!(kept.get(Day(2), &wanted).is_ok());
+        assert!(kept.get(Day(2), &wanted).is_none(), "it was read before something changed");
+        kept.keep(kept.generation(), Day(2), &wanted, &cells);
+        assert!(kept.get(Day(2), &wanted).is_some());
         let window = Window::ago(0, 29);
         let key = TallyKey::of_cells(id, window, Measure::Visited);
         let (open, mut tally) = (BTreeSet::from([Day(9), Day(10)]), Tally::new(Measure::Visited));
@@ -210,7 +207,7 @@ mod tests {
         kept.keep_sums(kept.generation(), &key, (Day(10), &open), &tally);
         kept.keep_sums(kept.generation(), &key, (Day(10), &open), &tally);
         kept.forget_all();
-        assert!(kept.get(Day(2), &wanted).is_err());
+        assert!(kept.get(Day(2), &wanted).is_none());
         assert_eq!(kept.0.lock().unwrap().entries, 0);
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mayfly_core::{CategoryId, Day, DayCells, Timestamp};
+use mayfly_core::{CategoryId, Day, Timestamp};
 use mayfly_segments::{Compiled, Definitions, Index};
-use mayfly_store::{CatalogName, Corruption, DayCursor, EntryId, StoreError};
+use mayfly_store::{CatalogName, Corruption, EntryId, StoreError};
 
-use super::partition::{DayState, FOLD_HITS, Task};
+use super::partition::{DayState, Task};
+use super::rebuild::each_hit;
 use super::slot::Slot;
 
 impl Task {
@@ -26,6 +27,7 @@ impl Task {
             (self.days, self.active, self.calendar) = before;
             self.want(self.app.active());
         }
+        self.show_left();
         loaded
     }
 
@@ -96,7 +98,8 @@ impl Task {
                 // No cells yet: folding makes them, whatever the definitions.
                 stored.complete = wanted.version();
             }
-            let state = DayState { stored, cursor: stored.cursor, unsealed: true };
+            let unsealed = Some(Timestamp::default());
+            let state = DayState { stored, cursor: stored.cursor, unsealed };
             days.insert(head.day, state);
         }
         Ok(days)
@@ -132,18 +135,7 @@ impl Task {
             if !self.days.contains_key(&day) {
                 continue;
             }
-            let mut next = Some(DayCursor::Start);
-            while let Some(cursor) = next {
-                match store.read_day(partition, day, cursor, FOLD_HITS).await {
-                    Ok(page) => {
-                        let hits = page.hits.iter();
-                        hits.for_each(|hit| index.note_seen(hit));
-                        next = page.next;
-                    }
-                    Err(StoreError::DayMoved) => next = Some(DayCursor::Start),
-                    Err(error) => return Err(error),
-                }
-            }
+            each_hit(store, (partition, day), |hit| index.note_seen(hit)).await?;
         }
         Ok(())
     }
@@ -168,15 +160,6 @@ impl Task {
         } else {
             Err(StoreError::CursorMoved { partition: self.slot.partition() })
         }
-    }
-
-    /// Some categories' cells of a day, from memory or store.
-    pub(super) async fn cells_of(
-        &self,
-        day: Day,
-        categories: &[CategoryId],
-    ) -> Result<DayCells, StoreError> {
-        super::evaluate::day_cells(self.app.store(), &self.slot, day, categories).await
     }
 }
 

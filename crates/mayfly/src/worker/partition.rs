@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use mayfly_core::{Day, Timestamp};
 use mayfly_segments::Compiled;
 use mayfly_store::{DayHeader, EntryId, Head, Lease, Leased, StoreError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::calendar::Calendar;
-use super::checkpoint;
 use super::pages::Pages;
 use super::rebuild::Pending;
 use super::seal::Purge;
 use super::slot::Slot;
+use super::{checkpoint, evaluate};
 use crate::app::App;
 use crate::clock;
 
@@ -26,6 +26,9 @@ use crate::clock;
 pub(super) const FOLD_HITS: usize = 2000;
 /// From this second of a day on, the day that leaves at midnight is kept in memory.
 const LEAVING_FROM_SECOND: u32 = 86_400 - 600;
+/// One partition of a process moves its windows at a time: whoever looks visitors up at midnight
+/// waits for one lock, and finds a core free.
+static SLIDING: Semaphore = Semaphore::const_new(1);
 /// After a failure of the store.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -36,8 +39,8 @@ pub(super) struct DayState {
     pub(super) stored: DayHeader,
     /// How far the memory goes.
     pub(super) cursor: EntryId,
-    /// Its log holds entries that are in no sealed block.
-    pub(super) unsealed: bool,
+    /// Since when its log holds entries that are in no sealed block.
+    pub(super) unsealed: Option<Timestamp>,
 }
 
 /// Why the work ended.
@@ -105,6 +108,7 @@ impl Task {
                 }
                 continue;
             }
+            self.slot.set_beat(clock::now());
             self.slot.set_loaded();
             match self.work().await {
                 End::Reload => {}
@@ -283,14 +287,26 @@ impl Task {
         let stored = DayHeader { complete: self.active.version(), ..DayHeader::default() };
         let state = self.days.entry(day).or_insert(DayState { stored, ..DayState::default() });
         state.cursor = entry.id;
-        state.unsealed = true;
+        state.unsealed.get_or_insert(now);
         self.slot.set_cursor(day, entry.id);
         let metrics = self.app.metrics();
-        let lag_ms = now.millis().saturating_sub(i64::try_from(entry.id.ms).unwrap_or(i64::MAX));
+        let taken = Timestamp::from_millis(i64::try_from(entry.id.ms).unwrap_or(i64::MAX));
+        let lag_ms = clock::now().millis().saturating_sub(taken.millis());
         #[expect(clippy::cast_precision_loss, reason = "a latency")]
         let lag_s = lag_ms.max(0) as f64 / 1000.0;
         metrics.fold_lag.set(lag_s);
-        metrics.hit_to_segment.observe(lag_s);
+        // What is folded while the memory is loaded was not on its way all that time.
+        let is_live = self.slot.is_loaded();
+        if entry.hits.is_empty() {
+            self.slot.set_beat(taken);
+            if is_live {
+                metrics.canary.observe(lag_s);
+            }
+            return;
+        }
+        if is_live {
+            metrics.hit_to_segment.observe(lag_s);
+        }
         metrics.folded.inc_by(entry.hits.len() as u64);
         metrics.flips.inc_by(folded.flips.len() as u64);
     }
@@ -305,23 +321,27 @@ impl Task {
             self.calendar = calendar;
             return Ok(());
         };
-        let needs = self.slot.read(|index| index.midnight_needs(today)).unwrap_or_default();
         let oldest = self.slot.retention().oldest(today);
-        let mut cells = BTreeMap::new();
-        for (day, categories) in needs {
-            if day < oldest && self.days.contains_key(&day) {
-                // Gone from the store already, and not brought in time: begin anew without it.
-                return self.load(now).await;
-            }
-            let categories: Vec<_> = categories.into_iter().collect();
-            cells.insert(day, self.cells_of(day, &categories).await?);
+        let turn = SLIDING.acquire().await;
+        self.keep_lease(clock::now()).await?;
+        let needs = self.slot.read(|index| index.midnight_needs(today)).unwrap_or_default();
+        if needs.keys().any(|day| *day < oldest && self.days.contains_key(day)) {
+            // Gone from the store already, and not brought in time: begin anew without it.
+            drop(turn);
+            return self.load(now).await;
         }
+        let needs = needs.into_iter().map(|(day, own)| (day, own.into_iter().collect())).collect();
+        let cells = evaluate::cells_of_days(self.app.store(), &self.slot, needs).await?;
+        let begun = Instant::now();
         let slid = self.slot.write(|index| index.midnight(today, &cells));
+        self.app.metrics().midnight.observe(begun.elapsed().as_secs_f64());
+        drop(turn);
         if slid.is_none_or(|slid| slid.is_err()) {
             return self.load(now).await;
         }
         self.calendar = calendar;
         self.days.retain(|day, _| *day >= oldest);
+        self.slot.forget_before(oldest);
         // A change under way counted its days from yesterday.
         if let Some(wanted) = self.wanted() {
             self.want(wanted);

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mayfly_core::{Day, Partition, Timestamp};
+use mayfly_core::{Day, Hit, Partition, Timestamp};
 use mayfly_segments::{Built, CellsBuilder, Compiled, Preparation};
 use mayfly_store::{DayCursor, EntryId, Store, StoreError};
 
@@ -31,8 +31,18 @@ pub(super) struct Pending {
 impl Pending {
     /// The newest of these days that is still to be prepared.
     fn next(&self, days: impl DoubleEndedIterator<Item = Day>) -> Option<Day> {
-        let range = self.preparation.days.as_ref()?;
-        days.rev().find(|day| range.contains(day) && !self.done.contains(day))
+        self.left(days).next_back()
+    }
+
+    /// These of the days that are still to be prepared.
+    fn left(
+        &self,
+        days: impl DoubleEndedIterator<Item = Day>,
+    ) -> impl DoubleEndedIterator<Item = Day> {
+        let range = self.preparation.days.as_ref();
+        days.filter(move |day| {
+            range.is_some_and(|range| range.contains(day)) && !self.done.contains(day)
+        })
     }
 }
 
@@ -64,6 +74,31 @@ impl Trial {
         let read = read_all(store, &mut self.pages, &mut self.builder, at).await?;
         Ok(read.map(|(built, _)| built))
     }
+}
+
+/// Gives all hits of a day, a few at a time; begins again where the day is sealed in between, so
+/// that a hit may be given twice.
+///
+/// # Errors
+/// The store's.
+pub async fn each_hit(
+    store: &Store,
+    (partition, day): (Partition, Day),
+    mut each: impl FnMut(&Hit),
+) -> Result<(), StoreError> {
+    let mut next = Some(DayCursor::Start);
+    while let Some(cursor) = next {
+        next = match store.read_day(partition, day, cursor, FOLD_HITS).await {
+            Ok(page) => {
+                page.hits.iter().for_each(&mut each);
+                page.next
+            }
+            Err(StoreError::DayMoved) => Some(DayCursor::Start),
+            Err(error) => return Err(error),
+        };
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// Every hit of a day into the builder; and the last entry read. `None` while a page is awaited.
@@ -110,6 +145,13 @@ impl Task {
             let done = BTreeSet::new();
             Pending { wanted, preparation, done }
         });
+        self.show_left();
+    }
+
+    /// Tells how many days a change under way has to prepare.
+    pub(super) fn show_left(&self) {
+        let pending = self.pending.as_ref();
+        self.slot.set_left(pending.map_or(0, |own| own.left(self.days.keys().copied()).count()));
     }
 
     /// The definitions of a change under way.
@@ -140,6 +182,7 @@ impl Task {
         if let Some(pending) = &mut self.pending {
             pending.done.insert(day);
         }
+        self.show_left();
         Ok(())
     }
 
@@ -230,6 +273,8 @@ impl Task {
             self.slot.write(mayfly_segments::Index::switch);
             self.active = pending.wanted;
             self.slot.set_version(self.active.version());
+            // Those of other definitions are stored anew, whether or not any cell changes.
+            self.memberships = None;
         }
     }
 

@@ -4,10 +4,13 @@ use mayfly_core::{Day, Timestamp};
 use mayfly_store::{EntryId, StoreError};
 
 use super::checkpoint::{self, Scope};
-use super::partition::Task;
+use super::partition::{DayState, Task};
 
 /// Closed days are sealed from this second of the next day on: late hits come first.
 const SEAL_FROM_SECOND: u32 = 3600;
+/// A late hit waits so long for others of its day: a log that is replayed would otherwise have the
+/// same day sealed anew with each few of its lines.
+const LATE_SECONDS: i64 = 300;
 
 impl Task {
     /// Seals what is due: one day a round, so that new hits are folded in between.
@@ -24,7 +27,7 @@ impl Task {
             return Ok(());
         }
         let today = self.calendar.today();
-        let due = self.days.iter().find(|(day, d)| **day < today && d.unsealed);
+        let due = self.days.iter().find(|(day, d)| **day < today && is_due(d, now));
         match due.map(|(day, _)| *day) {
             Some(day) => self.seal_day(day, now).await,
             None => Ok(()),
@@ -38,7 +41,7 @@ impl Task {
             self.seal(day, now).await?;
         }
         if let Some(state) = self.days.get_mut(&day) {
-            state.unsealed = false;
+            state.unsealed = None;
         }
         Ok(())
     }
@@ -82,6 +85,11 @@ impl Task {
     }
 }
 
+/// Whether what came to a closed day since it was sealed has waited long enough.
+fn is_due(day: &DayState, now: Timestamp) -> bool {
+    day.unsealed.is_some_and(|since| since.plus_secs(LATE_SECONDS) <= now)
+}
+
 /// A pass over all days that takes erased visitors out.
 #[derive(Debug)]
 pub(super) struct Purge {
@@ -89,4 +97,19 @@ pub(super) struct Purge {
     erased: u64,
     /// Days to do.
     left: Vec<Day>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_day_is_sealed_once_for_the_hits_of_five_minutes() {
+        let since = Timestamp::from_secs(1_000_000);
+        let day = |unsealed| DayState { unsealed, ..DayState::default() };
+        assert!(!is_due(&day(None), since), "nothing came");
+        assert!(!is_due(&day(Some(since)), since.plus_secs(LATE_SECONDS - 1)));
+        assert!(is_due(&day(Some(since)), since.plus_secs(LATE_SECONDS)));
+        assert!(is_due(&day(Some(Timestamp::default())), since), "as it was found at the start");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mayfly_core::{Day, Ordinal, Partition, Retention, Timestamp};
@@ -37,6 +37,10 @@ pub struct Slot {
     purges: watch::Sender<bool>,
     /// The clock says a day that is not believed.
     doubt: AtomicBool,
+    /// Days that a change of definitions under way has to prepare.
+    left: AtomicUsize,
+    /// When the entry without hits that was folded last had come, milliseconds.
+    beat: AtomicI64,
 }
 
 /// What the lock guards.
@@ -64,6 +68,8 @@ impl Slot {
             loaded: watch::Sender::new(false),
             purges: watch::Sender::new(false),
             doubt: AtomicBool::new(false),
+            left: AtomicUsize::new(0),
+            beat: AtomicI64::new(0),
         }
     }
 
@@ -189,6 +195,13 @@ impl Slot {
         self.moved.send_modify(|n| *n += 1);
     }
 
+    /// Days before this one are kept no more.
+    pub(super) fn forget_before(&self, oldest: Day) {
+        if let Ok(mut state) = self.state.write() {
+            state.cursors.retain(|day, _| *day >= oldest);
+        }
+    }
+
     /// Everything that was stored before `as_of` is folded.
     pub(super) fn set_as_of(&self, as_of: Timestamp) {
         if let Ok(mut state) = self.state.write() {
@@ -269,6 +282,29 @@ impl Slot {
     #[must_use]
     pub fn doubts(&self) -> bool {
         self.doubt.load(Ordering::Acquire)
+    }
+
+    /// So many days are still to be prepared by a change of definitions under way.
+    pub(super) fn set_left(&self, days: usize) {
+        self.left.store(days, Ordering::Release);
+    }
+
+    /// How many days a change of definitions under way has still to prepare.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.left.load(Ordering::Acquire)
+    }
+
+    /// An entry without hits that came then was folded, or the memory is fresh.
+    pub(super) fn set_beat(&self, came: Timestamp) {
+        self.beat.store(came.millis(), Ordering::Release);
+    }
+
+    /// When the last folded entry without hits had come; since when the memory is there, if none
+    /// was folded.
+    #[must_use]
+    pub fn beat(&self) -> Timestamp {
+        Timestamp::from_millis(self.beat.load(Ordering::Acquire))
     }
 
     /// Whether a purge was asked for and is not done.

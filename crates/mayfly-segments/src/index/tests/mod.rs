@@ -223,6 +223,8 @@ impl World {
         let before = self.memberships();
         match step {
             Step::Hits { ago, times, raw } => {
+                // As where it is asked: the current day is never taken out of memory.
+                self.put(self.today);
                 self.check_present(&raw);
                 self.fold(ago, times, &raw);
             }
