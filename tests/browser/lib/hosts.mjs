@@ -75,7 +75,6 @@ export class Hosts {
     const { host } = request.headers;
     if (OWN.includes(host)) {
       this.#open += 1;
-      response.on("close", () => (this.#open -= 1));
       return setTimeout(() => this.#pass(request, response), this.delay);
     }
     const { pathname } = new URL(request.url, "https://host");
@@ -88,6 +87,10 @@ export class Hosts {
   }
 
   #pass(request, response) {
+    if (request.aborted) {
+      this.#open -= 1;
+      return;
+    }
     const { method, url: path, headers: said } = request;
     const headers = { ...said, "x-forwarded-for": CLIENT, "x-forwarded-proto": "https" };
     for (const name of this.unknown) delete headers[name];
@@ -100,6 +103,9 @@ export class Hosts {
       answer.pipe(response);
     });
     passed.on("error", () => response.destroy());
+    // A page that is gone has not taken its last word back: the program is still at it.
+    passed.on("close", () => (this.#open -= 1));
+    request.on("aborted", () => passed.destroy());
     request.pipe(passed);
   }
 
