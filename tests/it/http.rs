@@ -143,11 +143,25 @@ impl Browser {
     pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut all: Vec<(String, String)> =
             headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        if !self.cookies.is_empty() {
-            let pairs: Vec<_> = self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
-            all.push(("cookie".to_owned(), pairs.join("; ")));
-        }
-        let answer = self.http.send(method, path, &all, b"");
+        all.extend(self.cookie());
+        self.told(method, path, &all, b"")
+    }
+
+    /// The same with a body.
+    pub(crate) fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut all: Vec<(String, String)> =
+            headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        all.extend(self.cookie());
+        self.told("POST", path, &all, body)
+    }
+
+    fn cookie(&self) -> Option<(String, String)> {
+        let pairs: Vec<_> = self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        (!pairs.is_empty()).then(|| ("cookie".to_owned(), pairs.join("; ")))
+    }
+
+    fn told(&mut self, method: &str, path: &str, all: &[(String, String)], body: &[u8]) -> Answer {
+        let answer = self.http.send(method, path, all, body);
         for (_, value) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
             self.keep(value);
         }

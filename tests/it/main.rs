@@ -48,6 +48,7 @@ mod seeing;
 mod sensitive;
 mod sizes;
 mod stores;
+mod syncs;
 mod taxonomies;
 mod visitor_door;
 mod watched;

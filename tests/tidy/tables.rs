@@ -211,6 +211,7 @@ fn status(name: &str) -> &'static str {
         "NOT_FOUND" => "404",
         "METHOD_NOT_ALLOWED" => "405",
         "CONFLICT" => "409",
+        "UNAVAILABLE_FOR_LEGAL_REASONS" => "451",
         "PAYLOAD_TOO_LARGE" => "413",
         "UNSUPPORTED_MEDIA_TYPE" => "415",
         "UNPROCESSABLE_ENTITY" => "422",

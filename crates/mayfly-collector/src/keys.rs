@@ -4,8 +4,10 @@
 //! Bytes: version (1), number of signing keys, each `id: u32 LE, key: 32 bytes` (the first signs),
 //! then 32 bytes of the hashing key. The hashing key never changes: ids hashed under it are stored.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use mayfly_core::RealmId;
+use mayfly_core::{PartnerId, RealmId, Visitor};
 use sha2::Sha256;
 
 /// Version byte of [`KeyRing::to_bytes`].
@@ -154,6 +156,15 @@ impl KeyRing {
         i64::try_from(hash >> 65).unwrap_or(i64::MAX)
     }
 
+    /// What a visitor is called towards a partner: 16 bytes as base64url without padding, which is
+    /// also the form of Google's `google_hm` (at most 24 bytes before encoding).
+    #[must_use]
+    pub fn pseudonym(&self, realm: RealmId, partner: PartnerId, visitor: Visitor) -> String {
+        let (scope, id) = (partner.0.to_le_bytes(), visitor.to_string());
+        let hash = self.hashed(Purpose::Pseudonym, realm, &scope, id.as_bytes());
+        URL_SAFE_NO_PAD.encode(hash.to_le_bytes())
+    }
+
     /// The first half of an HMAC-SHA256 over realm, scope (its length first) and id.
     fn hashed(&self, purpose: Purpose, realm: RealmId, scope: &[u8], id: &[u8]) -> u128 {
         let mut mac = self.hash.clone();
@@ -183,6 +194,8 @@ pub(crate) enum Purpose {
     FirstParty = 5,
     /// A link from a site's page to what is held.
     Pass = 6,
+    /// What a partner calls a visitor.
+    Pseudonym = 7,
 }
 
 /// A key with its schedule.

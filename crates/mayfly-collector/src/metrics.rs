@@ -14,7 +14,7 @@ use crate::hygiene::Stripped;
 use crate::refusal::{Reason, Verdict};
 
 /// Every metric of this crate: name and help.
-pub const METRICS: [(&str, &str); 12] = [
+pub const METRICS: [(&str, &str); 13] = [
     ("mayfly_hits_total", "Hits received, by outcome; the sum is all hits received."),
     ("mayfly_refusals_total", "Hits refused for a reason beyond their outcome, by reason."),
     ("mayfly_stripped_total", "What was taken out of hits before they were stored, by kind."),
@@ -27,6 +27,7 @@ pub const METRICS: [(&str, &str); 12] = [
     ("mayfly_resent_batches_total", "Acknowledged batches stored again after a failover."),
     ("mayfly_lost_hits_total", "Acknowledged hits that a failover lost and nobody could resend."),
     ("mayfly_store_errors_total", "Failed operations on the store, by kind."),
+    ("mayfly_sync_total", "Id syncs, by partner and result."),
 ];
 
 /// The metrics; cheap to clone.
@@ -50,6 +51,7 @@ struct Table {
     resent: IntCounter,
     lost: IntCounter,
     store_errors: IntCounterVec,
+    syncs: IntCounterVec,
     /// When the oldest hit of the group in flight came, ms; [`IDLE`] when there is none.
     in_flight: AtomicI64,
 }
@@ -76,6 +78,7 @@ impl CollectorMetrics {
             resent,
             lost,
             errors,
+            syncs,
         ] = METRICS;
         let hits = IntCounterVec::new(opts(hits), &["outcome"])?;
         let by_outcome = Outcome::ALL.map(|o| hits.with_label_values(&[o.label()]));
@@ -98,6 +101,7 @@ impl CollectorMetrics {
             resent: IntCounter::with_opts(opts(resent))?,
             lost: IntCounter::with_opts(opts(lost))?,
             store_errors: IntCounterVec::new(opts(errors), &["kind"])?,
+            syncs: IntCounterVec::new(opts(syncs), &["partner", "result"])?,
             in_flight: AtomicI64::new(IDLE),
         })))
     }
@@ -119,7 +123,8 @@ impl CollectorMetrics {
         registry.register(Box::new(t.spill_oldest.clone()))?;
         registry.register(Box::new(t.resent.clone()))?;
         registry.register(Box::new(t.lost.clone()))?;
-        registry.register(Box::new(t.store_errors.clone()))
+        registry.register(Box::new(t.store_errors.clone()))?;
+        registry.register(Box::new(t.syncs.clone()))
     }
 
     /// How many hits had this outcome so far.
@@ -181,6 +186,10 @@ impl CollectorMetrics {
         self.0.store_errors.with_label_values(&[error.label()]).inc();
     }
 
+    pub(crate) fn count_sync(&self, partner: &str, result: &str) {
+        self.0.syncs.with_label_values(&[partner, result]).inc();
+    }
+
     pub(crate) fn count_resent(&self) {
         self.0.resent.inc();
     }
@@ -230,6 +239,7 @@ mod tests {
         metrics.register(&registry).unwrap();
         metrics.count_error(&StoreError::Deadline);
         metrics.count(Reason::Busy.into());
+        metrics.count_sync("p", "new");
         let families = registry.gather();
         let names: Vec<_> = families.iter().map(|f| f.name()).collect();
         for (name, _) in METRICS {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mayfly_core::{Origin, Site};
+use mayfly_core::{Origin, Partner, Site};
 use mayfly_segments::Arrival;
 
 /// Sites by key, and what the definitions ask of a hit while it comes.
@@ -11,6 +11,7 @@ use mayfly_segments::Arrival;
 pub struct SiteTable {
     sites: HashMap<Box<str>, Arc<Site>>,
     arrival: Arc<Arrival>,
+    partners: Arc<[Partner]>,
 }
 
 impl SiteTable {
@@ -24,6 +25,24 @@ impl SiteTable {
     #[must_use]
     pub fn with_arrival(self, arrival: Arc<Arrival>) -> Self {
         Self { arrival, ..self }
+    }
+
+    /// The same sites with these partners.
+    #[must_use]
+    pub fn with_partners(self, partners: impl IntoIterator<Item = Partner>) -> Self {
+        Self { partners: partners.into_iter().collect(), ..self }
+    }
+
+    /// The partners, by number.
+    #[must_use]
+    pub fn partners(&self) -> &[Partner] {
+        &self.partners
+    }
+
+    /// The partner whom we, or Prebid, call so.
+    #[must_use]
+    pub fn partner(&self, name: &str) -> Option<&Partner> {
+        self.partners.iter().find(|partner| partner.is_called(name))
     }
 
     /// What the definitions ask of a hit while it comes.
@@ -54,6 +73,6 @@ impl SiteTable {
 impl FromIterator<Site> for SiteTable {
     fn from_iter<I: IntoIterator<Item = Site>>(sites: I) -> Self {
         let sites = sites.into_iter().map(|site| (site.key.clone(), Arc::new(site))).collect();
-        Self { sites, arrival: Arc::default() }
+        Self { sites, ..Self::default() }
     }
 }

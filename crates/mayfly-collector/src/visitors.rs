@@ -29,7 +29,12 @@ pub(crate) const PROBE_SPACE: &str = "probe";
 pub(crate) const MOVED_SPACE: &str = "moved";
 
 /// Id spaces that nobody may name from outside.
-pub(crate) const OWN_SPACES: [&str; 3] = [PROBE_SPACE, MOVED_SPACE, OPTED_OUT_SPACE];
+pub(crate) const OWN_SPACES: [&str; 5] =
+    [PROBE_SPACE, MOVED_SPACE, OPTED_OUT_SPACE, PSEUDONYM_SPACE, UID_SPACE];
+/// The id space of our names for visitors towards partners.
+pub(crate) const PSEUDONYM_SPACE: &str = "pseudonym";
+/// The id space of partners' names for visitors.
+pub(crate) const UID_SPACE: &str = "partner_uid";
 /// The id space of visitors who opted out by a link, where their browser keeps no cookie of it.
 pub(crate) const OPTED_OUT_SPACE: &str = "opted_out";
 
@@ -227,6 +232,7 @@ impl Visitors {
         let claim = Claim {
             id: ForeignId { space: PROBE_SPACE.into(), hash },
             visitor: fresh,
+            takes_over: false,
             // Two lives of a probe: clocks of collectors differ.
             until: now.plus_secs(2 * limits::PROBE_SECONDS),
         };
@@ -291,7 +297,8 @@ impl Visitors {
                 continue;
             };
             let until = self.retention.expires_at(day);
-            claims.push(Claim { id: ForeignId { space, hash }, visitor, until });
+            let id = ForeignId { space, hash };
+            claims.push(Claim { id, visitor, takes_over: false, until });
             days.push(day);
         }
         if !claims.is_empty() {

@@ -10,13 +10,16 @@ mod bits;
 mod choice;
 mod decide;
 pub mod gpp;
+pub mod receiver;
 pub mod tcf;
 pub mod us;
 pub mod usp;
 
+pub use receiver::{Ground, Receiver};
+
 pub use choice::{Choice, ConsentState};
 pub use decide::{
-    Allowed, Audience, ConsentPolicy, ConsentRole, ConsentRules, Refusal, Signals, decide, permits,
+    Allowed, Audience, ConsentPolicy, ConsentRole, ConsentRules, Refusal, Signals, decide,
     withdraws,
 };
 

@@ -62,6 +62,14 @@ pub const ATTRIBUTE_VALUE_BYTES: usize = 256;
 pub const HIT_ID_BYTES: usize = 128;
 /// A foreign visitor id, bytes.
 pub const FOREIGN_ID_BYTES: usize = 256;
+/// A partner's id of a visitor, bytes.
+pub const PARTNER_UID_BYTES: usize = 512;
+/// Partners of a store.
+pub const PARTNERS: usize = 1000;
+/// Partners that one visit is led through by redirects, or asked for at once.
+pub const SYNC_CHAIN: usize = 5;
+/// The body of one `POST /cookie_sync`, bytes.
+pub const COOKIE_SYNC_BYTES: usize = 64 * 1024;
 /// An id space's name, bytes.
 pub const SPACE_NAME_BYTES: usize = 32;
 /// What is remembered of a visitor's foreign ids in ten days, bytes; an id beyond it runs out

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
 use mayfly_core::consent::{
-    Audience, ConsentRole, Refusal, decide, permits, tcf::TcString, withdraws,
+    Audience, ConsentRole, Ground, Receiver, Refusal, decide, tcf::TcString, withdraws,
 };
 use mayfly_core::{Allowed, Choice, ConsentPolicy, ConsentRules, ConsentState, Signals};
 
@@ -298,13 +298,32 @@ fn a_receiver_needs_his_own_permission() {
     let both =
         Tc { vendors: vec![WE, 7], disclosed: Some(vec![WE, 7]), ..Tc::granting(&[1, 3, 4]) };
     let state = |tc: &Tc| ConsentState { choice: tc.choice(), ..ConsentState::default() };
-    assert_eq!(permits(&state(&both), 7), Ok(()));
-    assert_eq!(permits(&state(&both), 8), Err(Refusal::NotDisclosed));
+    assert_eq!(Receiver::vendor(7).is_permitted(&state(&both)), Ok(()));
+    assert_eq!(Receiver::vendor(8).is_permitted(&state(&both)), Err(Refusal::NotDisclosed));
     let no_selection = Tc { consent: vec![1, 3], ..both };
-    assert_eq!(permits(&state(&no_selection), 7), Err(Refusal::Refused));
+    assert_eq!(Receiver::vendor(7).is_permitted(&state(&no_selection)), Err(Refusal::Refused));
     let elsewhere = Choice { gdpr: Some(false), ..Choice::default() };
     let mut state = ConsentState { choice: elsewhere, ..ConsentState::default() };
-    assert_eq!(permits(&state, 7), Ok(()));
+    assert_eq!(Receiver::vendor(7).is_permitted(&state), Ok(()));
     state.allowed.share = false;
-    assert_eq!(permits(&state, 7), Err(Refusal::Refused));
+    assert_eq!(Receiver::vendor(7).is_permitted(&state), Err(Refusal::Refused));
+    let own = Receiver { ground: Ground::Processor, ..Receiver::vendor(7) };
+    assert_eq!(own.is_permitted(&state), Ok(()), "nobody else receives it");
+}
+
+#[test]
+fn a_provider_outside_the_list_is_in_the_additional_string() {
+    let provider = Receiver { ground: Ground::Provider(1097), ..Receiver::vendor(7) };
+    let with = |additional: &str, purposes: &[u8]| {
+        let choice = Tc::granting(purposes).choice();
+        let choice = Choice { additional: Some(additional.into()), ..choice };
+        provider.is_permitted(&ConsentState { choice, ..ConsentState::default() })
+    };
+    assert_eq!(with("2~1.1097~dv.", &[1, 3, 4]), Ok(()));
+    assert_eq!(with("2~1.109~dv.1097", &[1, 3, 4]), Err(Refusal::Refused));
+    assert_eq!(with("2~1097~dv.", &[1, 3]), Err(Refusal::Refused), "a purpose is missing");
+    let choice = Tc::granting(&[1, 3, 4]).choice();
+    let silent = ConsentState { choice, ..ConsentState::default() };
+    assert_eq!(provider.is_permitted(&silent), Err(Refusal::Absent));
+    assert_eq!(provider.is_permitted(&ConsentState::default()), Ok(()), "no law asks");
 }

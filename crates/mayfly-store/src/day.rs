@@ -2,7 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_core::{CategoryId, Day, DayCells, Hit, Ordinal, Partition};
+use mayfly_core::{CategoryId, Day, DayCells, Hit, Ordinal, Partition, SegmentId, Timestamp};
+use roaring::RoaringBitmap;
+
+/// A segment's members in one partition, as last saved.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Membership {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The definitions version it was evaluated under.
+    pub version: u32,
+    /// The instant it is exact for.
+    pub as_of: Timestamp,
+    /// The members' ordinals.
+    pub members: RoaringBitmap,
+}
 
 /// The place of an entry in a day's log: milliseconds and a sequence within them, ascending in
 /// commit order (Redis: the stream's automatic id; embedded: given by the one writer).

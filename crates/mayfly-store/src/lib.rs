@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use mayfly_core::{
     CategoryId, ConsentKey, ConsentState, Day, DayCells, Hit, Ordinal, Page, PageKey, Partition,
-    SegmentId, Timestamp, Visitor,
+    PartnerId, Timestamp, Visitor,
 };
 use roaring::RoaringBitmap;
 
@@ -27,7 +27,9 @@ pub mod contract;
 pub mod day;
 pub mod embedded;
 pub mod error;
+pub mod foreign;
 pub mod health;
+pub mod matches;
 pub mod redis_store;
 
 pub use batch::{Appended, Batch, LaneId, NewHit};
@@ -35,49 +37,18 @@ pub use catalog::{CatalogName, CatalogVersion, Identity};
 pub use codec::records::{decode_consent, encode_consent};
 pub use config::{StoreConfig, StoreUrl};
 pub use day::{
-    DayCheckpoint, DayCursor, DayHeader, DayPage, Entry, EntryId, Head, Lease, Leased, Sealed,
+    DayCheckpoint, DayCursor, DayHeader, DayPage, Entry, EntryId, Head, Lease, Leased, Membership,
+    Sealed,
 };
 pub use embedded::EmbeddedStore;
 pub use error::{Corruption, StoreError};
+pub use foreign::{Claim, ForeignId};
 pub use health::{Audit, Finding, Health, Warning};
+pub use matches::{Match, MatchNote, Noted};
 pub use redis_store::RedisStore;
 
 /// The result of every operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
-
-/// A segment's members in one partition, as last saved.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Membership {
-    /// The segment.
-    pub segment: SegmentId,
-    /// The definitions version it was evaluated under.
-    pub version: u32,
-    /// The instant it is exact for.
-    pub as_of: Timestamp,
-    /// The members' ordinals.
-    pub members: RoaringBitmap,
-}
-
-/// A foreign id: keyed 128-bit hash of an id in a named space. The id itself is never stored.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct ForeignId {
-    /// The id space (`crm`, `ifa`, `log`, `probe`, …), at most
-    /// [`mayfly_core::limits::SPACE_NAME_BYTES`].
-    pub space: Box<str>,
-    /// Keyed hash of the id.
-    pub hash: u128,
-}
-
-/// A foreign id that asks to stand for a visitor.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Claim {
-    /// The id.
-    pub id: ForeignId,
-    /// Whom it shall stand for, unless it stands for someone (not erased) already.
-    pub visitor: Visitor,
-    /// Kept at least until then; a later instant prolongs, an earlier one changes nothing.
-    pub until: Timestamp,
-}
 
 /// What is to be interned, with the youngest day that refers to it (it lives as long as that day).
 #[derive(Clone, Debug, Default)]
@@ -227,6 +198,44 @@ impl Store {
     /// None of its own.
     pub async fn claim_ids(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Visitor>> {
         on!(self, s => s.claim_ids(claims, now))
+    }
+
+    /// Notes what partners said about visitors, each atomically: two notes at once are as one after
+    /// the other. The answers stand in the order of the notes. A match is kept as long as a hit of
+    /// the day on which it was last noted.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn note_matches(&self, notes: &[MatchNote], now: Timestamp) -> Result<Vec<Noted>> {
+        on!(self, s => s.note_matches(notes, now))
+    }
+
+    /// A visitor's matches with these partners. None for an erased visitor.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn matches_of(
+        &self,
+        visitor: Visitor,
+        partners: &[PartnerId],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Match>>> {
+        on!(self, s => s.matches_of(visitor, partners, now))
+    }
+
+    /// The matches of some visitors of a partition with a partner, by ordinal; who has none, or is
+    /// erased, is left out. All are in memory at once: ask for a hundred thousand at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn matches(
+        &self,
+        partition: Partition,
+        partner: PartnerId,
+        ordinals: &RoaringBitmap,
+        now: Timestamp,
+    ) -> Result<Vec<(Ordinal, Match)>> {
+        on!(self, s => s.matches(partition, partner, ordinals, now))
     }
 
     /// Appends batches, each exactly once (see [`batch`]); one group commit for all. The answers
@@ -387,8 +396,8 @@ impl Store {
 
     // ---- people and time --------------------------------------------------------------------
 
-    /// Erases visitors: at once invisible to every read here; their foreign ids are forgotten,
-    /// their ordinals dead for good. Bytes go when their days are sealed again.
+    /// Erases visitors: at once invisible to every read here; their foreign ids and matches
+    /// are forgotten, their ordinals dead for good. Bytes go when their days are sealed again.
     ///
     /// # Errors
     /// None of its own.

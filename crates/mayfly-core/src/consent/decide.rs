@@ -20,8 +20,6 @@ use crate::outcome::Outcome;
 const STORE: u8 = 1;
 /// Create profiles for personalised advertising.
 const PROFILE: u8 = 3;
-/// Use profiles to select personalised advertising: what a receiver does.
-const SELECT: u8 = 4;
 /// Create profiles to personalise content.
 const CONTENT: u8 = 5;
 /// Measure the performance of advertising and of content, understand audiences.
@@ -276,25 +274,6 @@ fn newest(choice: &Choice, is_so: impl Fn(&TcString<'_>) -> bool) -> Option<u64>
     strings.iter().filter(|tc| is_so(tc)).map(|tc| tc.last_updated_ds).max()
 }
 
-/// Whether a hit that was kept under this state may be passed to a vendor of the Global Vendor
-/// List, who stores it (purpose 1) and selects advertising by it (purpose 4).
-///
-/// # Errors
-/// Why not.
-pub fn permits(state: &ConsentState, vendor: u16) -> Result<(), Refusal> {
-    if !state.allowed.share {
-        return Err(Refusal::Refused);
-    }
-    let platform = Platform::read(&state.choice)?;
-    if state.choice.gdpr == Some(false) {
-        return Ok(());
-    }
-    for tc in platform.tc_strings(&state.choice)? {
-        [STORE, SELECT].into_iter().try_for_each(|purpose| consents(&tc, purpose, vendor))?;
-    }
-    Ok(())
-}
-
 fn is_child(audience: Audience, coppa: Option<bool>) -> bool {
     match audience {
         Audience::Children => true,
@@ -304,7 +283,7 @@ fn is_child(audience: Audience, coppa: Option<bool>) -> bool {
 }
 
 /// A GPP string with the word on what of it applies.
-struct Platform<'c> {
+pub(super) struct Platform<'c> {
     gpp: Option<Gpp<'c>>,
     sid: Option<Vec<i32>>,
     /// `gpp_sid` says that no section applies.
@@ -314,7 +293,7 @@ struct Platform<'c> {
 }
 
 impl<'c> Platform<'c> {
-    fn read(choice: &'c Choice) -> Result<Self, Refusal> {
+    pub(super) fn read(choice: &'c Choice) -> Result<Self, Refusal> {
         let sid = choice.gpp_sid.as_deref().map(section_ids).transpose()?;
         let says = |id| sid.as_deref().is_some_and(|ids| ids.contains(&id));
         let (no_section_applies, is_unknown) = (says(-1), says(0));
@@ -338,7 +317,7 @@ impl<'c> Platform<'c> {
     }
 
     /// The TC strings: the one sent by itself, and that of the GPP string. A no in either counts.
-    fn tc_strings(&self, choice: &'c Choice) -> Result<Vec<TcString<'c>>, Refusal> {
+    pub(super) fn tc_strings(&self, choice: &'c Choice) -> Result<Vec<TcString<'c>>, Refusal> {
         let own = choice.tcf.as_deref().map(TcString::decode);
         let strings = own.into_iter().chain(self.of(EU_SECTION).and_then(Gpp::tcf_eu));
         strings.collect::<Result<_, _>>().map_err(|_| Refusal::Invalid)
@@ -449,6 +428,14 @@ fn consents(tc: &TcString<'_>, purpose: u8, vendor: u16) -> Result<(), Refusal> 
         && tc.vendor_consents.contains(vendor)
         && !tc.restrictions.of(purpose, vendor).any(forbids);
     if granted { Ok(()) } else { Err(Refusal::Refused) }
+}
+
+/// Whether a vendor of the list may do something for a purpose.
+pub(super) fn vendor_may(tc: &TcString<'_>, purpose: u8, vendor: u16) -> Result<(), Refusal> {
+    match consents(tc, purpose, vendor) {
+        Err(Refusal::Refused) if may(tc, purpose, vendor) => Ok(()),
+        granted => granted,
+    }
 }
 
 /// Whether a vendor may do something on one ground or the other.

@@ -6,10 +6,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use mayfly_core::{CategoryId, Retention, SegmentId, Site, SiteId, limits};
+use mayfly_core::{CategoryId, Partner, PartnerId, Retention, SegmentId, Site, SiteId, limits};
 
 use super::change::{Change, changes};
-use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem};
+use super::file::{CategoryItem, DefinitionsFile, OnPageItem, PartnerItem, SegmentItem, SiteItem};
 use super::table::{Placed, PlacedText};
 use super::tree::{BETWEEN, levels, tidy};
 use super::word_list::WordListItem;
@@ -52,6 +52,7 @@ impl Definitions {
         draft.categories(&file.categories);
         draft.implications(&file.categories);
         file.segments.iter().for_each(|item| draft.segment(item));
+        file.partners.iter().for_each(|item| draft.partner(item));
         if prune {
             draft.prune();
         }
@@ -68,6 +69,7 @@ pub(super) struct Draft {
     categories: HashSet<CategoryId>,
     segments: HashSet<SegmentId>,
     word_lists: HashSet<Box<str>>,
+    partners: HashSet<PartnerId>,
 }
 
 impl Draft {
@@ -81,6 +83,7 @@ impl Draft {
             categories: HashSet::new(),
             segments: HashSet::new(),
             word_lists: HashSet::new(),
+            partners: HashSet::new(),
         }
     }
 
@@ -148,6 +151,27 @@ impl Draft {
         }
         let site = Site { id, ..item.site.clone() };
         self.new.sites.insert(id, SiteEntry { site, removed: false });
+    }
+
+    fn partner(&mut self, item: &PartnerItem) {
+        let named = |key: &str| self.new.partner(key).map(|own| own.id);
+        let before = || item.was.iter().find_map(|was| named(&was.value));
+        let id = named(&item.key.value).or_else(before).unwrap_or_else(|| {
+            let id = PartnerId(self.new.next_partner);
+            self.new.next_partner = self.new.next_partner.saturating_add(1);
+            id
+        });
+        if !self.partners.insert(id) {
+            return self.twice("partner", &item.key);
+        }
+        let own = Partner { id, ..item.partner.clone() };
+        let is_same = |other: &Partner| {
+            other.id != id && (other.is_called(&own.key) || other.is_called(own.bidder()))
+        };
+        if self.new.partners().any(is_same) {
+            return self.twice("partner", &item.key);
+        }
+        self.new.partners.insert(id, own);
     }
 
     /// Renames first, from the top down, so that what lies below a renamed category is found there.
@@ -424,6 +448,7 @@ impl Draft {
         }
         self.new.word_lists.retain(|name, _| self.word_lists.contains(name));
         self.new.segments.retain(|id, _| self.segments.contains(id));
+        self.new.partners.retain(|id, _| self.partners.contains(id));
         for (id, entry) in &mut self.new.sites {
             entry.removed |= !self.sites.contains(id);
         }
@@ -442,6 +467,7 @@ impl Draft {
             ("categories", self.new.categories.len(), limits::CATEGORIES),
             ("segments", self.new.segments.len(), limits::SEGMENTS),
             ("word lists", self.new.word_lists.len(), limits::WORD_LISTS),
+            ("partners", self.new.partners.len(), limits::PARTNERS),
             ("words in all lists", words, limits::WORDS),
             ("categories that one implies", implied, limits::IMPLIED),
             ("categories that a hit in one falls in", given, limits::GIVEN),

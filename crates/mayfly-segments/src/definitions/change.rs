@@ -18,6 +18,8 @@ pub enum Noun {
     Segment,
     /// A word list.
     WordList,
+    /// A partner.
+    Partner,
 }
 
 /// How it changed.
@@ -61,6 +63,7 @@ impl fmt::Display for Change {
             Noun::Category => "category",
             Noun::Segment => "segment",
             Noun::WordList => "word list",
+            Noun::Partner => "partner",
         };
         let name = &self.name;
         match &self.how {
@@ -81,6 +84,7 @@ pub(super) fn changes(old: &Definitions, new: &Definitions) -> Vec<Change> {
     categories(old, new, &mut changes);
     segments(old, new, &mut changes);
     word_lists(old, new, &mut changes);
+    partners(old, new, &mut changes);
     changes
 }
 
@@ -94,6 +98,23 @@ fn word_lists(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
     }
     for name in old.word_lists.keys().filter(|name| !new.word_lists.contains_key(*name)) {
         push(changes, Noun::WordList, name, How::Removed);
+    }
+}
+
+fn partners(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
+    for (id, own) in &new.partners {
+        match old.partners.get(id) {
+            Some(before) if before == own => {}
+            Some(before) if before.key != own.key => {
+                let from = before.key.clone();
+                push(changes, Noun::Partner, &own.key, How::Renamed { from });
+            }
+            Some(_) => push(changes, Noun::Partner, &own.key, How::Changed),
+            None => push(changes, Noun::Partner, &own.key, How::Added),
+        }
+    }
+    for (_, own) in old.partners.iter().filter(|(id, _)| !new.partners.contains_key(id)) {
+        push(changes, Noun::Partner, &own.key, How::Removed);
     }
 }
 

@@ -1,8 +1,11 @@
 //! Definitions as a file that applies to the same definitions.
 
-use mayfly_core::consent::ConsentRole;
-use mayfly_core::{CategoryId, ConsentRules, DataPlan, Origin, Site, SiteId, limits};
+use mayfly_core::consent::{ConsentRole, Ground, Receiver};
+use mayfly_core::{
+    CategoryId, ConsentRules, DataPlan, Origin, Partner, PartnerKind, Site, SiteId, limits,
+};
 
+use super::partner_table::{Kind, sync_word, usual_sync};
 use super::site_table::{audience_word, policy_word};
 use super::{Category, Definitions, OnPage, Period, RuleText, Segment, Sensitivity};
 
@@ -30,6 +33,7 @@ impl Definitions {
             line(&mut out, "\n[[word_list]]\nname", &quoted(name));
             line(&mut out, "words", &list(words.iter().map(|word| &**word)));
         }
+        self.partners().for_each(|partner| export_partner(&mut out, partner));
         for segment in self.segments() {
             line(&mut out, "\n[[segment]]\nname", &quoted(&segment.name));
             line(&mut out, "rule", &quoted(&segment.rule));
@@ -108,6 +112,47 @@ impl Definitions {
 
     fn keys(&self, sites: &[SiteId]) -> String {
         list(sites.iter().filter_map(|id| self.site_key(*id)))
+    }
+}
+
+fn export_partner(out: &mut String, partner: &Partner) {
+    line(out, "\n[[partner]]\nkey", &quoted(&partner.key));
+    let kind = Kind::of(partner);
+    if kind != Kind::Plain {
+        line(out, "kind", &quoted(kind.word()));
+    }
+    if let PartnerKind::Google { network } = &partner.kind {
+        line(out, "network", &quoted(network));
+    }
+    if !partner.bidder.is_empty() {
+        line(out, "bidder", &quoted(&partner.bidder));
+    }
+    match partner.receiver.ground {
+        Ground::Vendor(id) => line(out, "vendor_id", &id.to_string()),
+        Ground::Provider(id) => line(out, "provider_id", &id.to_string()),
+        Ground::Processor => line(out, "processor", "true"),
+    }
+    let usual = Partner::new(partner.id, &partner.key, Receiver::vendor(0));
+    if partner.receiver.purposes != usual.receiver.purposes {
+        let purposes: Vec<_> = partner.receiver.purposes.iter().map(u8::to_string).collect();
+        line(out, "purposes", &format!("[{}]", purposes.join(", ")));
+    }
+    if let Some(sync) =
+        partner.sync.as_ref().filter(|own| Some(*own) != usual_sync(&partner.kind).as_ref())
+    {
+        line(out, "sync", &quoted(sync.text()));
+    }
+    if partner.uid_macro != usual.uid_macro {
+        line(out, "uid_macro", &quoted(&partner.uid_macro));
+    }
+    if partner.sync_type != usual.sync_type {
+        line(out, "sync_type", &quoted(sync_word(partner.sync_type)));
+    }
+    if !partner.hosts.is_empty() {
+        line(out, "hosts", &list(partner.hosts.iter().map(|host| &**host)));
+    }
+    if partner.sync_days != usual.sync_days {
+        line(out, "sync_days", &partner.sync_days.to_string());
     }
 }
 

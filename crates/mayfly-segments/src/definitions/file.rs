@@ -1,7 +1,7 @@
 //! The definitions file: what a person wrote, every value with its place.
 
 use jiff::civil::Date;
-use mayfly_core::{Attribute, Page, Site, Value, limits};
+use mayfly_core::{Attribute, Page, Partner, Site, Value, limits};
 use toml::de::{DeTable, DeValue};
 
 use super::form::{FormItem, children, form};
@@ -30,6 +30,7 @@ pub struct DefinitionsFile {
     pub(crate) categories: Vec<CategoryItem>,
     pub(crate) segments: Vec<SegmentItem>,
     pub(crate) word_lists: Vec<WordListItem>,
+    pub(crate) partners: Vec<PartnerItem>,
     /// The fixtures of `[[test]]`.
     pub fixtures: Vec<Fixture>,
 }
@@ -40,6 +41,15 @@ pub(crate) struct SiteItem {
     pub(crate) key: PlacedText,
     /// Its number is not known yet.
     pub(crate) site: Site,
+}
+
+/// A `[[partner]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct PartnerItem {
+    pub(crate) key: PlacedText,
+    /// Its number is not known yet.
+    pub(crate) partner: Partner,
+    pub(crate) was: Vec<PlacedText>,
 }
 
 /// A `[[category]]`.
@@ -158,7 +168,7 @@ impl DefinitionsFile {
             let span = error.span().unwrap_or(0..0);
             vec![Fault::new(ProblemKind::Toml { source: Box::new(error) }, span)]
         })?;
-        let keys = ["format", "site", "category", "segment", "word_list", "test"];
+        let keys = ["format", "site", "category", "segment", "word_list", "partner", "test"];
         let mut top = Table::new("definitions", parsed.get_ref(), 0..0, &keys);
         if !top.is_number("format", "1") {
             top.fault(ProblemKind::Format, top.place("format"));
@@ -166,6 +176,7 @@ impl DefinitionsFile {
         let mut faults = Vec::new();
         let lists = (top.tables("site"), top.tables("category"), top.tables("segment"));
         let (tests, word_lists) = (top.tables("test"), top.tables("word_list"));
+        let partners = top.tables("partner");
         let sites = items(lists.0, &mut faults, super::site_table::site);
         let mut categories = items(lists.1, &mut faults, category);
         let keys: Vec<PlacedText> = sites.iter().map(|site| site.key.clone()).collect();
@@ -179,6 +190,7 @@ impl DefinitionsFile {
             categories,
             segments: items(lists.2, &mut faults, segment_table::segment),
             word_lists: items(word_lists, &mut faults, word_list),
+            partners: items(partners, &mut faults, super::partner_table::partner),
             fixtures: items(tests, &mut faults, |table, span, faults| {
                 let line = ends.partition_point(|end| *end < span.start) + 1;
                 fixture(line, table, span, faults)

@@ -1,5 +1,5 @@
-//! Definitions: sites, categories and segments with their stable ids; the document that the catalog
-//! keeps, and the file that people write.
+//! Definitions: sites, categories, segments and partners with their stable ids; the document that
+//! the catalog keeps, and the file that people write.
 //!
 //! [`DefinitionsFile`] is what was written, [`Definitions`] what holds; [`Definitions::apply`]
 //! makes the next version from both, wholly or not at all. Ids are never reused: a removed category
@@ -14,12 +14,14 @@ pub mod file;
 mod form;
 mod load;
 mod mapping;
+mod partner_table;
 mod period;
 mod revert;
 mod segment_table;
 mod sensitive;
 mod site_table;
 mod stored;
+mod stored_partner;
 mod table;
 pub mod taxonomy;
 mod tree;
@@ -28,7 +30,7 @@ mod word_list;
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use mayfly_core::{CategoryId, CellId, SegmentId, Site, SiteId};
+use mayfly_core::{CategoryId, CellId, Partner, PartnerId, SegmentId, Site, SiteId};
 
 pub use apply::Applied;
 pub use change::{Change, How, Noun};
@@ -153,9 +155,11 @@ pub struct Definitions {
     pub(crate) next_site: u32,
     pub(crate) next_category: u32,
     pub(crate) next_segment: u32,
+    pub(crate) next_partner: u32,
     pub(crate) sites: BTreeMap<SiteId, SiteEntry>,
     pub(crate) categories: tree::Tree,
     pub(crate) segments: BTreeMap<SegmentId, Segment>,
+    pub(crate) partners: BTreeMap<PartnerId, Partner>,
     /// Words and phrases as written, by the list's name.
     pub(crate) word_lists: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
@@ -169,9 +173,11 @@ impl Default for Definitions {
             next_site: 1,
             next_category: 1,
             next_segment: 1,
+            next_partner: 1,
             sites: BTreeMap::new(),
             categories: tree::Tree::default(),
             segments: BTreeMap::new(),
+            partners: BTreeMap::new(),
             word_lists: BTreeMap::new(),
         }
     }
@@ -247,6 +253,17 @@ impl Definitions {
         now.or_else(|| self.segments.values().find(|s| s.was.iter().any(|was| **was == *name)))
     }
 
+    /// The partners, by number.
+    pub fn partners(&self) -> impl Iterator<Item = &Partner> {
+        self.partners.values()
+    }
+
+    /// The partner with this key.
+    #[must_use]
+    pub fn partner(&self, key: &str) -> Option<&Partner> {
+        self.partners().find(|partner| *partner.key == *key)
+    }
+
     pub(crate) fn nearest_category(&self, path: &str) -> Option<Box<str>> {
         let paths: Vec<String> = self.categories.keys().map(|id| self.path(*id)).collect();
         nearest(path, paths.iter().map(String::as_str))
@@ -276,3 +293,5 @@ impl Definitions {
 mod tests;
 #[cfg(test)]
 mod tests_of_categories;
+#[cfg(test)]
+mod tests_of_partners;

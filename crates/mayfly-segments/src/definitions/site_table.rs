@@ -68,9 +68,9 @@ pub(super) fn site(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> 
     let mut site = Site::new(SiteId(0), name, origins);
     site.consent = consent(&mut table, name);
     site.plan = plan(&mut table);
-    let bots = table.text("bots").and_then(|text| word(&mut table, &text, &BOTS));
+    let bots = table.word("bots", &BOTS);
     site.keeps_bots = bots.unwrap_or(false);
-    site.redirect_hosts = hosts(&mut table);
+    site.redirect_hosts = table.hosts("redirect_hosts");
     if let Some(zone) = table.text("time_zone") {
         if TimeZone::get(&zone.value).is_err() {
             let kind = ProblemKind::TimeZone { name: zone.value.clone() };
@@ -88,7 +88,7 @@ fn origins(table: &mut Table<'_, '_>) -> Vec<Origin> {
         let place = table.place("origins");
         table.fault(ProblemKind::MissingKey { table: "site", key: "origins" }, place);
     }
-    at_most(table, "origins", texts.len(), limits::ORIGINS_PER_SITE);
+    table.at_most("origins", texts.len(), limits::ORIGINS_PER_SITE);
     let mut origins = Vec::new();
     for text in texts {
         match Origin::parse(&text.value) {
@@ -99,15 +99,9 @@ fn origins(table: &mut Table<'_, '_>) -> Vec<Origin> {
     origins
 }
 
-fn at_most(table: &mut Table<'_, '_>, key: &'static str, number: usize, limit: usize) {
-    if number > limit {
-        table.fault(ProblemKind::TooMany { what: key, limit }, table.place(key));
-    }
-}
-
 fn consent(table: &mut Table<'_, '_>, key: &str) -> ConsentRules {
-    let policy = table.text("consent").and_then(|text| word(table, &text, &POLICIES));
-    let audience = table.text("audience").and_then(|text| word(table, &text, &AUDIENCES));
+    let policy = table.word("consent", &POLICIES);
+    let audience = table.word("audience", &AUDIENCES);
     let scope = table.text("consent_scope");
     if let Some(scope) = &scope
         && !event::is_name(&scope.value, limits::NAME_BYTES)
@@ -142,26 +136,11 @@ fn role(table: &mut Table<'_, '_>) -> Option<ConsentRole> {
     }
 }
 
-/// The value of one of a few words.
-fn word<T: Copy>(
-    table: &mut Table<'_, '_>,
-    text: &PlacedText,
-    words: &[(&'static str, T)],
-) -> Option<T> {
-    let found = words.iter().find(|(word, _)| **word == *text.value);
-    if found.is_none() {
-        let allowed = words.iter().map(|(word, _)| *word).collect();
-        let kind = ProblemKind::UnknownWord { word: text.value.clone(), allowed };
-        table.fault(kind, text.span.clone());
-    }
-    found.map(|(_, value)| *value)
-}
-
 fn plan(table: &mut Table<'_, '_>) -> DataPlan {
-    let query = names(table, "query", |name| !name.is_empty() && name.len() <= limits::NAME_BYTES);
+    let query = table.names("query", |name| !name.is_empty() && name.len() <= limits::NAME_BYTES);
     let is_attribute = |name: &str| event::is_name(name, limits::ATTRIBUTE_NAME_BYTES);
-    let attributes = names(table, "attributes", is_attribute);
-    let events = names(table, "events", |name| event::is_name(name, limits::EVENT_NAME_BYTES));
+    let attributes = table.names("attributes", is_attribute);
+    let events = table.names("events", |name| event::is_name(name, limits::EVENT_NAME_BYTES));
     let sensitive = paths(table);
     let pages = table.whole("pages_per_day", 1, u32::MAX).unwrap_or(limits::PAGES_PER_DAY);
     let declared = table.text("declared").and_then(|text| standard(table, text));
@@ -180,7 +159,7 @@ fn standard(table: &mut Table<'_, '_>, text: PlacedText) -> Option<Box<str>> {
 /// The paths of pages that are never kept.
 fn paths(table: &mut Table<'_, '_>) -> Vec<Box<str>> {
     let texts = table.texts("sensitive");
-    at_most(table, "sensitive", texts.len(), limits::PLAN_NAMES);
+    table.at_most("sensitive", texts.len(), limits::PLAN_NAMES);
     let is_path = |text: &str| {
         text.starts_with('/') && text.len() <= limits::URL_BYTES && !text.contains(['?', '#'])
     };
@@ -193,30 +172,4 @@ fn paths(table: &mut Table<'_, '_>) -> Vec<Box<str>> {
         }
     }
     paths
-}
-
-fn hosts(table: &mut Table<'_, '_>) -> Vec<Box<str>> {
-    let is_host = |name: &str| {
-        let url = url::Url::parse(&format!("https://{name}/"));
-        url.is_ok_and(|url| url.host_str() == Some(name) && url.path() == "/")
-    };
-    names(table, "redirect_hosts", is_host)
-}
-
-fn names(
-    table: &mut Table<'_, '_>,
-    key: &'static str,
-    is_sound: impl Fn(&str) -> bool,
-) -> Vec<Box<str>> {
-    let texts = table.texts(key);
-    at_most(table, key, texts.len(), limits::PLAN_NAMES);
-    let mut names = Vec::new();
-    for PlacedText { value, span } in texts {
-        if is_sound(&value) {
-            names.push(value);
-        } else {
-            table.fault(ProblemKind::BadName { what: key, name: value }, span);
-        }
-    }
-    names
 }

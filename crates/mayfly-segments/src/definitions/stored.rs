@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use mayfly_core::consent::{Audience, ConsentRole};
 use mayfly_core::{
-    CategoryId, ConsentPolicy, ConsentRules, DataPlan, Origin, SegmentId, Site, SiteId,
+    CategoryId, ConsentPolicy, ConsentRules, DataPlan, Origin, Partner, SegmentId, Site, SiteId,
 };
 use serde::{Deserialize, Serialize};
 
+use super::stored_partner::PartnerRow;
 use super::{Category, Definitions, OnPage, Period, RuleText, Segment, Sensitivity, SiteEntry};
 
 /// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites,
 /// 2 at most one standard id of a category, 3 fewer keys of segments, 4 fewer of categories and no
-/// word lists.
-const FORMAT: u32 = 5;
+/// word lists, 5 no partners.
+const FORMAT: u32 = 6;
 
 /// A stored document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,12 @@ pub enum DefinitionsError {
     Format {
         /// The format found.
         found: u32,
+    },
+    /// A partner's URL that is none.
+    #[error("stored definitions have no URL that can be used for partner {partner:?}")]
+    SyncUrl {
+        /// The partner's key.
+        partner: Box<str>,
     },
     /// An origin that is none.
     #[error("stored definitions name {origin:?} as an origin")]
@@ -61,6 +68,14 @@ struct DefinitionsRow {
     segments: Vec<SegmentRow>,
     #[serde(default)]
     word_lists: BTreeMap<Box<str>, Vec<Box<str>>>,
+    #[serde(default = "first")]
+    next_partner: u32,
+    #[serde(default)]
+    partners: Vec<PartnerRow>,
+}
+
+const fn first() -> u32 {
+    1
 }
 
 #[derive(Serialize, Deserialize)]
@@ -218,6 +233,8 @@ impl Definitions {
             categories: self.categories.values().map(category_row).collect(),
             segments: self.segments.values().map(segment_row).collect(),
             word_lists: self.word_lists.clone(),
+            next_partner: self.next_partner,
+            partners: self.partners().map(PartnerRow::from).collect(),
         };
         Ok(serde_json::to_vec(&row)?)
     }
@@ -237,6 +254,10 @@ impl Definitions {
             .into_iter()
             .map(|row| site(row).map(|entry| (entry.site.id, entry)))
             .collect();
+        let partners = row.partners.into_iter().map(|row| {
+            let partner = Partner::try_from(row)?;
+            Ok::<_, DefinitionsError>((partner.id, partner))
+        });
         Ok(Self {
             version: row.version,
             why: row.why,
@@ -247,6 +268,8 @@ impl Definitions {
             categories: row.categories.into_iter().map(category).collect(),
             segments: row.segments.into_iter().map(|s| (SegmentId(s.id), segment(s))).collect(),
             word_lists: row.word_lists,
+            next_partner: row.next_partner,
+            partners: partners.collect::<Result<_, _>>()?,
         })
     }
 }

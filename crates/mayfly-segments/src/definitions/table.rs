@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use jiff::civil::Date;
+use mayfly_core::limits;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -187,6 +188,74 @@ impl<'t, 'i> Table<'t, 'i> {
             self.fault(kind, value.span());
         }
         number
+    }
+
+    /// Whole numbers in a range; `None` when absent.
+    pub(super) fn wholes(&mut self, key: &'static str, least: u32, most: u32) -> Option<Vec<u32>> {
+        let value = self.get(key)?;
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong(key, "a list of numbers", value.span());
+            return None;
+        };
+        let number = |item: &Spanned<DeValue<'_>>| {
+            let number = item.get_ref().as_integer().filter(|n| n.radix() == 10)?;
+            number.as_str().parse::<u32>().ok().filter(|n| (least..=most).contains(n))
+        };
+        let numbers: Vec<u32> = items.iter().filter_map(number).collect();
+        if numbers.len() != items.len() {
+            let kind = ProblemKind::NumberRange { key, least, most };
+            self.fault(kind, value.span());
+        }
+        Some(numbers)
+    }
+
+    /// The value of one of a few words.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        let text = self.text(key)?;
+        let found = words.iter().find(|(word, _)| **word == *text.value);
+        if found.is_none() {
+            let allowed = words.iter().map(|(word, _)| *word).collect();
+            self.fault(ProblemKind::UnknownWord { word: text.value, allowed }, text.span);
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// At most so many of something.
+    pub(super) fn at_most(&mut self, key: &'static str, number: usize, limit: usize) {
+        if number > limit {
+            self.fault(ProblemKind::TooMany { what: key, limit }, self.place(key));
+        }
+    }
+
+    /// A list of names, each of them sound.
+    pub(super) fn names(
+        &mut self,
+        key: &'static str,
+        is_sound: impl Fn(&str) -> bool,
+    ) -> Vec<Box<str>> {
+        let texts = self.texts(key);
+        self.at_most(key, texts.len(), limits::PLAN_NAMES);
+        let mut names = Vec::new();
+        for PlacedText { value, span } in texts {
+            if is_sound(&value) {
+                names.push(value);
+            } else {
+                self.fault(ProblemKind::BadName { what: key, name: value }, span);
+            }
+        }
+        names
+    }
+
+    /// A list of hosts, as URLs have them.
+    pub(super) fn hosts(&mut self, key: &'static str) -> Vec<Box<str>> {
+        self.names(key, |name| {
+            let url = url::Url::parse(&format!("https://{name}/"));
+            url.is_ok_and(|url| url.host_str() == Some(name) && url.path() == "/")
+        })
     }
 
     /// Where the key's value stands, else the table.

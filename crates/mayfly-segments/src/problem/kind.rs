@@ -2,6 +2,8 @@
 
 use mayfly_core::limits;
 
+use super::PartnerFault;
+
 /// What is wrong. The fields are for programs; [`std::fmt::Display`] puts it into words.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum ProblemKind {
@@ -317,6 +319,12 @@ pub enum ProblemKind {
     /// A site that reads TC strings and does not say as what.
     #[error("reading TC strings needs a role")]
     ConsentRole,
+    /// Something is wrong with a partner.
+    #[error("{fault}")]
+    Partner {
+        /// What.
+        fault: PartnerFault,
+    },
     /// A time zone that is not known.
     #[error("\"{name}\" is no time zone")]
     TimeZone {

@@ -11,10 +11,12 @@ use mayfly_core::limits;
 mod help;
 pub mod kind;
 mod nearest;
+mod partner;
 
 pub use kind::ProblemKind;
 pub use nearest::nearest;
 pub(crate) use nearest::one_slip;
+pub use partner::PartnerFault;
 
 /// What a problem is about.
 #[derive(Clone, PartialEq, Eq, Debug)]

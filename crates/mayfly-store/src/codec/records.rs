@@ -1,7 +1,7 @@
 //! The other values: pages, consent states, memberships, versions of the catalog, bitmaps.
 
 use mayfly_core::{
-    Allowed, Choice, ConsentState, Page, Partition, RealmId, SegmentId, StoreId, Timestamp,
+    Allowed, Choice, ConsentState, Day, Page, Partition, RealmId, SegmentId, StoreId, Timestamp,
     Visitor, limits,
 };
 use roaring::RoaringBitmap;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::catalog::{CatalogVersion, Identity};
 use crate::error::{Corruption, StoreError};
-use crate::{Membership, Reader};
+use crate::{Match, Membership, Reader};
 
 /// URL, title, keywords, categories.
 #[derive(Serialize, Deserialize)]
@@ -180,6 +180,26 @@ pub(crate) fn encode_visitor(visitor: Visitor) -> Vec<u8> {
 pub(crate) fn decode_visitor(bytes: &[u8]) -> Result<Visitor, StoreError> {
     let VisitorRow(partition, ordinal) = row_from_bytes(bytes, Corruption::Record)?;
     Ok(Visitor { partition: Partition(partition), ordinal })
+}
+
+/// A match's bytes: version, day last seen and generation (two bytes each, the higher first), id.
+/// `redis_store/lua/match.lua` reads and writes them, too.
+pub(crate) fn encode_match(own: &Match) -> Vec<u8> {
+    let numbers = [own.seen.0.to_be_bytes(), own.generation.to_be_bytes()].concat();
+    [&[VERSION][..], &numbers, own.uid.as_bytes()].concat()
+}
+
+/// Reads a match.
+pub(crate) fn decode_match(bytes: &[u8]) -> Result<Match, StoreError> {
+    let bad = || corrupt(Corruption::Record);
+    let body = body(bytes, Corruption::Record)?;
+    let ([a, b, c, d], uid) = body.split_first_chunk::<4>().ok_or_else(bad)?;
+    let uid = std::str::from_utf8(uid).map_err(|_| bad())?;
+    Ok(Match {
+        uid: uid.into(),
+        generation: u16::from_be_bytes([*c, *d]),
+        seen: Day(u16::from_be_bytes([*a, *b])),
+    })
 }
 
 /// A bitmap (the erased ordinals): version byte and portable roaring.

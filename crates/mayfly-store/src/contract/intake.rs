@@ -190,6 +190,7 @@ pub async fn an_id_stands_for_its_first_claimant(opener: &Opener) {
     let claim = |id: &ForeignId, ordinal| Claim {
         id: id.clone(),
         visitor: visitor(ordinal),
+        takes_over: false,
         until: now.plus_secs(10 * 86_400),
     };
     let (a, b, c) = (id("crm", 1), id("ifa", 1), id("crm", 2));
@@ -198,6 +199,13 @@ pub async fn an_id_stands_for_its_first_claimant(opener: &Opener) {
     assert_eq!(owners, [visitor(1), visitor(2), visitor(1)]);
     let owners = store.claim_ids(&[claim(&b, 9), claim(&c, 9)], now).await.unwrap();
     assert_eq!(owners, [visitor(2), visitor(9)]);
+    let newest = Claim { takes_over: true, ..claim(&b, 7) };
+    assert_eq!(store.claim_ids(&[newest], now).await.unwrap(), [visitor(7)]);
+    // Erased with the one who has it now, not with the one who had it.
+    store.erase(&[visitor(2)], now).await.unwrap();
+    assert_eq!(store.lookup_ids(std::slice::from_ref(&b)).await.unwrap(), [Some(visitor(7))]);
+    store.erase(&[visitor(7)], now).await.unwrap();
+    assert_eq!(store.lookup_ids(&[b]).await.unwrap(), [None]);
     let found = store.lookup_ids(&[c, id("other", 1), a]).await.unwrap();
     assert_eq!(found, [Some(visitor(9)), None, Some(visitor(1))]);
 }

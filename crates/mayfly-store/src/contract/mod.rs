@@ -27,6 +27,7 @@ use crate::{
 pub mod bytes;
 pub mod catalog;
 pub mod intake;
+pub mod matches;
 pub mod model;
 pub mod people;
 pub mod servers;
@@ -249,6 +250,11 @@ macro_rules! contract_tests {
             worker::entries_without_hits_go_with_sealing,
             worker::sealing_needs_the_cursor,
             worker::a_day_that_moves_while_it_is_read_says_so,
+            matches::a_match_is_new_renewed_changed_and_forgotten,
+            matches::matches_are_read_for_many_visitors,
+            matches::notes_at_once_lose_nothing,
+            matches::an_erased_visitor_has_no_match,
+            matches::a_match_goes_with_its_day,
             people::a_visitor_is_read_by_time,
             people::erased_is_invisible_at_once,
             people::erased_hits_are_not_sealed,

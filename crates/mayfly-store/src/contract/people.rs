@@ -36,7 +36,7 @@ fn id(hash: u128) -> ForeignId {
 }
 
 fn claim(opener: &Opener, hash: u128, visitor: Visitor) -> Claim {
-    Claim { id: id(hash), visitor, until: opener.noon().plus_secs(86_400) }
+    Claim { id: id(hash), visitor, takes_over: false, until: opener.noon().plus_secs(86_400) }
 }
 
 /// Visitors 1 and 2 in log, cells, a segment, with a foreign id each.

@@ -26,8 +26,8 @@ pub(super) fn load_clock(keyspaces: &Keyspaces) -> Result<TrustedClock> {
 }
 
 /// Keyspaces whose records expire one by one.
-pub(super) const RECORDS: [&str; 5] =
-    [keys::PAGES, keys::IDS, keys::NAMES, keys::SEGMENTS, keys::LANES];
+pub(super) const RECORDS: [&str; 6] =
+    [keys::PAGES, keys::IDS, keys::NAMES, keys::MATCHES, keys::SEGMENTS, keys::LANES];
 
 /// Whether a record of one of [`RECORDS`] is past its last day.
 pub(super) fn is_over(
@@ -39,6 +39,7 @@ pub(super) fn is_over(
     Ok(match keyspace {
         keys::PAGES => !retention.keeps(Day(InternedRow::read(value)?.0), today),
         keys::IDS => IdRow::read(value)?.2 < today.0,
+        keys::MATCHES => !retention.keeps(records::decode_match(value)?.seen, today),
         keys::NAMES => NameRow::read(value)?.0 < today.0,
         keys::SEGMENTS => {
             let as_of = records::decode_membership(SegmentId(0), value)?.as_of;

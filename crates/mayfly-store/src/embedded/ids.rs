@@ -72,6 +72,8 @@ fn take(tx: &mut Tx<'_>, claim: &Claim, today: Day) -> Result<Visitor> {
         None => None,
     };
     let held = held.filter(|row| row.2 >= today.0 && !tx.shared.is_erased(row.visitor()));
+    // Who it stood for keeps its name; erasing him finds that it is his no more.
+    let held = held.filter(|row| !claim.takes_over || row.visitor() == claim.visitor);
     let visitor = match held {
         Some(row) if row.2 >= until.0 => return Ok(row.visitor()),
         Some(row) => row.visitor(),

@@ -2,7 +2,7 @@
 //!
 //! Numbers in keys are big-endian, so that keys sort as their numbers do.
 
-use mayfly_core::{Day, Ordinal, Partition, SegmentId, Visitor};
+use mayfly_core::{Day, Ordinal, Partition, PartnerId, SegmentId, Visitor};
 
 use crate::day::EntryId;
 use crate::{CatalogName, ForeignId, LaneId};
@@ -15,6 +15,8 @@ pub(super) const VISITORS: &str = "visitors";
 pub(super) const IDS: &str = "ids";
 /// Each visitor's foreign ids.
 pub(super) const NAMES: &str = "names";
+/// Matches with partners.
+pub(super) const MATCHES: &str = "matches";
 /// Interned pages and consent states.
 pub(super) const PAGES: &str = "pages";
 /// Last batch numbers.
@@ -28,7 +30,8 @@ pub(super) const META: &str = "meta";
 pub(super) const SCRATCH: &str = "scratch";
 
 /// Every keyspace that is always there.
-pub(super) const FIXED: [&str; 8] = [CATALOG, VISITORS, IDS, NAMES, PAGES, LANES, SEGMENTS, META];
+pub(super) const FIXED: [&str; 9] =
+    [CATALOG, VISITORS, IDS, NAMES, MATCHES, PAGES, LANES, SEGMENTS, META];
 
 /// Kinds of keyspaces of a day.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -136,7 +139,7 @@ pub(super) fn foreign(id: &ForeignId) -> Vec<u8> {
     [&id.hash.to_be_bytes()[..], id.space.as_bytes()].concat()
 }
 
-/// What all the names of a visitor begin with.
+/// What all the names and matches of a visitor begin with.
 pub(super) fn visitor(visitor: Visitor) -> Vec<u8> {
     [&partition(visitor.partition)[..], &visitor.ordinal.to_be_bytes()].concat()
 }
@@ -144,6 +147,11 @@ pub(super) fn visitor(visitor: Visitor) -> Vec<u8> {
 /// One foreign id of a visitor.
 pub(super) fn name(of: Visitor, id: &ForeignId) -> Vec<u8> {
     [visitor(of), foreign(id)].concat()
+}
+
+/// A partner's match of a visitor.
+pub(super) fn matched(of: Visitor, partner: PartnerId) -> Vec<u8> {
+    [visitor(of), partner.0.to_be_bytes().to_vec()].concat()
 }
 
 /// The key of the foreign id that a name stands for.

@@ -16,6 +16,7 @@
 //! | `pages` | `p` or `c`, key | page or consent state, youngest day using it | with that day |
 //! | `ids` | hash, space | visitor, last day | after that day |
 //! | `names` | partition, ordinal, hash, space | last day | after that day |
+//! | `matches` | partition, ordinal, partner | day last seen, generation, id | with that day |
 //! | `visitors` | `n`, partition | next ordinal | – |
 //! | | `e`, partition | bitmap of erased ordinals | – |
 //! | `catalog` | `identity`, `current/<name>`, `version/<name>/`version | catalog | – |
@@ -46,6 +47,7 @@ mod ids;
 mod intern;
 mod keys;
 mod keyspaces;
+mod matches;
 mod purge;
 mod read;
 mod seal;

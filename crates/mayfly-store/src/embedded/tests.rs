@@ -172,7 +172,7 @@ async fn days_and_records_go_when_their_time_is_over() {
     let keys = [old.key(store.identity().seed), renewed.key(store.identity().seed)];
     let id = ForeignId { space: "crm".into(), hash: 1 };
     let visitor = Visitor { partition: PARTITION, ordinal: 1 };
-    let claim = Claim { id: id.clone(), visitor, until: opener.noon() };
+    let claim = Claim { id: id.clone(), visitor, takes_over: false, until: opener.noon() };
     store.claim_ids(&[claim], opener.noon()).await.unwrap();
 
     assert!(store.expire(opener.noon()).await.unwrap().is_empty());
@@ -221,7 +221,7 @@ async fn what_was_erased_or_expired_leaves_the_files() {
     store.intern(&ToIntern { pages, consents: Vec::new() }).await.unwrap();
     let space = ForeignId { space: erased.into(), hash: 1 };
     let visitor = Visitor { partition: PARTITION, ordinal: 1 };
-    let claim = Claim { id: space, visitor, until: opener.noon() };
+    let claim = Claim { id: space, visitor, takes_over: false, until: opener.noon() };
     store.claim_ids(&[claim], opener.noon()).await.unwrap();
     let folder = folder_of(&opener);
     for marker in [erased, expired, kept] {

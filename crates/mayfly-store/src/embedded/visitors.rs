@@ -111,6 +111,10 @@ impl EmbeddedStore {
                     tx.remove(&ids, id);
                 }
             }
+            let matches = tx.keyspaces.make(keys::MATCHES)?;
+            for matched in matches_of(tx, &by_partition)? {
+                tx.remove(&matches, matched);
+            }
             let keyspace = tx.keyspaces.make(keys::VISITORS)?;
             for (partition, new) in by_partition {
                 let erased = &*tx.shared.erased(partition) | new;
@@ -118,7 +122,7 @@ impl EmbeddedStore {
                 tx.put(&keyspace, keys::erased(partition), bytes);
                 tx.after(move |shared| shared.set_erased(partition, erased));
             }
-            super::purge::owe(tx, &[keys::IDS, keys::NAMES])
+            super::purge::owe(tx, &[keys::IDS, keys::NAMES, keys::MATCHES])
         })
         .await
     }
@@ -139,6 +143,20 @@ struct ToForget {
     name: Vec<u8>,
     /// In `ids`, unless it stands for another visitor by now.
     id: Option<Vec<u8>>,
+}
+
+/// Keys of these visitors' matches.
+fn matches_of(tx: &Tx<'_>, visitors: &BTreeMap<Partition, RoaringBitmap>) -> Result<Vec<Vec<u8>>> {
+    let matches = tx.keyspaces.make(keys::MATCHES)?;
+    let mut found = Vec::new();
+    for (&partition, ordinals) in visitors {
+        for ordinal in ordinals {
+            for item in matches.prefix(keys::visitor(Visitor { partition, ordinal })) {
+                found.push(item.key().map_err(engine)?.to_vec());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The foreign ids of these visitors.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crc16::{State as Crc, XMODEM};
 use mayfly_core::{
-    ConsentKey, Day, Ordinal, PageKey, Partition, RealmId, Retention, Timestamp, limits,
+    ConsentKey, Day, Ordinal, PageKey, Partition, PartnerId, RealmId, Retention, Timestamp, limits,
 };
 
 use crate::ForeignId;
@@ -19,7 +19,7 @@ pub(super) const SLOTS: u16 = 16_384;
 const HIT_ID_BUCKETS: u64 = 1024;
 /// Days whose foreign ids one `names` key remembers.
 pub(super) const NAMES_PERIOD_DAYS: u16 = 10;
-/// Ordinals that share one `names` key.
+/// Ordinals that share one key of `names` or `matches`.
 pub(super) const NAMES_ORDINALS: u32 = 128;
 /// How long a lane's last number is kept, seconds.
 pub(super) const LANE_SECONDS: i64 = 91 * 86_400;
@@ -41,6 +41,8 @@ pub(super) enum Kind {
     HitIds,
     Segments,
     Names,
+    Matches,
+    Partners,
     Erased,
     Next,
     Lease,
@@ -73,7 +75,7 @@ pub(super) struct Named {
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Hits,
         Self::Past,
         Self::PastAside,
@@ -82,6 +84,8 @@ impl Kind {
         Self::HitIds,
         Self::Segments,
         Self::Names,
+        Self::Matches,
+        Self::Partners,
         Self::Erased,
         Self::Next,
         Self::Lease,
@@ -105,6 +109,8 @@ impl Kind {
             Self::HitIds => "hitids",
             Self::Segments => "segments",
             Self::Names => "names",
+            Self::Matches => "matches",
+            Self::Partners => "partners",
             Self::Erased => "erased",
             Self::Next => "next",
             Self::Lease => "lease",
@@ -130,6 +136,8 @@ impl Kind {
             Self::HitIds => "…:hitids:<day received>:<bucket>",
             Self::Segments => "…:segments",
             Self::Names => "…:names:<10-day period>:<ordinal / 128>",
+            Self::Matches => "…:matches:<first day of period>:<partner>:<ordinal / 128>",
+            Self::Partners => "…:partners",
             Self::Erased => "…:erased",
             Self::Next => "…:next",
             Self::Lease => "…:lease",
@@ -159,10 +167,11 @@ impl Named {
             Kind::Hits | Kind::Past | Kind::PastAside | Kind::Cells => {
                 Some(Day(first.parse().ok()?))
             }
-            Kind::HitIds => Some(Day(first.parse().ok()?)),
+            Kind::HitIds | Kind::Matches => Some(Day(first.parse().ok()?)),
             Kind::Names => Some(Day(first.parse::<u16>().ok()?.checked_mul(NAMES_PERIOD_DAYS)?)),
             Kind::Lane
             | Kind::Segments
+            | Kind::Partners
             | Kind::Erased
             | Kind::Next
             | Kind::Lease
@@ -183,7 +192,8 @@ impl Named {
         let today = now.day().unwrap_or_default();
         let day = self.day.unwrap_or(today);
         Life::Until(match self.kind {
-            Kind::Hits | Kind::Past | Kind::Cells | Kind::Names => retention.expires_at(day),
+            Kind::Hits | Kind::Past | Kind::Cells | Kind::Matches => retention.expires_at(day),
+            Kind::Names => names_until(day, retention),
             Kind::PastAside => then.plus_secs(ASIDE_SECONDS + 1),
             Kind::Lane => then.plus_secs(LANE_SECONDS + 1),
             Kind::HitIds => hit_ids_until(day),
@@ -191,6 +201,7 @@ impl Named {
             // A caller may be up to a day ahead of this one at midnight.
             Kind::Page | Kind::Consent | Kind::Ids => retention.expires_at(today.plus(1)),
             Kind::Erased
+            | Kind::Partners
             | Kind::Next
             | Kind::Lease
             | Kind::Dirty
@@ -209,6 +220,18 @@ pub(super) const fn hit_ids_until(received: Day) -> Timestamp {
 /// When memberships as of an instant are gone: at the end of the day after.
 pub(super) fn segments_until(as_of: Timestamp) -> Timestamp {
     as_of.day().unwrap_or_default().plus(2).start()
+}
+
+/// When the foreign ids of a period are forgotten: with what its first day holds, but not before it
+/// is over.
+pub(super) fn names_until(start: Day, retention: Retention) -> Timestamp {
+    retention.expires_at(start).max(start.plus(NAMES_PERIOD_DAYS).start())
+}
+
+/// The first day of the period in which matches seen on a day are kept: ten days, or one where hits
+/// are kept for less than twenty, since a match goes with the first day of its period.
+pub(super) const fn period_start(day: Day, retention: Retention) -> Day {
+    if retention.days() < 2 * NAMES_PERIOD_DAYS { day } else { names_start(day) }
 }
 
 /// The first day of the period in which foreign ids claimed on a day are remembered.
@@ -294,6 +317,23 @@ impl Keys {
     pub(super) fn names(&self, p: Partition, start: Day, ordinal: Ordinal) -> String {
         let period = start.0 / NAMES_PERIOD_DAYS;
         format!("{}:{period}:{}", self.of(p, Kind::Names), ordinal / NAMES_ORDINALS)
+    }
+
+    /// A partner's ids of 128 visitors, last seen in the period that begins on `start`.
+    pub(super) fn matches(
+        &self,
+        p: Partition,
+        partner: PartnerId,
+        start: Day,
+        ordinal: Ordinal,
+    ) -> String {
+        let bucket = ordinal / NAMES_ORDINALS;
+        format!("{}:{}:{bucket}", self.of_day(p, Kind::Matches, start), partner.0)
+    }
+
+    /// The partners that have matches here.
+    pub(super) fn partners(&self, p: Partition) -> String {
+        self.of(p, Kind::Partners)
     }
 
     /// The erased ordinals.

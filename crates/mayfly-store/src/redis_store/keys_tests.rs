@@ -15,6 +15,8 @@ fn all(keys: &Keys) -> Vec<(Kind, String)> {
         (Kind::HitIds, keys.hit_ids(p, day, -3)),
         (Kind::Segments, keys.segments(p)),
         (Kind::Names, keys.names(p, names_start(day), 300)),
+        (Kind::Matches, keys.matches(p, PartnerId(3), names_start(day), 300)),
+        (Kind::Partners, keys.partners(p)),
         (Kind::Erased, keys.erased(p)),
         (Kind::Next, keys.next(p)),
         (Kind::Lease, keys.lease(p)),
@@ -42,6 +44,16 @@ fn every_name_is_read_back_and_unknown_names_are_not() {
     for name in ["mf:", "mf:x", "mf:{1.2.3}:hits", "mf:{1.2.3}:hits:x", "mf:{", "other:1"] {
         assert_eq!(Named::read(name), None, "{name}");
     }
+}
+
+#[test]
+fn a_period_is_not_forgotten_before_it_is_over() {
+    let (start, short) = (Day(20_770), Retention::new(5).unwrap());
+    assert_eq!(names_until(start, short), Day(20_780).start());
+    assert_eq!(names_until(start, Retention::default()), Day(20_860).start());
+    // A match is never kept longer than its day.
+    assert_eq!(period_start(Day(20_778), short), Day(20_778));
+    assert_eq!(period_start(Day(20_778), Retention::default()), start);
 }
 
 #[test]

@@ -14,6 +14,8 @@
 //! | `…:hitids:<day received>:<bucket>` | set | hashes of hit ids | end of the next day |
 //! | `…:segments` | hash | segment id → membership | end of the day after as_of |
 //! | `…:names:<10-day period>:<ordinal / 128>` | hash | ordinal → ids | period + retention |
+//! | `…:matches:<first day of period>:<partner>:<ordinal / 128>` | hash | ordinal → id | first day + retention |
+//! | `…:partners` | set | partners that have matches here | kept |
 //! | `…:erased` | string | bitmap of erased ordinals | kept: it says nothing but "dead" |
 //! | `…:next` | hash | the partition's marker, below | kept |
 //! | `…:lease` | string | owner's token and address | when the lease runs out |
@@ -54,6 +56,7 @@ mod identity;
 mod intake;
 mod keys;
 mod link;
+mod matches;
 mod people;
 mod read;
 mod scripts;

@@ -57,16 +57,18 @@ impl RedisStore {
     pub async fn claim_ids(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Visitor>> {
         let known = self.known(claims.iter().map(|c| &c.id)).await?;
         let erased = self.erased_of(known.iter().flatten()).await?;
-        let dead = |v: &Option<Visitor>| v.is_some_and(|v| is_erased(&erased, v));
+        let free = |claim: &Claim, known: &Option<Visitor>| {
+            known.is_some_and(|v| claim.takes_over && v != claim.visitor || is_erased(&erased, v))
+        };
         // For whom each id will stand when nobody comes between.
         let asked: Vec<Visitor> = claims
             .iter()
             .zip(&known)
-            .map(|(claim, known)| known.filter(|_| !dead(known)).unwrap_or(claim.visitor))
+            .map(|(claim, known)| known.filter(|_| !free(claim, known)).unwrap_or(claim.visitor))
             .collect();
         self.remember(claims.iter().map(|c| &c.id).zip(asked.iter().copied()), now).await?;
         let calls = claims.iter().zip(&known).map(|(claim, known)| {
-            let replaced = known.filter(|_| dead(known)).map(records::encode_visitor);
+            let replaced = known.filter(|_| free(claim, known)).map(records::encode_visitor);
             scripts::CLAIM
                 .on(&[keys::ids(&claim.id)])
                 .bytes(&records::encode_visitor(claim.visitor))
@@ -85,7 +87,7 @@ impl RedisStore {
         now: Timestamp,
     ) -> Result<()> {
         let start = keys::names_start(now.day().unwrap_or_default());
-        let until = self.inner.retention.expires_at(start);
+        let until = keys::names_until(start, self.inner.retention);
         let mut groups: BTreeMap<(Partition, u32), Vec<(Ordinal, Record)>> = BTreeMap::new();
         for (id, visitor) in ids {
             let group = (visitor.partition, visitor.ordinal / keys::NAMES_ORDINALS);
@@ -127,8 +129,12 @@ impl RedisStore {
             while !self.erase_in(p, ordinals).await? {}
         }
         for (p, ordinals) in groups {
+            let partners = self.partners_of(p).await?;
             for ordinal in ordinals {
-                self.forget(Visitor { partition: p, ordinal }, now).await?;
+                let visitor = Visitor { partition: p, ordinal };
+                self.forget(visitor, now).await?;
+                let drops = self.forget_matches(visitor, &partners, now);
+                self.conn().run(drops, Load::Small).await?;
             }
         }
         Ok(())

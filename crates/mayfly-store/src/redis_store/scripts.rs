@@ -31,6 +31,7 @@ scripts! {
     INTERN = "lua/intern.lua",
     LEASE = "lua/lease.lua",
     MARK = "lua/mark.lua",
+    MATCH = "lua/match.lua",
     NAMES = "lua/names.lua",
     ORDINALS = "lua/ordinals.lua",
     RAISE = "lua/raise.lua",

@@ -25,7 +25,7 @@ static BREAKDOWNS: Semaphore = Semaphore::const_new(1);
 const BREAKDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Members of one segment or expression, by partition.
-type Members = BTreeMap<Partition, RoaringBitmap>;
+pub(super) type Members = BTreeMap<Partition, RoaringBitmap>;
 
 impl App {
     /// How many visitors each two of these have in common; each is a segment's name or an
@@ -212,7 +212,7 @@ impl App {
     }
 
     /// The members of a segment of this name, else of this expression.
-    async fn members_of(
+    pub(super) async fn members_of(
         &self,
         text: &str,
         now: Timestamp,

@@ -8,6 +8,7 @@ mod insights;
 mod journal;
 mod lint;
 pub mod lookup;
+mod partners;
 mod people;
 mod plan;
 mod segments;
@@ -180,6 +181,7 @@ impl App {
     fn set_sites(&self) {
         let active = self.active();
         let sites: SiteTable = active.definitions().sites().cloned().collect();
+        let sites = sites.with_partners(active.definitions().partners().cloned());
         self.collector.set_sites(sites.with_arrival(Arc::clone(active.arrival())));
     }
 

@@ -1,6 +1,6 @@
 //! `consent explain`: what a string says, and what we make of it.
 
-use mayfly_core::consent::{self, Audience, ConsentRole};
+use mayfly_core::consent::{self, Audience, ConsentRole, Receiver};
 use mayfly_core::{ConsentPolicy, ConsentRules, ConsentState, Signals};
 use serde_json::{Value, json};
 
@@ -118,7 +118,7 @@ fn decision(rules: &ConsentRules, signals: &Signals, receiver: Option<u16>) -> V
 }
 
 fn permitted(state: &ConsentState, vendor: u16) -> Value {
-    let (permitted, words) = match consent::permits(state, vendor) {
+    let (permitted, words) = match Receiver::vendor(vendor).is_permitted(state) {
         Ok(()) => (true, format!("vendor {vendor} may receive it")),
         Err(refusal) => (false, format!("vendor {vendor} may not receive it: {refusal}")),
     };

@@ -10,6 +10,7 @@ mod definitions;
 mod doctor;
 mod insights;
 mod output;
+mod partners;
 mod people;
 mod replay;
 mod segments;
@@ -115,6 +116,9 @@ enum Command {
     /// Standard taxonomies
     #[command(subcommand)]
     Taxonomy(taxonomy::TaxonomyCommand),
+    /// Partners: list, match rate
+    #[command(subcommand)]
+    Partner(partners::PartnerCommand),
     /// Sites
     #[command(subcommand)]
     Site(SiteCommand),
@@ -420,6 +424,7 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
             definitions::revert(&asks, version, &change)
         }
         Command::Taxonomy(command) => taxonomy::run(&asks, command),
+        Command::Partner(command) => partners::run(&asks, command),
         Command::Site(SiteCommand::Snippet { key, server }) => {
             sites::snippet(&asks, &key, server.as_deref())
         }

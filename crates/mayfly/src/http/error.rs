@@ -2,8 +2,8 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
-use mayfly_collector::SiteTable;
-use mayfly_core::limits;
+use mayfly_collector::{BadSync, SiteTable};
+use mayfly_core::{Refusal, limits};
 use mayfly_segments::{Fact, Problem, nearest};
 use mayfly_store::StoreError;
 use serde_json::json;
@@ -74,6 +74,14 @@ pub enum ApiError {
     /// There is no such site.
     #[error("there is no site {key:?}; {}", other(nearest, "definitions export"))]
     NoSite {
+        /// The key asked for.
+        key: String,
+        /// The nearest key that there is.
+        nearest: Option<Box<str>>,
+    },
+    /// There is no such partner.
+    #[error("there is no partner {key:?}; {}", other(nearest, "partner list"))]
+    NoPartner {
         /// The key asked for.
         key: String,
         /// The nearest key that there is.
@@ -180,6 +188,21 @@ pub enum ApiError {
         /// As asked for.
         version: u32,
     },
+    /// A request for id sync that cannot be understood.
+    #[error("{source}")]
+    Sync {
+        /// What is wrong.
+        source: BadSync,
+    },
+    /// The browser opted out.
+    #[error("this browser has opted out")]
+    OptedOut,
+    /// The browser's choice does not allow an id sync.
+    #[error("no id sync: {refusal}")]
+    SyncRefused {
+        /// Why.
+        refusal: Refusal,
+    },
     /// The file was replayed before.
     #[error("this file was replayed on {at}; `--again` counts it once more")]
     SeenFile {
@@ -226,6 +249,7 @@ impl ApiError {
             Self::OutOfRange { .. } => ("out_of_range", StatusCode::BAD_REQUEST),
             Self::WrongMethod { .. } => ("wrong_method", StatusCode::METHOD_NOT_ALLOWED),
             Self::NoSite { .. } => ("site_not_found", StatusCode::NOT_FOUND),
+            Self::NoPartner { .. } => ("partner_not_found", StatusCode::NOT_FOUND),
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::TokenName => ("bad_token_name", StatusCode::BAD_REQUEST),
             Self::TokenTaken { .. } => ("token_taken", StatusCode::CONFLICT),
@@ -246,6 +270,9 @@ impl ApiError {
             Self::Drop(_) => ("would_drop", StatusCode::CONFLICT),
             Self::Version { .. } => ("other_version", StatusCode::CONFLICT),
             Self::NoVersion { .. } => ("version_not_found", StatusCode::NOT_FOUND),
+            Self::Sync { .. } => ("bad_sync", StatusCode::BAD_REQUEST),
+            Self::OptedOut => ("opted_out", StatusCode::UNAUTHORIZED),
+            Self::SyncRefused { .. } => ("sync_refused", StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS),
             Self::SeenFile { .. } => ("file_replayed_before", StatusCode::CONFLICT),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
             Self::Store(StoreError::Conflict { .. }) => ("conflict", StatusCode::CONFLICT),

@@ -103,6 +103,7 @@ pub(crate) async fn held(state: &State, subject: &Subject) -> Result<serde_json:
         }
         // The page could read them: it learns of those that are meant for it.
         held["segments"] = json!(app.segments_of_site(subject.visitor, site));
+        held["partners"] = json!([]);
     }
     Ok(held)
 }
@@ -116,7 +117,7 @@ pub(crate) async fn show(request: HttpRequest, state: State, wish: Query<Wish>) 
     fair(&request, &state)?;
     let body = match who_asks(&request, &state, &wish).await {
         Some(subject) => held(&state, &subject).await?,
-        None => json!({"visitor": null, "segments": [], "hits": []}),
+        None => json!({"visitor": null, "segments": [], "partners": [], "hits": []}),
     };
     let mut answer = answer(&body);
     if wish.download.is_some() {

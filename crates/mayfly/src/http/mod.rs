@@ -18,9 +18,11 @@ pub(crate) mod limiter;
 mod lookup;
 mod me;
 mod openapi;
+mod partners;
 mod people;
 mod pixel;
 mod segments;
+mod sync;
 mod tag;
 mod taxonomy;
 mod visitor_pages;
@@ -85,6 +87,14 @@ fn own(config: &mut ServiceConfig) {
                 .route(web::post().to(visitor_pages::set_optout))
                 .default_service(web::to(no_route)),
         )
+        .route("/sync", web::get().to(sync::sync))
+        .route("/setuid", web::get().to(sync::set_uid))
+        .service(at(
+            "/cookie_sync",
+            "POST, OPTIONS",
+            [web::post().to(sync::cookie_sync), options()],
+        ))
+        .service(at("/getuids", "GET, OPTIONS", [web::get().to(sync::uids), options()]))
         .route("/privacy.css", web::get().to(visitor_pages::style))
         .route("/device-storage.json", web::get().to(visitor_pages::device_storage))
         .service(at("/api/v1/hits", "POST, OPTIONS", [web::post().to(hits::hits), options()]))
@@ -141,6 +151,8 @@ fn asked() -> Vec<Resource> {
         at("/segments/{name}/members", "GET", [web::get().to(segments::members)]),
         at("/segments/{name}/why", "GET", [web::get().to(segments::why)]),
         at("/segments/{name}/sample", "GET", [web::get().to(segments::sample)]),
+        at("/partners", "GET", [web::get().to(partners::list)]),
+        at("/partners/{key}", "GET", [web::get().to(partners::one)]),
         at("/lookup", "POST", [web::post().to(lookup::lookup)]),
         at("/insights/count", "POST", [web::post().to(segments::count)]),
         at("/insights/overlap", "POST", [web::post().to(segments::overlap)]),
@@ -195,4 +207,10 @@ pub(crate) fn cookies(request: &HttpRequest) -> Option<Cow<'_, str>> {
 /// A header as text; none when it is missing or not visible ASCII.
 pub(crate) fn header(request: &HttpRequest, name: impl AsHeaderName) -> Option<&str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The host that the client asked for; what a hop says of it is not believed.
+pub(crate) fn host(request: &HttpRequest) -> &str {
+    let of_uri = request.uri().authority().map(|authority| authority.as_str());
+    header(request, "host").or(of_uri).unwrap_or_default()
 }

@@ -131,6 +131,16 @@ const OPERATIONS: &[Operation] = &[
         Json("Mapped"),
     ),
     ("get", "/sites/{key}", "getSite", "a site", &[], Nothing, Json("Site")),
+    ("get", "/partners", "listPartners", "the partners", &[], Nothing, Json("Partners")),
+    (
+        "get",
+        "/partners/{key}",
+        "getPartner",
+        "a partner and its match rate",
+        &[("segment", TEXT)],
+        Nothing,
+        Json("Partner"),
+    ),
     (
         "get",
         "/sites/{key}/why",

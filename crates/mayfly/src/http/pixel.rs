@@ -28,7 +28,8 @@ const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const OUTCOME: HeaderName = HeaderName::from_static("x-mayfly-outcome");
 
 /// The smallest transparent GIF.
-const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\
+pub(super) const GIF: &[u8] =
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x21\xf9\x04\x01\
 \x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
 
 /// The pixel. Never cached; readable by any page, as an image is.

@@ -13,7 +13,7 @@ use super::asker::{asker, fair};
 use super::body::within;
 use super::door::{self, Done, HitRow, Known, Language, Spent};
 use super::me::{self, Subject};
-use super::{Answer, ApiError, State};
+use super::{Answer, ApiError, State, host};
 use crate::clock;
 
 /// Hits shown on the page; the download has all.
@@ -259,12 +259,6 @@ fn is_own(request: &HttpRequest) -> bool {
     }
 }
 
-/// The host that the client asked for; what a hop says of it is not believed.
-fn host(request: &HttpRequest) -> &str {
-    let of_uri = request.uri().authority().map(|authority| authority.as_str());
-    super::header(request, "host").or(of_uri).unwrap_or_default()
-}
-
 async fn privacy_page(
     state: &State,
     browser: &Browser,
@@ -336,6 +330,7 @@ fn known(held: &Value) -> Known {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect();
     let hits = held["hits"].as_array().map_or(&[][..], Vec::as_slice);
+    let partners = held["partners"].as_array().into_iter().flatten();
     let row = |hit: &Value| HitRow {
         time: text(&hit["time"]).replace('T', " ").replace('Z', " UTC"),
         site: text(&hit["site"]),
@@ -348,6 +343,7 @@ fn known(held: &Value) -> Known {
     Known {
         id: text(&held["visitor"]),
         segments: texts(&held["segments"]),
+        partners: partners.map(|own| (text(&own["partner"]), text(&own["uid"]))).collect(),
         hits: hits.iter().rev().take(HITS_SHOWN).map(row).collect(),
         more_hits: hits.len().saturating_sub(HITS_SHOWN),
     }

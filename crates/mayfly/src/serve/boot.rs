@@ -172,6 +172,7 @@ async fn resume(settings: &Settings, shared: &Shared) -> anyhow::Result<Option<J
     let compiled = Compiled::new(&known.definitions, settings.store.retention);
     // Without their rules nobody knows what is sensitive: then nothing is taken meanwhile.
     let Ok(compiled) = compiled else { return Ok(None) };
+    let sites = sites.with_partners(known.definitions.partners().cloned());
     shared.collector.set_sites(sites.with_arrival(Arc::clone(compiled.arrival())));
     tracing::warn!("hits are taken meanwhile and wait in the spill");
     attach(shared, store, known.keys).await.map(Some)

@@ -48,6 +48,7 @@ async fn every_primary_holds_its_share_and_a_failover_loses_no_step() {
     let claim = |i: u32| Claim {
         id: ForeignId { space: "crm".into(), hash: u128::from(i) },
         visitor: Visitor { partition: Partition(i as u16 % 16), ordinal: i },
+        takes_over: false,
         until: now().plus_secs(600),
     };
     let claims: Vec<Claim> = (1..100).map(claim).collect();

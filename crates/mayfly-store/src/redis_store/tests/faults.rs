@@ -62,7 +62,7 @@ async fn an_emptied_server_is_noticed_and_nothing_is_made_anew() {
     server.cli(["FLUSHALL"]).unwrap();
     let visitor = Visitor { partition: P, ordinal: 1 };
     let id = ForeignId { space: "crm".into(), hash: 1 };
-    let claim = crate::Claim { id, visitor, until: now().plus_secs(60) };
+    let claim = crate::Claim { id, visitor, takes_over: false, until: now().plus_secs(60) };
     let gone = |error: StoreError| assert!(matches!(error, StoreError::Gone { .. }), "{error:?}");
     gone(store.append(&[&batch(2, &[hit(2, today())])], now()).await.unwrap_err());
     gone(store.lease_ordinals(P, 0).await.unwrap_err());

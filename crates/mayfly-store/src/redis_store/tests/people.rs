@@ -94,6 +94,7 @@ async fn erased_visitors_lose_their_ids_and_another_process_sees_it_at_once() {
     let claim = |ordinal| Claim {
         id: id.clone(),
         visitor: visitor(ordinal),
+        takes_over: false,
         until: now().plus_secs(86_400),
     };
     let twice = [claim(1), claim(2)];

@@ -19,7 +19,7 @@ async fn full() -> (RedisServer, RedisStore) {
     let id = ForeignId { space: "crm".into(), hash: 7 };
     let visitor = Visitor { partition: P, ordinal: 1 };
     let until = now().plus_secs(86_400);
-    store.claim_ids(&[Claim { id, visitor, until }], now()).await.unwrap();
+    store.claim_ids(&[Claim { id, visitor, takes_over: false, until }], now()).await.unwrap();
     store.append(&[&batch(1, &[with_id(1, 1)])], now()).await.unwrap();
     let lease = own(&store).await;
     let cursor = fold(&store, &lease, EntryId::ZERO).await;

@@ -95,12 +95,14 @@ pub(crate) struct CookieNames<'a> {
 }
 
 /// What is held about a browser.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Known {
     /// `partition.ordinal`.
     pub id: String,
     /// The names of its segments.
     pub segments: Vec<String>,
+    /// Partners, with their ids of it.
+    pub partners: Vec<(String, String)>,
     /// Its newest hits, newest first.
     pub hits: Vec<HitRow>,
     /// How many older ones are held and not in `hits`.

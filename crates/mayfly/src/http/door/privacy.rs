@@ -67,6 +67,19 @@ fn held(page: &Page<'_>, html: &mut Html, known: &Known) {
             }
         });
     }
+    if !known.partners.is_empty() {
+        html.leaf("h3", &[], texts.partners_heading);
+        html.leaf("p", &[("class", "soft")], texts.partners_what);
+        html.element("ul", &[("class", "segments")], |html| {
+            for (partner, uid) in &known.partners {
+                html.element("li", &[], |html| {
+                    html.leaf("bdi", &[], partner);
+                    html.text(" ");
+                    html.leaf("code", &[("dir", "ltr")], uid);
+                });
+            }
+        });
+    }
     html.leaf("h3", &[("id", "visits")], texts.visits_heading);
     if known.hits.is_empty() {
         html.leaf("p", &[], texts.visits_none);

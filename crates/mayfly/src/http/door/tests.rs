@@ -93,7 +93,9 @@ fn hit(text: &str) -> HitRow {
 
 fn known(text: &str) -> Known {
     let hits = vec![hit(text)];
-    Known { id: text.to_owned(), segments: vec![text.to_owned()], hits, more_hits: 58 }
+    let partners = vec![(text.to_owned(), text.to_owned())];
+    let (id, segments) = (text.to_owned(), vec![text.to_owned()]);
+    Known { id, segments, partners, hits, more_hits: 58 }
 }
 
 fn state(known: Option<Known>) -> State<'static> {
@@ -117,7 +119,7 @@ fn state(known: Option<Known>) -> State<'static> {
 /// All states that change what the pages say.
 fn states() -> Vec<State<'static>> {
     let mut states = Vec::new();
-    let empty = Known { id: "3.7".to_owned(), segments: vec![], hits: vec![], more_hits: 0 };
+    let empty = Known { id: "3.7".to_owned(), ..Known::default() };
     for known in [None, Some(empty), Some(known("DATA"))] {
         for (opted_out, gpc) in [(false, false), (true, false), (false, true), (true, true)] {
             states.push(State { opted_out, gpc, ..state(known.clone()) });

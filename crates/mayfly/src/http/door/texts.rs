@@ -58,6 +58,8 @@ texts! {
     segments_heading: "Heading over the segments.",
     segments_what: "What segments are.",
     segments_none: "In none.",
+    partners_heading: "Heading over the ids of partners.",
+    partners_what: "What ids of partners are.",
     visits_heading: "Heading over the hits.",
     visits_order: "Caption of the hits.",
     visits_none: "No hits.",

@@ -47,6 +47,8 @@ pub(super) const DANISH: Texts = Texts {
     segments_what: "Grupper af browsere med lignende interesser, som denne hører til lige nu, \
         udledt af dens besøg.",
     segments_none: "Denne browser er ikke med i noget segment.",
+    partners_heading: "Partnere, der kender denne browser",
+    partners_what: "Vores annoncepartnere genkender denne browser på disse id’er.",
     visits_heading: "Registrerede besøg",
     visits_order: "Nyeste først",
     visits_none: "Der er ikke registreret nogen besøg.",

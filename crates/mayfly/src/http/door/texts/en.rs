@@ -46,6 +46,8 @@ pub(super) const ENGLISH: Texts = Texts {
     segments_what: "Groups of browsers with similar interests that this one is in now, worked out \
         from its visits.",
     segments_none: "This browser is in no segment.",
+    partners_heading: "Partners that know this browser",
+    partners_what: "Advertising partners of ours recognise this browser by these ids of theirs.",
     visits_heading: "Recorded visits",
     visits_order: "Newest first",
     visits_none: "No visits are recorded.",

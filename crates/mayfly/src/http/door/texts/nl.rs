@@ -49,6 +49,8 @@ pub(super) const DUTCH: Texts = Texts {
     segments_what: "Groepen browsers met vergelijkbare interesses waar deze nu bij hoort, afgeleid \
         uit zijn bezoeken.",
     segments_none: "Deze browser zit in geen enkel segment.",
+    partners_heading: "Partners die deze browser kennen",
+    partners_what: "Advertentiepartners van ons herkennen deze browser aan deze kenmerken van hen.",
     visits_heading: "Vastgelegde bezoeken",
     visits_order: "Nieuwste eerst",
     visits_none: "Er zijn geen bezoeken vastgelegd.",

@@ -48,6 +48,8 @@ pub(super) const ROMANIAN: Texts = Texts {
     segments_what: "Grupuri de browsere cu interese asemănătoare din care acesta face parte acum, \
         deduse din vizitele lui.",
     segments_none: "Acest browser nu face parte din niciun segment.",
+    partners_heading: "Parteneri care cunosc acest browser",
+    partners_what: "Partenerii noștri de publicitate recunosc acest browser după acești identificatori ai lor.",
     visits_heading: "Vizite înregistrate",
     visits_order: "Cele mai recente sunt primele",
     visits_none: "Nu este înregistrată nicio vizită.",

@@ -1,0 +1,376 @@
+//! What a request for id sync says, and the URLs that are made of it.
+
+use mayfly_core::consent::{ConsentRole, Ground, Signals, decide};
+use mayfly_core::partner::BadUid;
+use mayfly_core::{
+    Choice, ConsentPolicy, ConsentRules, ConsentState, Partner, PartnerKind, Refusal, SyncMacro,
+    SyncType, SyncUrl, Timestamp, limits,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::form_urlencoded;
+
+use crate::collector::Collector;
+use crate::sites::SiteTable;
+
+/// What stands in a query as it is.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// Where Google takes back what it pushed.
+const GOOGLE: &str = "https://cm.g.doubleclick.net/pixel";
+/// How partners write the place of our name in their URL.
+const OUR_UID: [&str; 6] = ["${OUR_UID}", "${UID}", "{{our_uid}}", "$UID", "[UID]", "{UID}"];
+
+/// A request for id sync.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncRequest<'r> {
+    /// The query string.
+    pub query: &'r str,
+    /// The `Cookie` headers, joined.
+    pub cookies: &'r str,
+    /// `Sec-GPC`.
+    pub gpc: Option<&'r str>,
+    /// Scheme, host and prefix under which this browser reaches us, without a slash at the end.
+    pub base: &'r str,
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// A request that cannot be understood; nothing was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadSync {
+    /// The query is longer than [`limits::QUERY_BYTES`].
+    #[error("the query has more than {} bytes", limits::QUERY_BYTES)]
+    TooLong,
+    /// No partner is named.
+    #[error("name a partner: p=KEY, or bidder= as Prebid calls it")]
+    NoPartner,
+    /// There is no such partner.
+    #[error("there is no such partner; `mayfly partner list` shows them")]
+    UnknownPartner,
+    /// More partners than one visit is led through.
+    #[error("at most {} partners are asked at once", limits::SYNC_CHAIN)]
+    TooManyPartners,
+    /// `f` is neither `i` nor `b`.
+    #[error("f is i (an image) or b (an empty page)")]
+    Form,
+    /// `gdpr` is neither 0 nor 1.
+    #[error("gdpr is 0 or 1")]
+    Gdpr,
+    /// `gdpr=1` without a consent string.
+    #[error("gdpr=1 needs gdpr_consent")]
+    ConsentMissing,
+    /// A consent string that cannot be read.
+    #[error("the consent string cannot be read, or is not valid for us")]
+    ConsentInvalid,
+    /// The URL in `r` leads to a host that the partner did not register, or is no https URL.
+    #[error("r leads to a host that the partner did not register (hosts = […]), or is not https")]
+    Target,
+    /// The URL in `r` has no place for our name.
+    #[error("r has no macro for our id: ${{OUR_UID}}")]
+    NoMacro,
+}
+
+/// What was said.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    partners: Vec<String>,
+    uid: Option<String>,
+    /// Partners that come after the one that was led to.
+    then: Vec<String>,
+    /// Where a partner wants to be led.
+    pub(super) to: Option<String>,
+    pub(super) is_frame: bool,
+    choice: Choice,
+    /// What the browser's choice allows us; why not.
+    allowed: Option<Result<ConsentState, Refusal>>,
+    google_gid: Option<String>,
+    has_google_error: bool,
+    google_push: Option<String>,
+}
+
+/// What Google pushed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pushed<'s> {
+    network: &'s str,
+    token: &'s str,
+}
+
+impl Pushed<'_> {
+    /// Where it takes it back.
+    pub(super) fn location(self, name: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("google_nid", self.network).append_pair("google_push", self.token);
+        if let Some(name) = name {
+            query.append_pair("google_hm", name);
+        }
+        format!("{GOOGLE}?{}", query.finish())
+    }
+}
+
+impl Collector {
+    /// Reads a request, and decides about its choice.
+    pub(super) fn read(&self, request: &SyncRequest<'_>) -> Result<Said, BadSync> {
+        if request.query.len() > limits::QUERY_BYTES {
+            return Err(BadSync::TooLong);
+        }
+        let (mut said, mut account) = (Said::default(), String::new());
+        for (name, value) in form_urlencoded::parse(request.query.as_bytes()) {
+            match &*name {
+                "account" | "s" => account = value.into_owned(),
+                _ => said.take(&name, &value)?,
+            }
+        }
+        said.choice.gpc = request.gpc.is_some_and(|gpc| gpc.trim() == "1").then_some(true);
+        said.allowed = Some(self.decide(&said.choice, request.cookies, &account)?);
+        Ok(said)
+    }
+
+    /// What a choice allows us, before any partner is asked for.
+    pub(super) fn decide(
+        &self,
+        choice: &Choice,
+        cookies: &str,
+        account: &str,
+    ) -> Result<Result<ConsentState, Refusal>, BadSync> {
+        let has_string = choice.tcf.is_some() || choice.gpp.is_some();
+        if choice.gdpr == Some(true) && !has_string {
+            return Err(BadSync::ConsentMissing);
+        }
+        if !choice.is_bounded() {
+            return Err(BadSync::ConsentInvalid);
+        }
+        let opted_out = self.is_opted_out(cookies);
+        let signals = Signals { opted_out, is_pending: false, choice: choice.clone() };
+        match decide(&rules(&self.sites(), account), &signals) {
+            Err(Refusal::Invalid) => Err(BadSync::ConsentInvalid),
+            Err(refusal) => Ok(Err(refusal)),
+            Ok(allowed) => Ok(Ok(ConsentState { choice: choice.clone(), allowed })),
+        }
+    }
+}
+
+/// What is asked of a request that names no site: the most that any site asks. Silence is enough
+/// where it is enough for all of them.
+fn rules(sites: &SiteTable, account: &str) -> ConsentRules {
+    if let Some(site) = sites.get(account) {
+        return site.consent.clone();
+    }
+    let is_asked = |rules: &ConsentRules| rules.policy != ConsentPolicy::None;
+    let all = || sites.iter().map(|site| &site.consent);
+    let policy = if all().any(is_asked) { ConsentPolicy::Any } else { ConsentPolicy::None };
+    // As a vendor rather than as a publisher: it is the narrower permission.
+    let vendor = all().filter_map(|rules| rules.role);
+    let role = vendor.max_by_key(|role| matches!(role, ConsentRole::Vendor(_)));
+    ConsentRules { policy, role, ..ConsentRules::default() }
+}
+
+impl Said {
+    fn take(&mut self, name: &str, value: &str) -> Result<(), BadSync> {
+        let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
+        match name {
+            "p" | "bidder" if self.partners.is_empty() => self.partners = names(value)?,
+            "then" => self.then = names(value)?,
+            "uid" => self.uid = Some(value.to_owned()),
+            "r" => self.to = text(),
+            "f" => match value {
+                "" | "i" => {}
+                "b" => self.is_frame = true,
+                _ => return Err(BadSync::Form),
+            },
+            "gdpr" if !matches!(value, "" | "0" | "1") => return Err(BadSync::Gdpr),
+            "google_gid" => self.google_gid = text(),
+            "google_error" => self.has_google_error = true,
+            "google_push" => self.google_push = text(),
+            _ => {
+                self.choice.take(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The partners that are named, in their order.
+    pub(super) fn partners<'t>(
+        &self,
+        sites: &'t SiteTable,
+    ) -> impl Iterator<Item = Result<&'t Partner, BadSync>> {
+        let find = |name: &String| sites.partner(name).ok_or(BadSync::UnknownPartner);
+        self.partners.iter().map(find)
+    }
+
+    /// Whether the browser's choice allows us and this partner.
+    pub(super) fn is_permitted(&self, partner: &Partner) -> Result<(), Refusal> {
+        match &self.allowed {
+            Some(Ok(state)) => partner.receiver.is_permitted(state),
+            Some(Err(refusal)) => Err(*refusal),
+            None => Err(Refusal::Absent),
+        }
+    }
+
+    /// The id that the partner tells; none where it has none any more.
+    pub(super) fn uid_for(&self, partner: &Partner) -> Result<Option<&str>, BadUid> {
+        let is_google = matches!(partner.kind, PartnerKind::Google { .. });
+        if is_google && self.uid.is_none() {
+            if self.has_google_error {
+                return Err(BadUid::Nobody);
+            }
+            return match self.google_gid.as_deref() {
+                Some(gid) => partner.uid(gid).map(Some),
+                None => Err(BadUid::Nobody),
+            };
+        }
+        match self.uid.as_deref() {
+            Some(uid) if uid.trim().is_empty() => Ok(None),
+            Some(uid) => partner.uid(uid).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What Google pushed with this request.
+    pub(super) fn pushed<'s>(&'s self, partner: &'s Partner) -> Option<Pushed<'s>> {
+        match &partner.kind {
+            PartnerKind::Google { network } => {
+                Some(Pushed { network, token: self.google_push.as_deref()? })
+            }
+            PartnerKind::Plain | PartnerKind::Xandr => None,
+        }
+    }
+
+    /// Google asks for nothing but what it pushed.
+    pub(super) fn is_push_alone(&self, partner: &Partner) -> bool {
+        self.pushed(partner).is_some() && self.google_gid.is_none() && !self.has_google_error
+    }
+
+    /// On to the rest of the chain.
+    pub(super) fn go_on(&self, request: &SyncRequest<'_>) -> Option<String> {
+        if self.then.is_empty() {
+            return None;
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("p", &self.then.join(","));
+        self.choices().for_each(|(name, value)| {
+            query.append_pair(name, value);
+        });
+        Some(format!("{}/sync?{}", request.base, query.finish()))
+    }
+
+    /// The partner's URL, with our own in it.
+    pub(super) fn fill(
+        &self,
+        url: &SyncUrl,
+        base: &str,
+        partner: &Partner,
+        name: &str,
+        rest: &[&Partner],
+    ) -> String {
+        fill(url, base, partner, name, &self.choice, rest)
+    }
+
+    fn choices(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        choices(&self.choice)
+    }
+
+    /// A partner's URL with our name for the visitor in it, and what was said about consent.
+    pub(super) fn put(&self, to: &str, partner: &Partner, name: &str) -> Result<String, BadSync> {
+        let uid_macro = OUR_UID.into_iter().find(|own| to.contains(own));
+        let uid_macro = uid_macro.ok_or(BadSync::NoMacro)?;
+        let mut to = to.replace(uid_macro, name);
+        let vendor = match partner.receiver.ground {
+            Ground::Vendor(id) => id.to_string(),
+            Ground::Provider(_) | Ground::Processor => String::new(),
+        };
+        let Choice { gdpr, tcf, gpp, gpp_sid, us_privacy, .. } = &self.choice;
+        let text = |text: &Option<Box<str>>| encoded(text.as_deref().unwrap_or_default());
+        for (own, value) in [
+            ("${GDPR}".to_owned(), flag(*gdpr).to_owned()),
+            (format!("${{GDPR_CONSENT_{vendor}}}"), text(tcf)),
+            ("${US_PRIVACY}".to_owned(), text(us_privacy)),
+            (format!("${{GPP_STRING_{vendor}}}"), text(gpp)),
+            ("${GPP_STRING}".to_owned(), text(gpp)),
+            ("${GPP_SID}".to_owned(), text(gpp_sid)),
+        ] {
+            to = to.replace(&own, &value);
+        }
+        Ok(without_macros(&to))
+    }
+}
+
+/// `${GDPR_CONSENT_755}` of somebody else stays empty.
+fn without_macros(to: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(to.len()), to);
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        match after.split_once('}') {
+            Some((_, after)) => rest = after,
+            None => rest = "",
+        }
+    }
+    out + rest
+}
+
+/// Partners' names between commas.
+fn names(list: &str) -> Result<Vec<String>, BadSync> {
+    let names: Vec<String> =
+        list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Into::into).collect();
+    if names.len() > limits::SYNC_CHAIN { Err(BadSync::TooManyPartners) } else { Ok(names) }
+}
+
+/// A partner's URL with our own in it that takes its id, and goes on to the rest.
+pub(super) fn fill(
+    url: &SyncUrl,
+    base: &str,
+    partner: &Partner,
+    name: &str,
+    choice: &Choice,
+    rest: &[&Partner],
+) -> String {
+    let form = if partner.sync_type == SyncType::Iframe { "b" } else { "i" };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("bidder", partner.bidder());
+    choices(choice).for_each(|(name, value)| {
+        query.append_pair(name, value);
+    });
+    if !rest.is_empty() {
+        let rest: Vec<&str> = rest.iter().map(|own| &*own.key).collect();
+        query.append_pair("then", &rest.join(","));
+    }
+    query.append_pair("f", form);
+    // The macro itself stands as it is: who replaces it looks for it in the decoded URL.
+    let back = format!("{base}/setuid?{}&uid={}", query.finish(), partner.uid_macro);
+    let value = |own: &Option<Box<str>>| encoded(own.as_deref().unwrap_or_default());
+    let values = [
+        (SyncMacro::RedirectUrl, encoded(&back)),
+        (SyncMacro::OurUid, name.to_owned()),
+        (SyncMacro::Gdpr, flag(choice.gdpr).to_owned()),
+        (SyncMacro::GdprConsent, value(&choice.tcf)),
+        (SyncMacro::UsPrivacy, value(&choice.us_privacy)),
+        (SyncMacro::Gpp, value(&choice.gpp)),
+        (SyncMacro::GppSid, value(&choice.gpp_sid)),
+    ];
+    url.fill(|own| values.iter().find(|(one, _)| *one == own).map_or("", |(_, value)| value))
+}
+
+const fn flag(said: Option<bool>) -> &'static str {
+    match said {
+        Some(true) => "1",
+        Some(false) => "0",
+        None => "",
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, VALUE).to_string()
+}
+
+/// What was said about consent, as parameters.
+fn choices(choice: &Choice) -> impl Iterator<Item = (&'static str, &str)> {
+    let Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, .. } = choice;
+    let texts = [
+        ("gdpr_consent", tcf),
+        ("addtl_consent", additional),
+        ("gpp", gpp),
+        ("gpp_sid", gpp_sid),
+        ("us_privacy", us_privacy),
+    ];
+    let gdpr = gdpr.map(|on| ("gdpr", if on { "1" } else { "0" }));
+    gdpr.into_iter()
+        .chain(texts.into_iter().filter_map(|(name, text)| Some((name, &**text.as_ref()?))))
+}
