@@ -1,14 +1,14 @@
 //! Writing an audience to a file. Memory is bounded by the bitmaps, not by the members.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use mayfly_core::{Partition, Retention, Timestamp, Visitor};
 use roaring::{RoaringBitmap, RoaringTreemap};
-use sha2::{Digest, Sha256};
 
 use crate::ExportError;
+use crate::aside::{Aside, Written};
 use crate::manifest::{ENDING, Manifest, ManifestFile};
 
 /// Formats of files.
@@ -126,28 +126,14 @@ pub fn export(
     Ok((manifest, path))
 }
 
-/// Writes `path` aside, fsyncs, renames, fsyncs the folder; answers size and hash.
+/// Writes a file aside, and answers size and hash.
 fn write_aside(
     path: &Path,
-    write: impl FnOnce(&mut Hashed<BufWriter<File>>) -> io::Result<()>,
+    write: impl FnOnce(&mut Aside) -> io::Result<()>,
 ) -> io::Result<(u64, String)> {
-    let aside = path.with_extension("part");
-    let done = (|| {
-        let file = BufWriter::with_capacity(1 << 16, File::create(&aside)?);
-        let mut out = Hashed { inner: file, hash: Sha256::new(), bytes: 0 };
-        write(&mut out)?;
-        let (bytes, hash) = (out.bytes, out.hash.finalize());
-        out.inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&aside, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok((bytes, hex(&hash)))
-    })();
-    if done.is_err() {
-        fs::remove_file(&aside).ok();
-    }
-    done
+    let mut out = Aside::create(path)?;
+    write(&mut out)?;
+    out.commit().map(|Written { bytes, sha256 }| (bytes, sha256))
 }
 
 fn write_members(
@@ -173,26 +159,6 @@ fn write_members(
     }
 }
 
-/// A writer that hashes and counts what passes.
-struct Hashed<W> {
-    inner: W,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(buf)?;
-        self.hash.update(buf.get(..n).unwrap_or_default());
-        self.bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
 /// A segment's name as part of a file name: letters, digits, `-` and `_` stay. The segment's id
 /// beside it keeps two names apart that look alike then.
 fn file_name(name: &str) -> String {
@@ -202,13 +168,12 @@ fn file_name(name: &str) -> String {
         .collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
+    use crate::aside::hex;
     use crate::manifest::overdue;
 
     fn audience() -> Audience {

@@ -4,11 +4,19 @@
 //! sees a manifest sees whole files. [`file`] writes, [`manifest`] says what was written and until
 //! when it may be kept.
 
+mod aside;
+pub mod batch;
+pub mod feed;
 pub mod file;
+mod instant;
 pub mod manifest;
+pub mod push;
+pub mod xandr_line;
 
 use std::path::PathBuf;
 
+pub use batch::{Add, Batch, SegmentKey, UserChange};
+pub use feed::{Feed, FeedLayout, FeedName, FeedSettings, FeedWriter, Packing, Part};
 pub use file::{Audience, Format, Source, export};
 pub use manifest::{Manifest, ManifestFile, Overdue, overdue};
 

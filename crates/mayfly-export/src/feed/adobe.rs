@@ -1,0 +1,71 @@
+//! Adobe Audience Manager's inbound files.
+//!
+//! Source: Adobe, "Inbound data file contents", "Amazon S3 name requirements for inbound data
+//! files", "Transfer control files".
+
+use serde_json::json;
+
+use super::Part;
+use crate::batch::{Batch, UserChange};
+
+/// A line, bytes.
+const LINE_BYTES: usize = 102_400;
+
+/// `<id> TAB d_sid=101,d_unsid=102`; what does not fit goes on the visitor's next line. A removal
+/// says nothing in a file that replaces what is there.
+pub(super) fn lines(batch: &Batch, change: &UserChange, is_full: bool) -> Vec<u8> {
+    let adds = change.adds.iter().map(|add| format!("d_sid={}", batch.code(add.segment)));
+    let removes = change.removes.iter().filter(|_| !is_full);
+    let removes = removes.map(|segment| format!("d_unsid={}", batch.code(*segment)));
+    let mut out = Vec::new();
+    let mut line = String::new();
+    for entry in adds.chain(removes) {
+        if !line.is_empty() && line.len() + 1 + entry.len() > LINE_BYTES {
+            line.push('\n');
+            out.extend_from_slice(line.as_bytes());
+            line.clear();
+        }
+        if line.is_empty() {
+            line.push_str(&change.uid);
+            line.push('\t');
+        } else {
+            line.push(',');
+        }
+        line.push_str(&entry);
+    }
+    if !line.is_empty() {
+        line.push('\n');
+        out.extend_from_slice(line.as_bytes());
+    }
+    out
+}
+
+/// Whether an id can stand in a line.
+pub(super) fn takes(uid: &str) -> bool {
+    let is_plain = uid.bytes().all(|byte| byte.is_ascii_graphic());
+    let reserved = [":", "%3A", "%3a", ",", "\""];
+    !uid.is_empty() && is_plain && !reserved.iter().any(|text| uid.contains(text))
+}
+
+/// The control file of a set: what each part is, and all of them together.
+pub(super) fn control_file(stem: &str, parts: &[Part]) -> Vec<u8> {
+    let rows = parts.iter().zip(1..).map(|(part, number)| {
+        json!({
+            "FileByteSize": part.bytes,
+            "FileLineCount": part.lines,
+            "FileName": part.name,
+            "FileSequenceNumber": number,
+            "sha256": part.sha256,
+        })
+    });
+    let all = json!({
+        "Files": rows.collect::<Vec<_>>(),
+        "Totals": {
+            "FileName": stem,
+            "TotalByteSize": parts.iter().map(|part| part.bytes).sum::<u64>(),
+            "TotalNumberFiles": parts.len(),
+            "TotalNumberLines": parts.iter().map(|part| part.lines).sum::<u64>(),
+        },
+    });
+    all.to_string().into_bytes()
+}

@@ -1,0 +1,301 @@
+//! Changes in files: adds and removals of many visitors, in the layout that a partner reads, packed
+//! and split by size. Memory is bounded by a row group, not by the number of visitors.
+//!
+//! Each part is written aside and renamed when it is whole; the control file comes last, so that a
+//! reader who sees it sees whole parts.
+
+mod adobe;
+mod parquet;
+mod rows;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::ExportError;
+use crate::aside::{Aside, Written};
+use crate::batch::{Batch, UserChange};
+use crate::xandr_line::XandrLayout;
+
+/// How a file is laid out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FeedLayout {
+    /// A header `uid,segment,op,expires`, then one pair of visitor and segment a line.
+    Csv,
+    /// The same between tabs.
+    Tsv,
+    /// One visitor a line: `{"uid", "add": [{"segment", "expires"}], "remove": [segment]}`.
+    Jsonl,
+    /// The columns of CSV, `expires` an instant in milliseconds.
+    Parquet,
+    /// Xandr's batch segment text.
+    Xandr(XandrLayout),
+    /// Adobe's inbound files: `d_sid` adds, `d_unsid` removes.
+    Adobe {
+        /// The data source (`DPID`).
+        data_source: Box<str>,
+    },
+}
+
+/// How a file is packed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Packing {
+    /// As it is.
+    #[default]
+    Plain,
+    /// gzip, level 6.
+    Gzip,
+    /// Zstandard, level 3.
+    Zstd,
+}
+
+/// What files are made of changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FeedSettings {
+    /// How they are laid out.
+    pub layout: FeedLayout,
+    /// How they are packed; Parquet packs its own pages with Zstandard.
+    pub packing: Packing,
+    /// A part is closed when so many bytes went into it, before packing.
+    pub part_bytes: u64,
+}
+
+/// What a set of files is called.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FeedName {
+    /// The destination's name.
+    pub destination: Box<str>,
+    /// They say everything, not changes alone.
+    pub is_full: bool,
+    /// When they were begun, milliseconds since 1970: no two sets of a destination have the same.
+    pub at_ms: i64,
+}
+
+/// One part of a set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Lines, without a header; rows of a Parquet file.
+    pub lines: u64,
+    /// Its size as it lies there.
+    pub bytes: u64,
+    /// Hex of its SHA-256.
+    pub sha256: String,
+}
+
+/// A set that is whole.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Feed {
+    /// Its parts, in their order.
+    pub parts: Vec<Part>,
+    /// Pairs of visitor and segment that were written.
+    pub pairs: u64,
+    /// Pairs left out because the visitor's id cannot stand in such a file.
+    pub unfit: u64,
+}
+
+/// Writes a set of files.
+pub struct FeedWriter<'s> {
+    folder: PathBuf,
+    name: FeedName,
+    settings: &'s FeedSettings,
+    open: Option<Open>,
+    feed: Feed,
+}
+
+/// A part that is being written.
+struct Open {
+    name: String,
+    sink: Sink,
+    lines: u64,
+    raw_bytes: u64,
+}
+
+enum Sink {
+    Plain(Aside),
+    Gzip(Box<GzEncoder<Aside>>),
+    Zstd(Box<zstd::Encoder<'static, Aside>>),
+    Parquet(Box<parquet::Rows>),
+}
+
+impl<'s> FeedWriter<'s> {
+    /// Begins a set in a folder, which is made when missing.
+    ///
+    /// # Errors
+    /// [`ExportError::File`].
+    pub fn new(
+        folder: &Path,
+        name: FeedName,
+        settings: &'s FeedSettings,
+    ) -> Result<Self, ExportError> {
+        let folder = folder.to_owned();
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| ExportError::File { path: folder.clone(), source })?;
+        Ok(Self { folder, name, settings, open: None, feed: Feed::default() })
+    }
+
+    /// Writes the changes of a batch, visitors in its order. What is begun and not finished leaves
+    /// nothing behind.
+    ///
+    /// # Errors
+    /// [`ExportError::File`]: nothing of this set will be there.
+    pub fn write(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        for change in &batch.changes {
+            if !self.takes(&change.uid) {
+                self.feed.unfit += change.pairs() as u64;
+                continue;
+            }
+            if self.open.is_none() {
+                self.open = Some(self.begin()?);
+            }
+            let path = self.folder.clone();
+            let failed = |source| ExportError::File { path, source };
+            let Some(open) = &mut self.open else { continue };
+            open.write(&self.settings.layout, batch, change, self.name.is_full).map_err(failed)?;
+            self.feed.pairs += change.pairs() as u64;
+            if open.raw_bytes >= self.settings.part_bytes {
+                self.close()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the last part, writes the control file, and answers what there is.
+    ///
+    /// # Errors
+    /// [`ExportError::File`].
+    pub fn finish(mut self) -> Result<Feed, ExportError> {
+        self.close()?;
+        if matches!(self.settings.layout, FeedLayout::Adobe { .. }) && !self.feed.parts.is_empty() {
+            let path = self.folder.join(format!("{}.info", self.stem()));
+            let failed = |source| ExportError::File { path: path.clone(), source };
+            let mut out = Aside::create(&path).map_err(failed)?;
+            let written = out.write_all(&adobe::control_file(&self.stem(), &self.feed.parts));
+            written.and_then(|()| out.commit()).map_err(failed)?;
+        }
+        Ok(self.feed)
+    }
+
+    /// Whether an id can stand in such a file.
+    fn takes(&self, uid: &str) -> bool {
+        match &self.settings.layout {
+            FeedLayout::Xandr(layout) => layout.takes(uid),
+            FeedLayout::Adobe { .. } => adobe::takes(uid),
+            FeedLayout::Csv | FeedLayout::Tsv | FeedLayout::Jsonl | FeedLayout::Parquet => true,
+        }
+    }
+
+    fn stem(&self) -> String {
+        let FeedName { destination, is_full, at_ms } = &self.name;
+        match &self.settings.layout {
+            FeedLayout::Adobe { data_source } => {
+                let mode = if *is_full { "overwrite" } else { "sync" };
+                format!("ftp_dpm_{data_source}_{}.{mode}", at_ms.div_euclid(1000))
+            }
+            FeedLayout::Csv
+            | FeedLayout::Tsv
+            | FeedLayout::Jsonl
+            | FeedLayout::Parquet
+            | FeedLayout::Xandr(_) => {
+                let mode = if *is_full { "full" } else { "iter" };
+                format!("mayfly_{destination}_{mode}_{at_ms}")
+            }
+        }
+    }
+
+    /// The next part's name: parts of a set share the time.
+    fn part_name(&self) -> String {
+        let (stem, number) = (self.stem(), self.feed.parts.len() + 1);
+        let packed = match self.settings.packing {
+            Packing::Plain => "",
+            Packing::Gzip => ".gz",
+            Packing::Zstd => ".zst",
+        };
+        let ending = match &self.settings.layout {
+            FeedLayout::Adobe { .. } => return format!("{stem}.{number}{packed}"),
+            FeedLayout::Parquet => return format!("{stem}-{number:03}.parquet"),
+            FeedLayout::Csv => "csv",
+            FeedLayout::Tsv => "tsv",
+            FeedLayout::Jsonl => "jsonl",
+            FeedLayout::Xandr(_) => "txt",
+        };
+        format!("{stem}-{number:03}.{ending}{packed}")
+    }
+
+    fn begin(&self) -> Result<Open, ExportError> {
+        let name = self.part_name();
+        let path = self.folder.join(&name);
+        let failed = |source| ExportError::File { path: path.clone(), source };
+        let file = Aside::create(&path).map_err(failed)?;
+        let sink = match (&self.settings.layout, self.settings.packing) {
+            (FeedLayout::Parquet, _) => {
+                Sink::Parquet(Box::new(parquet::Rows::new(file).map_err(failed)?))
+            }
+            (_, Packing::Plain) => Sink::Plain(file),
+            (_, Packing::Gzip) => Sink::Gzip(Box::new(GzEncoder::new(file, Compression::new(6)))),
+            (_, Packing::Zstd) => {
+                Sink::Zstd(Box::new(zstd::Encoder::new(file, 3).map_err(failed)?))
+            }
+        };
+        let mut open = Open { name, sink, lines: 0, raw_bytes: 0 };
+        open.put(rows::header(&self.settings.layout)).map_err(failed)?;
+        Ok(open)
+    }
+
+    fn close(&mut self) -> Result<(), ExportError> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let (name, lines) = (open.name, open.lines);
+        let failed = |source| ExportError::File { path: self.folder.join(&name), source };
+        let Written { bytes, sha256 } = open.sink.commit().map_err(failed)?;
+        self.feed.parts.push(Part { name, lines, bytes, sha256 });
+        Ok(())
+    }
+}
+
+impl Open {
+    fn write(
+        &mut self,
+        layout: &FeedLayout,
+        batch: &Batch,
+        change: &UserChange,
+        is_full: bool,
+    ) -> io::Result<()> {
+        if let Sink::Parquet(rows) = &mut self.sink {
+            let (lines, bytes) = rows.push(batch, change)?;
+            self.lines += lines;
+            self.raw_bytes += bytes;
+            return Ok(());
+        }
+        let text = rows::lines(layout, batch, change, is_full)?;
+        self.lines += text.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.put(&text)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.raw_bytes += bytes.len() as u64;
+        match &mut self.sink {
+            Sink::Plain(out) => out.write_all(bytes),
+            Sink::Gzip(out) => out.write_all(bytes),
+            Sink::Zstd(out) => out.write_all(bytes),
+            Sink::Parquet(_) => Ok(()),
+        }
+    }
+}
+
+impl Sink {
+    /// Ends the packing: without that the last block would be lost.
+    fn commit(self) -> io::Result<Written> {
+        match self {
+            Self::Plain(out) => out.commit(),
+            Self::Gzip(out) => out.finish()?.commit(),
+            Self::Zstd(out) => out.finish()?.commit(),
+            Self::Parquet(rows) => rows.finish()?.commit(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+//! Requests from a template, for partners that have no form of their own here.
+//!
+//! A template is Jinja's language. In bodies and headers every value is written as JSON where the
+//! body is JSON, so that no id can break out of its place. A request carries what is `add`ed to, or
+//! `remove`d from, one segment; or, with `body`, all changes of a batch.
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context, value::Value};
+
+use super::{Answer, Judged, Method, Rejected, Request, Step, by_status, code, garbled};
+use crate::batch::Batch;
+use crate::instant::rfc3339;
+
+/// Steps that one rendering may take: thousands of items, and no endless loop.
+const FUEL: u64 = 20_000_000;
+
+/// What a destination's requests look like, as written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TemplateSettings {
+    /// The method; `POST` when not said.
+    pub method: Option<Method>,
+    /// Where.
+    pub url: Box<str>,
+    /// Headers by name.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    /// The body that adds.
+    pub add: Option<Box<str>>,
+    /// The body that removes.
+    pub remove: Option<Box<str>>,
+    /// The body for all changes at once, instead of the two.
+    pub body: Option<Box<str>>,
+    /// What an answer means.
+    pub rule: Rule,
+}
+
+/// What an answer means.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rule {
+    /// Statuses that take a request; 200 to 299 when none is said.
+    pub statuses: Vec<u16>,
+    /// A JSON pointer (RFC 6901) into the answer and what must stand there.
+    pub ok: Option<(Box<str>, Box<str>)>,
+    /// A JSON pointer to the list of failed items; none = all are taken.
+    pub failed: Option<Box<str>>,
+    /// Within a failed item: the pointer to its place among the request's items, or to its id.
+    pub failed_item: Box<str>,
+    /// The place of the first item.
+    pub first: usize,
+    /// Within a failed item: the pointer to its code.
+    pub failed_code: Box<str>,
+    /// Codes that may go another time.
+    pub again: Vec<Box<str>>,
+}
+
+/// A template that cannot be used: which, where and why.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{part}, line {line}, column {column}: {what}")]
+pub struct TemplateFault {
+    /// `url`, `add`, `remove`, `body` or the header's name.
+    pub part: Box<str>,
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What the engine said.
+    pub what: Box<str>,
+}
+
+/// Templates that were read.
+#[derive(Debug)]
+pub struct Template {
+    settings: TemplateSettings,
+    engine: Environment<'static>,
+}
+
+/// One pair in a template.
+struct Item<'a> {
+    uid: &'a str,
+    segment: &'a str,
+    segment_name: &'a str,
+    op: &'static str,
+    ttl_s: u32,
+    ttl_min: u32,
+    expires_s: i64,
+    expires: String,
+}
+
+impl Item<'_> {
+    fn value(&self) -> Value {
+        Value::from_pairs([
+            ("uid", Value::from(self.uid)),
+            ("segment", Value::from(self.segment)),
+            ("segment_name", Value::from(self.segment_name)),
+            ("op", Value::from(self.op)),
+            ("ttl_s", Value::from(self.ttl_s)),
+            ("ttl_min", Value::from(self.ttl_min)),
+            ("expires_s", Value::from(self.expires_s)),
+            ("expires", Value::from(self.expires.as_str())),
+        ])
+    }
+}
+
+/// A request of a batch: a segment and whether it adds; all of it without.
+type Part = Option<(usize, bool)>;
+
+/// The way of one batch.
+#[derive(Debug)]
+pub struct Templated<'b> {
+    template: &'b Template,
+    batch: &'b Batch,
+    secrets: &'b [(Box<str>, Box<str>)],
+    parts: Vec<Part>,
+    at: usize,
+    rejected: Vec<Rejected>,
+}
+
+impl Template {
+    /// Reads templates, and fills them once to see that they can be.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub fn new(
+        settings: TemplateSettings,
+        secrets: &[(Box<str>, Box<str>)],
+    ) -> Result<Self, TemplateFault> {
+        let mut engine = Environment::new();
+        engine.set_undefined_behavior(UndefinedBehavior::Strict);
+        engine.set_fuel(Some(FUEL));
+        let is_json = settings.is_json();
+        engine.set_auto_escape_callback(move |name| {
+            if name.starts_with("body:") && is_json { AutoEscape::Json } else { AutoEscape::None }
+        });
+        for (name, text) in settings.parts() {
+            let added = engine.add_template_owned(name.clone(), text.to_string());
+            added.map_err(|error| fault(&name, text, &error))?;
+        }
+        let own = Self { settings, engine };
+        own.try_out(secrets)?;
+        Ok(own)
+    }
+
+    fn try_out(&self, secrets: &[(Box<str>, Box<str>)]) -> Result<(), TemplateFault> {
+        let batch = crate::batch::sample();
+        for part in self.settings.requests(&batch) {
+            let context = self.context(&batch, part, secrets);
+            for (name, text) in self.settings.parts() {
+                self.fill(&name, &context).map_err(|error| fault(&name, text, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn context(&self, batch: &Batch, part: Part, secrets: &[(Box<str>, Box<str>)]) -> Value {
+        let items: Vec<Value> = placed(batch, part).iter().map(|(_, own)| own.value()).collect();
+        let (segment, adds) = part.map_or((None, true), |(segment, adds)| (Some(segment), adds));
+        let key = segment.and_then(|segment| batch.segments.get(segment));
+        let secrets = secrets.iter().map(|(name, value)| (&**name, &**value));
+        context! {
+            items,
+            segment => key.map_or("", |key| &*key.code),
+            segment_name => key.map_or("", |key| &*key.name),
+            op => if adds { "add" } else { "remove" },
+            batch => &*batch.id,
+            now_s => batch.now.secs(),
+            now => rfc3339(batch.now),
+            secret => Value::from_pairs(secrets),
+        }
+    }
+
+    fn fill(&self, name: &str, context: &Value) -> Result<String, minijinja::Error> {
+        self.engine.get_template(name)?.render(context)
+    }
+
+    fn request(
+        &self,
+        batch: &Batch,
+        part: Part,
+        secrets: &[(Box<str>, Box<str>)],
+    ) -> Result<Request, minijinja::Error> {
+        let context = self.context(batch, part, secrets);
+        let body = match part {
+            None => "body:all",
+            Some((_, true)) => "body:add",
+            Some((_, false)) => "body:remove",
+        };
+        let mut headers = Vec::with_capacity(self.settings.headers.len());
+        for (name, _) in &self.settings.headers {
+            let value = self.fill(&format!("header:{name}"), &context)?;
+            headers.push((name.to_ascii_lowercase(), value));
+        }
+        Ok(Request {
+            method: self.settings.method.unwrap_or(Method::Post),
+            url: self.fill("url", &context)?,
+            headers,
+            body: self.fill(body, &context)?.into_bytes(),
+        })
+    }
+}
+
+impl TemplateSettings {
+    /// Whether bodies are JSON: so they are when no header says otherwise.
+    fn is_json(&self) -> bool {
+        let own = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        own.is_none_or(|(_, value)| value.contains("json"))
+    }
+
+    /// Every text with its name.
+    fn parts(&self) -> impl Iterator<Item = (String, &str)> {
+        let bodies =
+            [("body:add", &self.add), ("body:remove", &self.remove), ("body:all", &self.body)];
+        let bodies = bodies.into_iter();
+        let bodies = bodies.filter_map(|(name, text)| Some((name.to_owned(), &**text.as_ref()?)));
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, text)| (format!("header:{name}"), &**text));
+        std::iter::once(("url".to_owned(), &*self.url)).chain(headers).chain(bodies)
+    }
+
+    /// The requests that a batch takes.
+    fn requests(&self, batch: &Batch) -> Vec<Part> {
+        if self.body.is_some() {
+            return vec![None];
+        }
+        let all = (0..batch.segments.len()).flat_map(|segment| [(segment, true), (segment, false)]);
+        let is_told = |adds| if adds { self.add.is_some() } else { self.remove.is_some() };
+        let all = all.filter(|(segment, adds)| {
+            let has = batch.changes.iter().any(|change| {
+                let mut added = change.adds.iter().map(|add| add.segment);
+                if *adds {
+                    added.any(|own| own == *segment)
+                } else {
+                    change.removes.contains(segment)
+                }
+            });
+            has && is_told(*adds)
+        });
+        all.map(Some).collect()
+    }
+}
+
+/// The items of a request, each with its visitor's place.
+fn placed(batch: &Batch, part: Part) -> Vec<(usize, Item<'_>)> {
+    let wants = |segment: usize, adds: bool| part.is_none_or(|own| own == (segment, adds));
+    let mut all = Vec::new();
+    for (at, change) in batch.changes.iter().enumerate() {
+        let item = |segment: usize, op: &'static str, ttl_s: u32| {
+            let expires = batch.now.plus_secs(i64::from(ttl_s));
+            let key = batch.segments.get(segment);
+            Item {
+                uid: &change.uid,
+                segment: batch.code(segment),
+                segment_name: key.map_or("", |key| &key.name),
+                op,
+                ttl_s,
+                ttl_min: ttl_s / 60,
+                expires_s: expires.secs(),
+                expires: rfc3339(expires),
+            }
+        };
+        let adds = change.adds.iter().filter(|add| wants(add.segment, true));
+        all.extend(adds.map(|add| (at, item(add.segment, "add", add.ttl_s))));
+        let removes = change.removes.iter().filter(|segment| wants(**segment, false));
+        all.extend(removes.map(|segment| (at, item(*segment, "remove", 0))));
+    }
+    all
+}
+
+fn fault(name: &str, text: &str, error: &minijinja::Error) -> TemplateFault {
+    let line = error.line().unwrap_or(1);
+    let start = error.range().map_or(0, |range| range.start).min(text.len());
+    let before = text.get(..start).unwrap_or_default();
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let part = name.split_once(':').map_or(name, |(_, part)| part);
+    let part = if part == "all" { "body" } else { part };
+    TemplateFault { part: part.into(), line, column, what: what.into() }
+}
+
+impl<'b> Templated<'b> {
+    /// A batch in these templates, with the destination's secrets by name.
+    #[must_use]
+    pub fn new(
+        template: &'b Template,
+        batch: &'b Batch,
+        secrets: &'b [(Box<str>, Box<str>)],
+    ) -> Self {
+        let parts = template.settings.requests(batch);
+        Self { template, batch, secrets, parts, at: 0, rejected: Vec::new() }
+    }
+
+    /// See [`super::Talk::next`].
+    pub fn next(&mut self, answer: Option<&Answer<'_>>) -> Step {
+        if let Some(answer) = answer {
+            match self.judge(answer) {
+                Judged::Taken { rejected } => self.rejected.extend(rejected),
+                not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
+                    return Step::Done(not);
+                }
+            }
+            self.at += 1;
+        }
+        let Some(part) = self.parts.get(self.at) else {
+            let rejected = std::mem::take(&mut self.rejected);
+            return Step::Done(Judged::Taken { rejected });
+        };
+        match self.template.request(self.batch, *part, self.secrets) {
+            Ok(request) => Step::Send(request),
+            Err(error) => Step::Done(Judged::Refused { code: code(&error.to_string()) }),
+        }
+    }
+
+    fn judge(&self, answer: &Answer<'_>) -> Judged {
+        let rule = &self.template.settings.rule;
+        let is_taken = match rule.statuses.as_slice() {
+            [] => (200..=299).contains(&answer.status),
+            own => own.contains(&answer.status),
+        };
+        if !is_taken {
+            return by_status(answer);
+        }
+        if rule.ok.is_none() && rule.failed.is_none() {
+            return Judged::Taken { rejected: Vec::new() };
+        }
+        let Ok(read) = serde_json::from_slice::<serde_json::Value>(answer.body) else {
+            return garbled();
+        };
+        if let Some((pointer, wanted)) = &rule.ok {
+            let found = read.pointer(pointer).map(text).unwrap_or_default();
+            if *found != **wanted {
+                return Judged::Refused { code: code(&found) };
+            }
+        }
+        let failed = rule.failed.as_ref().and_then(|pointer| read.pointer(pointer));
+        let failed = failed.and_then(serde_json::Value::as_array).map_or(&[][..], Vec::as_slice);
+        Judged::Taken { rejected: failed.iter().map(|own| self.rejected(own)).collect() }
+    }
+
+    fn rejected(&self, failed: &serde_json::Value) -> Rejected {
+        let rule = &self.template.settings.rule;
+        let part = self.parts.get(self.at).copied().flatten();
+        let items = placed(self.batch, part);
+        let said = failed.pointer(&rule.failed_item).map(text).unwrap_or_default();
+        let by_uid = items.iter().position(|(_, item)| *item.uid == *said);
+        let by_place = said.parse::<usize>().ok().and_then(|at| at.checked_sub(rule.first));
+        let item = by_uid.or(by_place).and_then(|at| items.get(at));
+        let own = failed.pointer(&rule.failed_code).map(text).unwrap_or_default();
+        let segments = &self.batch.segments;
+        Rejected {
+            user: item.map(|(user, _)| *user),
+            segment: item
+                .and_then(|(_, item)| segments.iter().position(|key| *key.code == *item.segment)),
+            again: rule.again.iter().any(|again| **again == *own),
+            code: code(&own),
+            pairs: 1,
+        }
+    }
+}
+
+/// A scalar as text.
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

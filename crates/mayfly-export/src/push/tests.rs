@@ -1,0 +1,304 @@
+//! Whole talks: the requests of a batch, and what answers mean.
+
+use mayfly_core::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::batch::{Add, Batch, SegmentKey, UserChange};
+use crate::xandr_line::XandrLayout;
+
+fn batch() -> Batch {
+    let segments = ["4401", "4402"].map(|code| SegmentKey { code: code.into(), name: "f".into() });
+    let enters = UserChange {
+        uid: "2f6b\"1d1e\t".into(),
+        adds: vec![Add { segment: 0, ttl_s: 129_600 * 60 + 59 }],
+        removes: vec![1],
+    };
+    let leaves = UserChange { uid: "7".into(), removes: vec![0], ..UserChange::default() };
+    let now = Timestamp::from_secs(1_767_693_600);
+    Batch { id: "d-1".into(), now, segments: segments.to_vec(), changes: vec![enters, leaves] }
+}
+
+fn answer(status: u16, body: &str) -> Answer<'_> {
+    Answer { status, retry_after_s: None, body: body.as_bytes() }
+}
+
+fn sent(step: Step) -> Request {
+    let Step::Send(request) = step else { panic!("{step:?}") };
+    request
+}
+
+fn done(step: Step) -> Judged {
+    let Step::Done(judged) = step else { panic!("{step:?}") };
+    judged
+}
+
+fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    request.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+}
+
+fn later(code: &str) -> Judged {
+    Judged::Later { after_s: None, code: code.into() }
+}
+
+#[test]
+fn the_trade_desk_gets_one_signed_body_and_may_refuse_parts_of_it() {
+    let settings = TradeDeskSettings {
+        host: "https://use-data.adsrvr.org".into(),
+        party: Party::Provider("dmp-test".into()),
+        id_field: "TDID".into(),
+    };
+    let batch = batch();
+    let talk = || TradeDesk::new(&settings, &batch, "token", Some("secret"));
+    let request = sent(talk().next(None));
+    assert_eq!(request.url, "https://use-data.adsrvr.org/data/thirdparty");
+    assert_eq!(header(&request, "ttd-auth"), Some("token"));
+    let signed = signature("secret", &request.body);
+    assert_eq!(header(&request, "ttdsignature"), Some(signed.as_str()));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let at = "2026-01-06T10:00:00Z";
+    let expected = json!({"DataProviderId": "dmp-test", "DataLoadTraceId": "d-1", "Items": [
+        {"TDID": "2f6b\"1d1e\t", "Data": [
+            {"Name": "4401", "TimestampUtc": at, "TtlInMinutes": 129_600},
+            {"Name": "4402", "TimestampUtc": at, "TtlInMinutes": 0}]},
+        {"TDID": "7", "Data": [{"Name": "4401", "TimestampUtc": at, "TtlInMinutes": 0}]},
+    ]});
+    assert_eq!(body, expected);
+    let judge = |status, body: &str| done(talk().next(Some(&answer(status, body))));
+    for all in ["{}", r#"{"FailedLines":[]}"#, ""] {
+        assert_eq!(judge(200, all), all_taken(), "{all}");
+    }
+    // As RudderStack saw it: the item stands at the end of the message, from 1.
+    let part = r#"{"FailedLines":[{"ErrorCode":"MissingUserId","Message":"Invalid UID2, item #2"},
+        {"ErrorCode":"Unknown","ItemNumber":"1","DataName":"4402"}]}"#;
+    let Judged::Taken { rejected } = judge(200, part) else { panic!() };
+    let rows: Vec<_> = rejected.iter().map(|r| (r.user, r.segment, &*r.code, r.again)).collect();
+    let expected = [(Some(1), None, "MissingUserId", false), (Some(0), Some(1), "Unknown", true)];
+    assert_eq!(rows, expected);
+    for (status, body, expected) in [
+        (200, "{\"FailedLi", later("garbled")),
+        (
+            400,
+            r#"{"ErrorCode":"InvalidParameterFormat"}"#,
+            Judged::Refused { code: "InvalidParameterFormat".into() },
+        ),
+        (401, "", Judged::Refused { code: "401".into() }),
+        (403, "<html>", Judged::Refused { code: "403".into() }),
+        (404, "", Judged::Refused { code: "404".into() }),
+        (413, "", Judged::Smaller),
+        (500, "oops", later("500")),
+        (503, "", later("503")),
+    ] {
+        assert_eq!(judge(status, body), expected, "{status}");
+    }
+    let slow = Answer { status: 429, retry_after_s: Some(7), body: b"" };
+    let expected = Judged::Later { after_s: Some(7), code: "429".into() };
+    assert_eq!(done(talk().next(Some(&slow))), expected);
+    assert!(!format!("{request:?}").contains("token"), "no secret in a log");
+}
+
+#[test]
+fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
+    let settings = XandrSettings {
+        host: "https://api.appnexus.com".into(),
+        member: 958,
+        user: "u".into(),
+        layout: XandrLayout::default(),
+    };
+    let mut batch = batch();
+    batch.changes[0].uid = "5912333222111000999".into();
+    let mut talk = Xandr::new(&settings, &batch, "p", None);
+    let auth = sent(talk.next(None));
+    assert_eq!(auth.url, "https://api.appnexus.com/auth");
+    assert_eq!(auth.body, br#"{"auth":{"password":"p","username":"u"}}"#);
+    let token = answer(200, r#"{"response":{"status":"OK","token":"t1"}}"#);
+    let ask = sent(talk.next(Some(&token)));
+    assert_eq!(
+        (ask.method, &*ask.url),
+        (Method::Post, "https://api.appnexus.com/batch-segment?member_id=958")
+    );
+    assert_eq!((header(&ask, "authorization"), ask.body.len()), (Some("t1"), 0));
+    let url = r#"{"response":{"status":"OK","batch_segment_upload_job":
+        [{"id":1,"job_id":"j1","upload_url":"https://up.example/x?y"}]}}"#;
+    let upload = sent(talk.next(Some(&answer(200, url))));
+    assert_eq!(upload.url, "https://up.example/x?y", "never built by us");
+    assert_eq!(header(&upload, "content-type"), Some("application/octet-stream"));
+    let lines = "5912333222111000999;4401:129600:0,4402:-1:0\n7;4401:-1:0\n";
+    assert_eq!(upload.body, lines.as_bytes());
+    assert_eq!(talk.job(), Some("j1"));
+    let up = answer(200, r#"{"response":{"status":"OK","segment_upload":{"job_id":"j1"}}}"#);
+    let look = sent(talk.next(Some(&up)));
+    assert_eq!(look.url, "https://api.appnexus.com/batch-segment?member_id=958&job_id=j1");
+    let job = |more: &str| {
+        format!(
+            r#"{{"response":{{"status":"OK","batch_segment_upload_job":{{"job_id":"j1",{more}}}}}}}"#
+        )
+    };
+    assert_eq!(talk.next(Some(&answer(200, &job(r#""phase":"validating""#)))), Step::Wait(60));
+    sent(talk.next(None));
+    // The token ran out meanwhile.
+    let old = answer(401, r#"{"response":{"error_id":"NOAUTH","error":"expired"}}"#);
+    assert_eq!(sent(talk.next(Some(&old))).url, "https://api.appnexus.com/auth");
+    assert!(sent(talk.next(Some(&token))).url.contains("job_id=j1"), "not uploaded twice");
+    let end = job(r#""phase":"completed","num_valid":2,"num_invalid_user":1"#);
+    let Judged::Taken { rejected } = done(talk.next(Some(&answer(200, &end)))) else { panic!() };
+    assert_eq!(
+        (&*rejected[0].code, rejected[0].pairs, rejected[0].user),
+        ("num_invalid_user", 1, None)
+    );
+    // After a crash the job that was begun is asked about.
+    let mut again = Xandr::new(&settings, &batch, "p", Some("j1".into()));
+    sent(again.next(None));
+    assert!(sent(again.next(Some(&token))).url.contains("job_id=j1"));
+    let failed = job(r#""phase":"error","error_code":"uploading-error""#);
+    let expected = Judged::Later { after_s: Some(60), code: "uploading-error".into() };
+    assert_eq!(done(again.next(Some(&answer(200, &failed)))), expected);
+    for (body, expected) in [
+        ("FILESIZE_LIMIT_EXCEEDED", Judged::Smaller),
+        (
+            "RATE_LIMIT_EXCEEDED",
+            Judged::Later { after_s: Some(3600), code: "RATE_LIMIT_EXCEEDED".into() },
+        ),
+        ("SYSTEM", Judged::Refused { code: "SYSTEM".into() }),
+    ] {
+        let mut talk = Xandr::new(&settings, &batch, "p", None);
+        sent(talk.next(None));
+        sent(talk.next(Some(&token)));
+        let said = format!(r#"{{"response":{{"status":"ERROR","error_code":"{body}"}}}}"#);
+        assert_eq!(done(talk.next(Some(&answer(200, &said)))), expected);
+    }
+}
+
+#[test]
+fn adobe_gets_texts_alone_and_a_signature() {
+    let settings = AdobeSettings {
+        url: "https://partner.example/aam".into(),
+        data_source: "1234".into(),
+        client: "77".into(),
+        destination: "4321".into(),
+        signature_header: "X-Signature".into(),
+    };
+    // The documentation's own example.
+    assert_eq!(
+        signature("sample_partner_private_key", b"POST message content"),
+        "+wFdR/afZNoVqtGl8/e1KJ4ykPU="
+    );
+    let batch = batch();
+    let request = sent(Adobe::new(&settings, &batch, Some("k")).next(None));
+    assert_eq!(header(&request, "x-signature"), Some(&*signature("k", &request.body)));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let at = "Tue Jan 06 10:00:00 UTC 2026";
+    assert_eq!(body["ProcessTime"], json!(at));
+    assert_eq!(body["User_count"], json!("2"));
+    let first = json!({"DataPartner_UUID": "2f6b\"1d1e\t", "Segments": [
+        {"Segment_ID": "4401", "Status": "1", "DateTime": at},
+        {"Segment_ID": "4402", "Status": "0", "DateTime": at}]});
+    assert_eq!(body["Users"][0], first);
+    let judged = done(Adobe::new(&settings, &batch, None).next(Some(&answer(202, ""))));
+    assert_eq!(judged, Judged::Refused { code: "202".into() }, "it must be 200");
+}
+
+fn criteo() -> TemplateSettings {
+    let body = |operation: &str| {
+        format!(
+            "{{\"data\":{{\"type\":\"ContactlistAmendment\",\"attributes\":{{\"operation\":\"{operation}\",\
+             \"identifierType\":\"gum\",\"identifiers\":{{{{ items|map(attribute='uid')|list }}}}}}}}}}"
+        )
+    };
+    TemplateSettings {
+        method: Some(Method::Patch),
+        url: "https://api.criteo.com/audience-segments/{{ segment|urlencode }}/contact-list".into(),
+        headers: vec![
+            ("Authorization".into(), "Bearer {{ secret.token }}".into()),
+            ("Content-Type".into(), "application/json".into()),
+        ],
+        add: Some(body("add").into()),
+        remove: Some(body("remove").into()),
+        rule: Rule {
+            failed: Some("/errors".into()),
+            failed_item: "/source".into(),
+            failed_code: "/code".into(),
+            again: vec!["throttled".into()],
+            ..Rule::default()
+        },
+        ..TemplateSettings::default()
+    }
+}
+
+fn secrets() -> Vec<(Box<str>, Box<str>)> {
+    vec![("token".into(), "s3cret".into())]
+}
+
+#[test]
+fn a_template_makes_a_request_for_each_segment_and_operation() {
+    let (secrets, batch) = (secrets(), batch());
+    let template = Template::new(criteo(), &secrets).unwrap();
+    let mut talk = Templated::new(&template, &batch, &secrets);
+    let first = sent(talk.next(None));
+    assert_eq!(first.method.label(), "PATCH");
+    assert_eq!(first.url, "https://api.criteo.com/audience-segments/4401/contact-list");
+    assert_eq!(header(&first, "authorization"), Some("Bearer s3cret"));
+    let body: Value = serde_json::from_slice(&first.body).unwrap();
+    let attributes = &body["data"]["attributes"];
+    assert_eq!(attributes["operation"], json!("add"));
+    assert_eq!(attributes["identifiers"], json!(["2f6b\"1d1e\t"]), "an id cannot break out");
+    let second = sent(talk.next(Some(&answer(200, r#"{"errors":[]}"#))));
+    assert!(String::from_utf8_lossy(&second.body).contains("\"remove\""));
+    let part =
+        r#"{"errors":[{"source":"7","code":"audience-invalid"},{"source":0,"code":"throttled"}]}"#;
+    let third = sent(talk.next(Some(&answer(200, part))));
+    assert!(third.url.contains("/4402/"), "{}", third.url);
+    let Judged::Taken { rejected } = done(talk.next(Some(&answer(200, "{}")))) else { panic!() };
+    let rows: Vec<_> = rejected.iter().map(|r| (r.user, r.segment, &*r.code, r.again)).collect();
+    let expected =
+        [(Some(1), Some(0), "audience-invalid", false), (Some(1), Some(0), "throttled", true)];
+    assert_eq!(rows, expected);
+    let mut talk = Templated::new(&template, &batch, &secrets);
+    sent(talk.next(None));
+    assert_eq!(done(talk.next(Some(&answer(200, "half a bo")))), later("garbled"));
+}
+
+#[test]
+fn a_template_for_all_changes_knows_lives_and_operations() {
+    let body = "{% for i in items %}{{ i.uid }} {{ i.op }} {{ i.segment }} {{ i.ttl_min }} \
+        {{ i.expires }}\n{% endfor %}";
+    let settings = TemplateSettings {
+        url: "https://p.example/{{ batch }}".into(),
+        headers: vec![("content-type".into(), "text/plain".into())],
+        body: Some(body.into()),
+        rule: Rule { ok: Some(("/status".into(), "OK".into())), ..Rule::default() },
+        ..TemplateSettings::default()
+    };
+    let template = Template::new(settings, &[]).unwrap();
+    let mut batch = batch();
+    batch.changes[0].uid = "a".into();
+    let mut talk = Templated::new(&template, &batch, &[]);
+    let request = sent(talk.next(None));
+    let lines = "a add 4401 129600 2026-04-06T10:00:59Z\na remove 4402 0 2026-01-06T10:00:00Z\n\
+        7 remove 4401 0 2026-01-06T10:00:00Z\n";
+    assert_eq!(
+        (request.url.as_str(), String::from_utf8(request.body).unwrap()),
+        ("https://p.example/d-1", lines.to_owned())
+    );
+    let refused = done(talk.next(Some(&answer(200, r#"{"status":"ERROR"}"#))));
+    assert_eq!(refused, Judged::Refused { code: "ERROR".into() });
+}
+
+#[test]
+fn what_is_wrong_with_a_template_is_told_with_its_place() {
+    let wrong = |change: fn(&mut TemplateSettings)| {
+        let mut settings = criteo();
+        change(&mut settings);
+        Template::new(settings, &secrets()).unwrap_err().to_string()
+    };
+    let unclosed = wrong(|own| own.add = Some("{\n  \"x\": {{ items \n}".into()));
+    assert!(unclosed.starts_with("add, line "), "{unclosed}");
+    let unknown = wrong(|own| own.remove = Some("{\n \"x\": {{ itms }}}".into()));
+    assert!(unknown.starts_with("remove, line 2, column "), "{unknown}");
+    let secret = wrong(|own| own.headers[0].1 = "{{ secret.tokn }}".into());
+    assert!(secret.starts_with("Authorization, line 1, column "), "{secret}");
+    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
+    let settings = TemplateSettings { add: Some(endless.into()), ..criteo() };
+    let endless = Template::new(settings, &secrets()).unwrap_err();
+    assert!(endless.what.contains("fuel"), "{endless}");
+}

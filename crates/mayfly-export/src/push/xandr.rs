@@ -1,0 +1,272 @@
+//! Xandr's batch segment service: sign in, ask for a URL, upload, look how far it is.
+//!
+//! Source: Microsoft Monetize, "Batch Segment Service", "Uploading segment data using BSS",
+//! "Troubleshooting BSS uploads".
+
+use serde::Deserialize;
+
+use super::{Answer, Judged, Method, Rejected, Request, Step, all_taken, by_status, code, garbled};
+use crate::batch::Batch;
+use crate::xandr_line::XandrLayout;
+
+/// How long until a job is looked at again, seconds.
+const LOOK_AGAIN_S: u64 = 60;
+/// After a limit of the member was passed, seconds.
+const LIMIT_S: u64 = 3600;
+
+/// How a destination talks to Xandr.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct XandrSettings {
+    /// Scheme and host, `https://api.appnexus.com`.
+    pub host: Box<str>,
+    /// The member.
+    pub member: u32,
+    /// The user's name.
+    pub user: Box<str>,
+    /// What was agreed about files.
+    pub layout: XandrLayout,
+}
+
+/// Where the talk stands: what the next answer is to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum At {
+    Start,
+    SigningIn,
+    AskingUrl,
+    Uploading,
+    Looking,
+    Waiting,
+}
+
+/// The way of one batch: one job.
+#[derive(Debug)]
+pub struct Xandr<'b> {
+    settings: &'b XandrSettings,
+    batch: &'b Batch,
+    password: &'b str,
+    token: Option<String>,
+    job: Option<String>,
+    at: At,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    response: Response,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    #[serde(default)]
+    status: String,
+    token: Option<String>,
+    error_id: Option<String>,
+    error_code: Option<String>,
+    batch_segment_upload_job: Option<OneOrMany>,
+    segment_upload: Option<Uploaded>,
+}
+
+/// Data providers get a list of one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(Job),
+    Many(Vec<Job>),
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Job {
+    job_id: String,
+    upload_url: String,
+    phase: String,
+    error_code: Option<String>,
+    num_invalid_user: u64,
+    num_invalid_format: u64,
+    num_invalid_segment: u64,
+    num_unauth_segment: u64,
+    num_inactive_segment: u64,
+    num_past_expiration: u64,
+    num_invalid_timestamp: u64,
+    num_other_error: u64,
+}
+
+#[derive(Deserialize)]
+struct Uploaded {
+    job_id: String,
+}
+
+impl<'b> Xandr<'b> {
+    /// A batch; `job` is that of an upload whose end is not known yet.
+    #[must_use]
+    pub fn new(
+        settings: &'b XandrSettings,
+        batch: &'b Batch,
+        password: &'b str,
+        job: Option<String>,
+    ) -> Self {
+        Self { settings, batch, password, token: None, job, at: At::Start }
+    }
+
+    /// The upload that was begun: asked about again after a crash, so that nothing goes twice.
+    #[must_use]
+    pub fn job(&self) -> Option<&str> {
+        self.job.as_deref()
+    }
+
+    /// See [`super::Talk::next`].
+    pub fn next(&mut self, answer: Option<&Answer<'_>>) -> Step {
+        let Some(answer) = answer else {
+            return match self.at {
+                At::Waiting => self.look(),
+                At::Start | At::SigningIn | At::AskingUrl | At::Uploading | At::Looking => {
+                    self.sign_in()
+                }
+            };
+        };
+        let read = match read(answer) {
+            Ok(read) => read,
+            Err(judged) => return Step::Done(judged),
+        };
+        // The token lives two hours; an upload may take longer.
+        if read.error_id.as_deref() == Some("NOAUTH") && self.at != At::SigningIn {
+            return self.sign_in();
+        }
+        if read.status != "OK" {
+            return Step::Done(refused(&read));
+        }
+        match self.at {
+            At::SigningIn => self.signed_in(read),
+            At::AskingUrl => self.upload(read),
+            At::Uploading => self.uploaded(read),
+            At::Start | At::Looking | At::Waiting => self.looked(read),
+        }
+    }
+
+    fn sign_in(&mut self) -> Step {
+        self.at = At::SigningIn;
+        let auth = serde_json::json!({"username": self.settings.user, "password": self.password});
+        let body = serde_json::json!({"auth": auth}).to_string().into_bytes();
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let url = format!("{}/auth", self.settings.host);
+        Step::Send(Request { method: Method::Post, url, headers, body })
+    }
+
+    fn signed_in(&mut self, read: Response) -> Step {
+        let Some(token) = read.token else { return Step::Done(garbled()) };
+        self.token = Some(token);
+        if self.job.is_some() {
+            return self.look();
+        }
+        self.at = At::AskingUrl;
+        let url =
+            format!("{}/batch-segment?member_id={}", self.settings.host, self.settings.member);
+        Step::Send(self.request(Method::Post, url, Vec::new()))
+    }
+
+    fn upload(&mut self, read: Response) -> Step {
+        let Some(job) = read.job().filter(|job| !job.upload_url.is_empty()) else {
+            return Step::Done(garbled());
+        };
+        self.at = At::Uploading;
+        self.job = Some(job.job_id).filter(|id| !id.is_empty());
+        let mut lines = String::new();
+        for change in &self.batch.changes {
+            self.settings.layout.write(&mut lines, self.batch, change);
+        }
+        // Any other type makes the job fail without a word.
+        let mut request = self.request(Method::Post, job.upload_url, lines.into_bytes());
+        let octets = ("content-type".to_owned(), "application/octet-stream".to_owned());
+        request.headers.push(octets);
+        Step::Send(request)
+    }
+
+    fn uploaded(&mut self, read: Response) -> Step {
+        let Some(Uploaded { job_id }) = read.segment_upload else { return Step::Done(garbled()) };
+        self.job = Some(job_id);
+        self.look()
+    }
+
+    fn look(&mut self) -> Step {
+        let Some(job) = &self.job else { return Step::Done(garbled()) };
+        self.at = At::Looking;
+        let XandrSettings { host, member, .. } = self.settings;
+        let url = format!("{host}/batch-segment?member_id={member}&job_id={job}");
+        Step::Send(self.request(Method::Get, url, Vec::new()))
+    }
+
+    fn looked(&mut self, read: Response) -> Step {
+        let Some(job) = read.job() else { return Step::Done(garbled()) };
+        match job.phase.as_str() {
+            "completed" => Step::Done(counted(&job)),
+            "error" => {
+                // A new job may do.
+                self.job = None;
+                let own = job.error_code.as_deref().unwrap_or("error");
+                Step::Done(Judged::Later { after_s: Some(LOOK_AGAIN_S), code: code(own) })
+            }
+            _ => {
+                self.at = At::Waiting;
+                Step::Wait(LOOK_AGAIN_S)
+            }
+        }
+    }
+
+    fn request(&self, method: Method, url: String, body: Vec<u8>) -> Request {
+        let token = self.token.iter().map(|token| ("authorization".to_owned(), token.clone()));
+        Request { method, url, headers: token.collect(), body }
+    }
+}
+
+impl Response {
+    fn job(self) -> Option<Job> {
+        match self.batch_segment_upload_job? {
+            OneOrMany::One(job) => Some(job),
+            OneOrMany::Many(jobs) => jobs.into_iter().next(),
+        }
+    }
+}
+
+fn read(answer: &Answer<'_>) -> Result<Response, Judged> {
+    let read: Result<Envelope, _> = serde_json::from_slice(answer.body);
+    match read {
+        // An error in the envelope says more than the status, but for when to come back.
+        Ok(read) if answer.status < 500 && answer.status != 429 => Ok(read.response),
+        Ok(_) => Err(by_status(answer)),
+        Err(_) if answer.status == 200 => Err(garbled()),
+        Err(_) => Err(by_status(answer)),
+    }
+}
+
+fn refused(read: &Response) -> Judged {
+    let own = read.error_code.as_deref().or(read.error_id.as_deref()).unwrap_or("error");
+    match own {
+        "FILESIZE_LIMIT_EXCEEDED" => Judged::Smaller,
+        "RATE_LIMIT_EXCEEDED" | "RATE_EXCEEDED" => {
+            Judged::Later { after_s: Some(LIMIT_S), code: code(own) }
+        }
+        other => Judged::Refused { code: code(other) },
+    }
+}
+
+/// Xandr counts what it did not take, and names nobody.
+fn counted(job: &Job) -> Judged {
+    let counts = [
+        ("num_invalid_user", job.num_invalid_user),
+        ("num_invalid_format", job.num_invalid_format),
+        ("num_invalid_segment", job.num_invalid_segment),
+        ("num_unauth_segment", job.num_unauth_segment),
+        ("num_inactive_segment", job.num_inactive_segment),
+        ("num_past_expiration", job.num_past_expiration),
+        ("num_invalid_timestamp", job.num_invalid_timestamp),
+        ("num_other_error", job.num_other_error),
+    ];
+    let rejected = counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| Rejected {
+        user: None,
+        segment: None,
+        code: name.into(),
+        pairs: usize::try_from(n).unwrap_or(usize::MAX),
+        again: false,
+    });
+    let rejected: Vec<_> = rejected.collect();
+    if rejected.is_empty() { all_taken() } else { Judged::Taken { rejected } }
+}
