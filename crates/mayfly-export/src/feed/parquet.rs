@@ -112,11 +112,9 @@ fn schema() -> Result<Arc<Type>, ParquetError> {
 }
 
 fn failed(error: ParquetError) -> io::Error {
-    match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(error) => *error,
-            Err(source) => io::Error::other(source),
-        },
-        other => io::Error::other(other),
+    let ParquetError::External(source) = error else { return io::Error::other(error) };
+    match source.downcast::<io::Error>() {
+        Ok(error) => *error,
+        Err(source) => io::Error::other(source),
     }
 }
