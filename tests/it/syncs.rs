@@ -97,7 +97,7 @@ fn as_prebid_does(browser: &mut Browser) {
     assert_eq!(rows[0]["no_cookie"], json!(true));
     assert_eq!(rows[0]["usersync"]["type"], json!("redirect"));
     let url = rows[0]["usersync"]["url"].as_str().unwrap();
-    let back = encoded("/setuid?bidder=acmeads&gdpr=0&f=i&uid=$UID");
+    let back = encoded("/setuid?bidder=acmeads&account=shop&gdpr=0&f=i&uid=$UID");
     assert!(url.starts_with("https://acme.example/get?to=http%3A%2F%2F127.0.0.1%3A"), "{url}");
     assert!(url.ends_with(&format!("{back}&gdpr=0")), "{url}");
     let google = rows[1]["usersync"]["url"].as_str().unwrap();

@@ -4,6 +4,7 @@ use url::Url;
 
 use crate::consent::ConsentRules;
 use crate::limits;
+use crate::partner::PartnerId;
 
 /// A site's stable number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -60,6 +61,8 @@ pub struct Site {
     pub keeps_bots: bool,
     /// Hosts that an `ad_click` may lead on to, besides those of its origins.
     pub redirect_hosts: Vec<Box<str>>,
+    /// Partners that its visitors' browsers are sent to for their ids.
+    pub sync: Vec<PartnerId>,
 }
 
 /// What a site says it sends; what is not in it is counted, and not stored.
@@ -140,6 +143,7 @@ impl Site {
             plan: DataPlan::default(),
             keeps_bots: false,
             redirect_hosts: Vec::new(),
+            sync: Vec::new(),
         }
     }
 

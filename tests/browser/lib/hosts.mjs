@@ -40,6 +40,8 @@ export class Hosts {
   pages = new Map();
   /** What the program answered to the proxy: `{ host, method, path, status, headers, outcome }`. */
   answers = [];
+  /** What hosts of partners do: host → `(url, cookie, response)`. */
+  partners = new Map();
   /** Headers that do not pass the proxy, as if the browser did not know them. */
   unknown = [];
   /** How long the way to the program takes, milliseconds. */
@@ -77,7 +79,13 @@ export class Hosts {
       this.#open += 1;
       return setTimeout(() => this.#pass(request, response), this.delay);
     }
-    const { pathname } = new URL(request.url, "https://host");
+    const url = new URL(request.url, `https://${host}`);
+    const partner = this.partners.get(host);
+    if (partner) {
+      partner(url, request.headers.cookie, response);
+      return response.end();
+    }
+    const { pathname } = url;
     const page = this.pages.get(host + pathname);
     response.statusCode = page ? 200 : 404;
     response.setHeader("Content-Type", "text/html; charset=utf-8");

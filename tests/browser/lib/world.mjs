@@ -30,6 +30,23 @@ consent = "tcf"
 role = "vendor"
 vendor_id = 999
 
+[[site]]
+key = "synced"
+origins = ["https://pub.example"]
+consent = "none"
+sync = ["acme", "beta"]
+
+[[partner]]
+key = "acme"
+vendor_id = 7
+sync = "https://acme.example/get?to={{redirect_url}}&gdpr={{gdpr}}&us={{our_uid}}"
+
+[[partner]]
+key = "beta"
+processor = true
+sync = "https://beta.example/match?r={{redirect_url}}&us={{our_uid}}"
+uid_macro = "[UID]"
+
 [[category]]
 name = "Sports"
 rule = 'path startswith "/sport"'
@@ -111,6 +128,7 @@ class Trial {
   async begin() {
     this.hosts.answers.length = 0;
     Object.assign(this.hosts, { unknown: [], delay: 0 });
+    this.hosts.partners.clear();
     this.before = await this.program.counts();
     this.visitorsBefore = await this.program.visitors();
   }

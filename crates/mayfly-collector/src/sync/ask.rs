@@ -79,6 +79,8 @@ pub(super) struct Said {
     /// Where a partner wants to be led.
     pub(super) to: Option<String>,
     pub(super) is_frame: bool,
+    /// The site whose rules count.
+    account: String,
     choice: Choice,
     /// What the browser's choice allows us; why not.
     allowed: Option<Result<ConsentState, Refusal>>,
@@ -112,15 +114,12 @@ impl Collector {
         if request.query.len() > limits::QUERY_BYTES {
             return Err(BadSync::TooLong);
         }
-        let (mut said, mut account) = (Said::default(), String::new());
+        let mut said = Said::default();
         for (name, value) in form_urlencoded::parse(request.query.as_bytes()) {
-            match &*name {
-                "account" | "s" => account = value.into_owned(),
-                _ => said.take(&name, &value)?,
-            }
+            said.take(&name, &value)?;
         }
         said.choice.gpc = request.gpc.is_some_and(|gpc| gpc.trim() == "1").then_some(true);
-        said.allowed = Some(self.decide(&said.choice, request.cookies, &account)?);
+        said.allowed = Some(self.decide(&said.choice, request.cookies, &said.account)?);
         Ok(said)
     }
 
@@ -170,6 +169,7 @@ impl Said {
             "p" | "bidder" if self.partners.is_empty() => self.partners = names(value)?,
             "then" => self.then = names(value)?,
             "uid" => self.uid = Some(value.to_owned()),
+            "account" | "s" => self.account = value.to_owned(),
             "r" => self.to = text(),
             "f" => match value {
                 "" | "i" => {}
@@ -246,6 +246,9 @@ impl Said {
         }
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("p", &self.then.join(","));
+        if !self.account.is_empty() {
+            query.append_pair("account", &self.account);
+        }
         self.choices().for_each(|(name, value)| {
             query.append_pair(name, value);
         });
@@ -261,7 +264,7 @@ impl Said {
         name: &str,
         rest: &[&Partner],
     ) -> String {
-        fill(url, base, partner, name, &self.choice, rest)
+        fill(url, base, partner, name, (&self.account, &self.choice), rest)
     }
 
     fn choices(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -319,12 +322,15 @@ pub(super) fn fill(
     base: &str,
     partner: &Partner,
     name: &str,
-    choice: &Choice,
+    (account, choice): (&str, &Choice),
     rest: &[&Partner],
 ) -> String {
     let form = if partner.sync_type == SyncType::Iframe { "b" } else { "i" };
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("bidder", partner.bidder());
+    if !account.is_empty() {
+        query.append_pair("account", account);
+    }
     choices(choice).for_each(|(name, value)| {
         query.append_pair(name, value);
     });

@@ -133,7 +133,8 @@ impl Collector {
                 answer.left_out.push((partner.bidder().into(), "failed"));
                 continue;
             };
-            let url = fill(url, request.base, partner, &name, &wanted.choice, &[]);
+            let url =
+                fill(url, request.base, partner, &name, (&wanted.account, &wanted.choice), &[]);
             let (name, sync_type) = (partner.bidder().into(), partner.sync_type);
             answer.bidders.push(Bidder { name, url, sync_type });
         }

@@ -219,6 +219,11 @@ async fn nothing_is_done_where_the_choice_does_not_allow_it() {
     assert_eq!(outcome(&asked("p=acme&uid=a")).await, silent);
     assert_eq!(outcome(&asked("p=acme&uid=a&account=strict")).await, silent);
     assert_eq!(uid(&world, visitor, 1).await, None);
+    // The partner brings the site back.
+    let led = asked("p=acme,beta&account=news");
+    let led = world.collector.sync(&led).await.unwrap().location.unwrap();
+    let back = parameter(&led, "r").unwrap();
+    assert!(back.contains("bidder=acme&account=news&then=beta&"), "{back}");
     let open = outcome(&asked("p=acme&uid=a&account=news")).await;
     assert_eq!(open, Ok(SyncOutcome::Noted(Noted::New)));
     let elsewhere = outcome(&asked("p=acme&uid=b&gdpr=0")).await;

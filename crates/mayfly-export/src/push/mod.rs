@@ -3,7 +3,7 @@
 //! to be done next.
 //!
 //! ```text
-//! Talk::next(None) ─► Send(request) ─► the caller sends it ─► Talk::next(Some(answer)) ─► … ─► Done
+//! Talk::next(None) ─► Send(request) ─► the caller sends it ─► next(Some(answer)) ─► … ─► Done
 //! ```
 
 use base64::Engine;

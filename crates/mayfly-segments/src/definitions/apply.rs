@@ -3,13 +3,15 @@
 //! Additive: what the file does not mention stays, unless it is pruned. `was` renames, moves or
 //! merges; the category keeps its id, and its cells while its effective rule is the same.
 
+mod partners;
+
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use mayfly_core::{CategoryId, Partner, PartnerId, Retention, SegmentId, Site, SiteId, limits};
+use mayfly_core::{CategoryId, PartnerId, Retention, SegmentId, Site, SiteId, limits};
 
 use super::change::{Change, changes};
-use super::file::{CategoryItem, DefinitionsFile, OnPageItem, PartnerItem, SegmentItem, SiteItem};
+use super::file::{CategoryItem, DefinitionsFile, OnPageItem, SegmentItem, SiteItem};
 use super::table::{Placed, PlacedText};
 use super::tree::{BETWEEN, levels, tidy};
 use super::word_list::WordListItem;
@@ -53,6 +55,7 @@ impl Definitions {
         draft.implications(&file.categories);
         file.segments.iter().for_each(|item| draft.segment(item));
         file.partners.iter().for_each(|item| draft.partner(item));
+        file.sites.iter().for_each(|item| draft.sync(item));
         if prune {
             draft.prune();
         }
@@ -151,27 +154,6 @@ impl Draft {
         }
         let site = Site { id, ..item.site.clone() };
         self.new.sites.insert(id, SiteEntry { site, removed: false });
-    }
-
-    fn partner(&mut self, item: &PartnerItem) {
-        let named = |key: &str| self.new.partner(key).map(|own| own.id);
-        let before = || item.was.iter().find_map(|was| named(&was.value));
-        let id = named(&item.key.value).or_else(before).unwrap_or_else(|| {
-            let id = PartnerId(self.new.next_partner);
-            self.new.next_partner = self.new.next_partner.saturating_add(1);
-            id
-        });
-        if !self.partners.insert(id) {
-            return self.twice("partner", &item.key);
-        }
-        let own = Partner { id, ..item.partner.clone() };
-        let is_same = |other: &Partner| {
-            other.id != id && (other.is_called(&own.key) || other.is_called(own.bidder()))
-        };
-        if self.new.partners().any(is_same) {
-            return self.twice("partner", &item.key);
-        }
-        self.new.partners.insert(id, own);
     }
 
     /// Renames first, from the top down, so that what lies below a renamed category is found there.
@@ -449,6 +431,9 @@ impl Draft {
         self.new.word_lists.retain(|name, _| self.word_lists.contains(name));
         self.new.segments.retain(|id, _| self.segments.contains(id));
         self.new.partners.retain(|id, _| self.partners.contains(id));
+        for entry in self.new.sites.values_mut() {
+            entry.site.sync.retain(|id| self.new.partners.contains_key(id));
+        }
         for (id, entry) in &mut self.new.sites {
             entry.removed |= !self.sites.contains(id);
         }

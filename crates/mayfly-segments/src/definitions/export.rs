@@ -23,6 +23,11 @@ impl Definitions {
             line(&mut out, "\n[[site]]\nkey", &quoted(&site.key));
             line(&mut out, "origins", &list(origins));
             export_site(&mut out, site);
+            let sync: Vec<&str> =
+                site.sync.iter().filter_map(|id| Some(&*self.partners.get(id)?.key)).collect();
+            if !sync.is_empty() {
+                line(&mut out, "sync", &list(sync.into_iter()));
+            }
         }
         let mut categories: Vec<_> = self.categories().map(|c| (self.path(c.id), c)).collect();
         categories.sort_by(|a, b| a.0.cmp(&b.0));

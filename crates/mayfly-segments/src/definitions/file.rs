@@ -41,6 +41,8 @@ pub(crate) struct SiteItem {
     pub(crate) key: PlacedText,
     /// Its number is not known yet.
     pub(crate) site: Site,
+    /// Keys of partners.
+    pub(crate) sync: Vec<PlacedText>,
 }
 
 /// A `[[partner]]`.

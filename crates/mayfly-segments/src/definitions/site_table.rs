@@ -11,7 +11,7 @@ use super::taxonomy::is_standard;
 use crate::problem::{Fault, ProblemKind};
 
 /// Every key of the table.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "key",
     "origins",
     "consent",
@@ -28,6 +28,7 @@ const KEYS: [&str; 16] = [
     "pages_per_day",
     "redirect_hosts",
     "declared",
+    "sync",
 ];
 
 /// The words of `consent`.
@@ -71,6 +72,8 @@ pub(super) fn site(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> 
     let bots = table.word("bots", &BOTS);
     site.keeps_bots = bots.unwrap_or(false);
     site.redirect_hosts = table.hosts("redirect_hosts");
+    let sync = table.texts("sync");
+    table.at_most("sync", sync.len(), limits::SYNC_CHAIN);
     if let Some(zone) = table.text("time_zone") {
         if TimeZone::get(&zone.value).is_err() {
             let kind = ProblemKind::TimeZone { name: zone.value.clone() };
@@ -79,7 +82,7 @@ pub(super) fn site(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> 
         site.time_zone = zone.value;
     }
     faults.extend(table.faults());
-    Some(SiteItem { key: key?, site })
+    Some(SiteItem { key: key?, site, sync })
 }
 
 fn origins(table: &mut Table<'_, '_>) -> Vec<Origin> {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use mayfly_core::consent::{Audience, ConsentRole};
 use mayfly_core::{
-    CategoryId, ConsentPolicy, ConsentRules, DataPlan, Origin, Partner, SegmentId, Site, SiteId,
+    CategoryId, ConsentPolicy, ConsentRules, DataPlan, Origin, Partner, PartnerId, SegmentId, Site,
+    SiteId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,8 @@ struct SiteRow {
     keeps_bots: bool,
     #[serde(default)]
     redirect_hosts: Vec<Box<str>>,
+    #[serde(default)]
+    sync: Vec<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -312,6 +315,7 @@ fn site_row(SiteEntry { site, removed }: &SiteEntry) -> SiteRow {
         declared,
         keeps_bots: site.keeps_bots,
         redirect_hosts: site.redirect_hosts.clone(),
+        sync: site.sync.iter().map(|id| id.0).collect(),
     }
 }
 
@@ -351,6 +355,7 @@ fn site(row: SiteRow) -> Result<SiteEntry, DefinitionsError> {
     site.time_zone = row.time_zone.unwrap_or(site.time_zone);
     site.keeps_bots = row.keeps_bots;
     site.redirect_hosts = row.redirect_hosts;
+    site.sync = row.sync.into_iter().map(PartnerId).collect();
     Ok(SiteEntry { site, removed: row.removed })
 }
 

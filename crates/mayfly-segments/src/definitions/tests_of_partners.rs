@@ -12,6 +12,11 @@ fn try_apply(old: &Definitions, text: &str, prune: bool) -> Result<Applied, Vec<
 }
 
 const PARTNERS: &str = r#"
+[[site]]
+key = "news"
+origins = ["https://news.example"]
+sync = ["xandr", "acme"]
+
 [[partner]]
 key = "acme"
 bidder = "acmeads"
@@ -53,6 +58,8 @@ fn partners_are_kept_as_they_were_written() {
     let xandr = all.partner("xandr").unwrap();
     let filled = xandr.sync.as_ref().unwrap().fill(|_| "R");
     assert_eq!((filled.as_str(), &*xandr.uid_macro), ("https://ib.adnxs.com/getuid?R", "$UID"));
+    let news = all.site("news").unwrap();
+    assert_eq!(news.sync, [xandr.id, acme.id]);
     let export = all.export();
     let again = try_apply(&all, export.strip_prefix("format = 1\n").unwrap(), true).unwrap();
     assert_eq!(again.changes, [], "{export}");
@@ -67,11 +74,36 @@ fn a_partner_keeps_its_number_by_its_name_and_no_other_gets_it() {
     let renamed = "[[partner]]\nkey = \"mine\"\nprocessor = true\nwas = [\"own\"]\n";
     let two = try_apply(&one, renamed, true).unwrap();
     let told: Vec<String> = two.changes.iter().map(ToString::to_string).collect();
-    assert_eq!(told[0], "~ partner mine (was own)");
-    assert_eq!(told.len(), 4, "{told:?}");
+    let expected = [
+        "- site news",
+        "~ partner mine (was own)",
+        "- partner acme",
+        "- partner google",
+        "- partner xandr",
+    ];
+    assert_eq!(told, expected);
     assert_eq!(id(&two.definitions, "mine"), Some(PartnerId(4)));
     let back = try_apply(&two.definitions, PARTNERS, false).unwrap().definitions;
     assert_eq!([id(&back, "acme"), id(&back, "own")], [Some(PartnerId(5)), Some(PartnerId(8))]);
+}
+
+#[test]
+fn a_site_is_told_of_partners_that_there_are_not() {
+    let one = try_apply(&Definitions::default(), PARTNERS, false).unwrap().definitions;
+    let site = "[[site]]\nkey = \"shop\"\norigins = [\"https://s.example\"]\n";
+    let wrong = try_apply(&one, &format!("{site}sync = [\"acme\", \"xnadr\"]\n"), false);
+    let problems = wrong.unwrap_err();
+    assert_eq!(problems[0].message(), "there is no partner \"xnadr\"");
+    assert_eq!((problems[0].line, problems[0].column), (5, 17));
+    assert_eq!(problems[0].help().as_deref(), Some("the nearest name is \"xandr\""));
+    let many = format!("{site}sync = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]\n");
+    let problems = try_apply(&one, &many, false).unwrap_err();
+    assert!(problems.iter().any(|p| p.message() == "more than 5 sync"), "{problems:?}");
+    // A partner that goes is no site's any more.
+    let kept = "[[site]]\nkey = \"news\"\norigins = [\"https://news.example\"]\n\
+        sync = [\"acme\"]\n[[partner]]\nkey = \"acme\"\nvendor_id = 7\n";
+    let pruned = try_apply(&one, kept, true).unwrap().definitions;
+    assert_eq!(pruned.site("news").unwrap().sync.len(), 1);
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl ProblemKind {
         if let Self::UnknownCategory { nearest, .. }
         | Self::UnknownSegment { nearest, .. }
         | Self::UnknownList { nearest, .. }
+        | Self::UnknownPartner { nearest, .. }
         | Self::UnknownSite { nearest, .. } = self
         {
             return nearest.as_ref().map(|name| format!("\"{name}\""));
@@ -101,6 +102,7 @@ impl ProblemKind {
             | Self::UnknownCategory { .. }
             | Self::UnknownSegment { .. }
             | Self::UnknownSite { .. }
+            | Self::UnknownPartner { .. }
             | Self::UnknownList { .. }
             | Self::Cycle { .. }
             | Self::WindowTooLong { .. }

@@ -150,6 +150,14 @@ pub enum ProblemKind {
         /// The nearest key.
         nearest: Option<Box<str>>,
     },
+    /// No such partner.
+    #[error("there is no partner \"{name}\"")]
+    UnknownPartner {
+        /// As written.
+        name: Box<str>,
+        /// The nearest key.
+        nearest: Option<Box<str>>,
+    },
     /// Segments that need one another.
     #[error("segments go round in a circle: {}", path.join(" needs "))]
     Cycle {

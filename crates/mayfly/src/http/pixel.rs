@@ -75,7 +75,9 @@ async fn take(request: &HttpRequest, state: &State, query: &str, is_post: bool) 
         },
         PixelAnswer::Probe { location, set_cookie } => probe(&location, &set_cookie),
         PixelAnswer::Tag { verdict, probe, id, set_cookies, is_out, is_readable } => {
-            json_of(request, &PixelTag { verdict, probe, id, set_cookies, is_out, is_readable })
+            let sync = sync(state, query, verdict, &set_cookies);
+            let tag = PixelTag { verdict, probe, id, set_cookies, is_out, is_readable, sync };
+            json_of(request, &tag)
         }
     }
 }
@@ -161,6 +163,26 @@ struct PixelTag {
     set_cookies: Vec<String>,
     is_out: bool,
     is_readable: bool,
+    sync: Option<String>,
+}
+
+/// The beginning of a query to `/sync`, once a day and browser: when its cookie is given or
+/// renewed, and its hit is kept.
+fn sync(
+    state: &State,
+    query: &str,
+    verdict: Option<Verdict>,
+    set_cookies: &[String],
+) -> Option<String> {
+    if set_cookies.is_empty() || verdict.is_some_and(|verdict| !verdict.outcome.is_kept()) {
+        return None;
+    }
+    let sites = state.collector().sites();
+    let site = sites.get(&parameter(query, "s")?).filter(|site| !site.sync.is_empty())?;
+    let keys = sites.partners().iter().filter(|partner| site.sync.contains(&partner.id));
+    let keys: Vec<&str> = keys.map(|partner| &*partner.key).collect();
+    // Keys need no escapes.
+    Some(format!("s={}&p={}&", site.key, keys.join(",")))
 }
 
 impl PixelTag {
@@ -172,6 +194,7 @@ impl PixelTag {
             set_cookies: Vec::new(),
             is_out: false,
             is_readable: false,
+            sync: None,
         }
     }
 }
@@ -191,7 +214,7 @@ fn json_of(request: &HttpRequest, tag: &PixelTag) -> HttpResponse {
     let reason = tag.verdict.and_then(|v| v.reason);
     body.insert("outcome".into(), json!(tag.verdict.map(|v| v.outcome.label())));
     body.insert("reason".into(), json!(reason.map(Reason::label)));
-    for (name, value) in [("probe", &tag.probe), ("id", &tag.id)] {
+    for (name, value) in [("probe", &tag.probe), ("id", &tag.id), ("sync", &tag.sync)] {
         if let Some(value) = value {
             body.insert(name.into(), json!(value));
         }

@@ -23,6 +23,8 @@ interface Answer {
   probe?: string;
   id?: string;
   out?: boolean;
+  /** Partners are to be asked for their ids: the beginning of a query. */
+  sync?: string;
 }
 
 const waiting: Hit[] = [];
@@ -34,10 +36,12 @@ let busy = false;
 let leaving = false;
 /** The choice that went with the last hit. */
 let told: string | undefined;
+let base = "";
 let url = "";
 
-export function openOutbox(base: string): void {
-  url = base + "p.gif";
+export function openOutbox(server: string): void {
+  base = server;
+  url = server + "p.gif";
 }
 
 function bodyOf(hit: Hit): string {
@@ -73,6 +77,8 @@ async function deliver(hit: Hit): Promise<void> {
   if (isOptedOut()) return;
   if (answer.id) keepId(answer.id);
   if (isNo(answer)) forgetId();
+  // An image is led from one partner to the next.
+  if (answer.sync) new Image().src = base + "sync?" + answer.sync + encode(consentPairs());
   if (answer.outcome === "no_consent" && !chosen && !hit.again) {
     refused = [...refused, hit].slice(-HITS_MAX);
     sendAgain();
