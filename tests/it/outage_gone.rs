@@ -75,7 +75,7 @@ fn emptied_under_a_running_server() {
     ledger::define(&program);
     let fans: Vec<Browser> = (0..5).map(|_| fan(&program)).collect();
     for browser in [&mut old, &mut other] {
-        let nobody = json!({"visitor": null, "segments": [], "hits": []});
+        let nobody = json!({"visitor": null, "segments": [], "partners": [], "hits": []});
         assert_eq!(me(browser).json(), nobody);
         assert_eq!(hit(browser, "/other/again").outcome(), "stored");
         let held = me(browser).json();

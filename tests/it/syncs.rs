@@ -102,7 +102,10 @@ fn as_prebid_does(browser: &mut Browser) {
     assert!(url.ends_with(&format!("{back}&gdpr=0")), "{url}");
     let google = rows[1]["usersync"]["url"].as_str().unwrap();
     let start = "https://cm.g.doubleclick.net/pixel?google_nid=nid&google_cm&google_hm=";
-    assert!(google.starts_with(start) && google.ends_with("&gdpr=0&gdpr_consent="), "{google}");
+    assert!(
+        google.starts_with(start) && google.ends_with("&gdpr=0&gdpr_consent=&account=shop"),
+        "{google}"
+    );
     assert_eq!(answer["debug"], json!([{"bidder": "rubicon", "error": "unknown"}]));
     let set = browser.send("GET", "/setuid?bidder=acmeads&gdpr=0&f=i&uid=5912333222111000999", &[]);
     assert_eq!(told(&set), (200, "new"));
@@ -112,6 +115,7 @@ fn as_prebid_does(browser: &mut Browser) {
     assert_eq!(answer["status"], json!("ok"));
     assert_eq!(answer["bidder_status"].as_array().unwrap().len(), 1, "acme's is known now");
     let ids = browser.send("GET", "/getuids", &PAGE);
+    assert_eq!(ids.header("access-control-allow-origin"), None, "pages learn no ids");
     assert_eq!(ids.json(), json!({"buyeruids": {"acmeads": "5912333222111000999"}}));
     let size: usize = browser.cookies.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!(size < 200, "ids live in the store, not in cookies: {size} bytes");
@@ -156,6 +160,7 @@ fn what_is_refused(program: &Program, browser: &mut Browser) {
     let mut get = |query: &str| browser.send("GET", query, &[]);
     for (path, status, expected) in [
         ("/setuid?uid=a", 400, "bad_sync"),
+        ("/setuid?p=acme&uid=a&account=nosite", 400, "bad_sync"),
         ("/setuid?p=nobody&uid=a", 400, "bad_sync"),
         ("/setuid?p=acme&uid=a&gdpr=1", 400, "bad_sync"),
         ("/setuid?p=acme&uid=a&gdpr=1&gdpr_consent=nonsense", 400, "bad_sync"),
@@ -170,6 +175,7 @@ fn what_is_refused(program: &Program, browser: &mut Browser) {
         ("/setuid?p=acme&uid=%24%7BUID%7D", "bad_uid; macro"),
         ("/setuid?p=acme&uid=a%0Ab", "bad_uid; character"),
         ("/sync?p=acme&us_privacy=1YYN", "refused; refused"),
+        ("/setuid?p=acme&userid=x", "bad_uid; no_uid"),
     ] {
         assert_eq!(told(&get(path)), (200, expected), "{path}");
     }
@@ -220,6 +226,7 @@ fn by_a_partners_id(program: &Program) {
     let body = json!({"visitors": [{"space": "acme", "id": "other"}, "acme:5912333222111000999"]});
     let answer = program.admin().post("/api/v1/lookup", &body).json();
     assert_eq!(answer["visitors"][0]["segments"], json!(["drivers"]), "{answer}");
+    assert_eq!(answer["visitors"][1]["known"], json!(false), "it is his id no more: {answer}");
 }
 
 fn the_visitor_sees_and_erases_it(program: &Program, browser: &mut Browser) {

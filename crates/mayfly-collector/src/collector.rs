@@ -30,6 +30,7 @@ use crate::signals::{Signal, Signals};
 use crate::sites::SiteTable;
 use crate::spill::SpillError;
 use crate::spill_gate::SpillGate;
+use crate::sync::UidChanges;
 use crate::tail::Tail;
 use crate::visitors::{Erased, Visitors};
 
@@ -133,6 +134,7 @@ struct Inner {
     noes: Mutex<VecDeque<No>>,
     signals: Signals,
     tail: Tail,
+    pub(crate) uid_changes: UidChanges,
     ready: OnceLock<Ready>,
 }
 
@@ -187,6 +189,7 @@ impl Collector {
             noes: Mutex::default(),
             signals: Signals::default(),
             tail: Tail::default(),
+            uid_changes: UidChanges::default(),
             ready: OnceLock::new(),
         }))
     }
@@ -349,6 +352,10 @@ impl Collector {
 
     pub(crate) fn ready(&self) -> Option<&Ready> {
         self.0.ready.get()
+    }
+
+    pub(crate) fn uid_changes(&self) -> &UidChanges {
+        &self.0.uid_changes
     }
 
     pub(crate) fn metrics(&self) -> &CollectorMetrics {

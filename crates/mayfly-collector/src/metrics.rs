@@ -14,7 +14,7 @@ use crate::hygiene::Stripped;
 use crate::refusal::{Reason, Verdict};
 
 /// Every metric of this crate: name and help.
-pub const METRICS: [(&str, &str); 13] = [
+pub const METRICS: [(&str, &str); 14] = [
     ("mayfly_hits_total", "Hits received, by outcome; the sum is all hits received."),
     ("mayfly_refusals_total", "Hits refused for a reason beyond their outcome, by reason."),
     ("mayfly_stripped_total", "What was taken out of hits before they were stored, by kind."),
@@ -28,6 +28,7 @@ pub const METRICS: [(&str, &str); 13] = [
     ("mayfly_lost_hits_total", "Acknowledged hits that a failover lost and nobody could resend."),
     ("mayfly_store_errors_total", "Failed operations on the store, by kind."),
     ("mayfly_sync_total", "Id syncs, by partner and result."),
+    ("mayfly_sync_refusals_total", "Id syncs that came to nothing, by partner and reason."),
 ];
 
 /// The metrics; cheap to clone.
@@ -52,6 +53,7 @@ struct Table {
     lost: IntCounter,
     store_errors: IntCounterVec,
     syncs: IntCounterVec,
+    sync_refusals: IntCounterVec,
     /// When the oldest hit of the group in flight came, ms; [`IDLE`] when there is none.
     in_flight: AtomicI64,
 }
@@ -79,12 +81,18 @@ impl CollectorMetrics {
             lost,
             errors,
             syncs,
+            sync_refusals,
         ] = METRICS;
         let hits = IntCounterVec::new(opts(hits), &["outcome"])?;
         let by_outcome = Outcome::ALL.map(|o| hits.with_label_values(&[o.label()]));
         let stripped_by_kind = IntCounterVec::new(opts(stripped), &["kind"])?;
         let kinds = ["attribute", "query", "url_part", "event"];
         let buckets = exponential_buckets(0.0001, 2.0, 16)?;
+        let syncs = IntCounterVec::new(opts(syncs), &["partner", "result"])?;
+        let sync_refusals = IntCounterVec::new(opts(sync_refusals), &["partner", "reason"])?;
+        // There from the start, of no partner.
+        syncs.with_label_values(&["", "bad_request"]);
+        sync_refusals.with_label_values(&["", ""]);
         let commit = HistogramOpts::new(commit.0, commit.1).buckets(buckets);
         Ok(Self(Arc::new(Table {
             hits,
@@ -101,7 +109,8 @@ impl CollectorMetrics {
             resent: IntCounter::with_opts(opts(resent))?,
             lost: IntCounter::with_opts(opts(lost))?,
             store_errors: IntCounterVec::new(opts(errors), &["kind"])?,
-            syncs: IntCounterVec::new(opts(syncs), &["partner", "result"])?,
+            syncs,
+            sync_refusals,
             in_flight: AtomicI64::new(IDLE),
         })))
     }
@@ -124,7 +133,8 @@ impl CollectorMetrics {
         registry.register(Box::new(t.resent.clone()))?;
         registry.register(Box::new(t.lost.clone()))?;
         registry.register(Box::new(t.store_errors.clone()))?;
-        registry.register(Box::new(t.syncs.clone()))
+        registry.register(Box::new(t.syncs.clone()))?;
+        registry.register(Box::new(t.sync_refusals.clone()))
     }
 
     /// How many hits had this outcome so far.
@@ -186,8 +196,11 @@ impl CollectorMetrics {
         self.0.store_errors.with_label_values(&[error.label()]).inc();
     }
 
-    pub(crate) fn count_sync(&self, partner: &str, result: &str) {
+    pub(crate) fn count_sync(&self, partner: &str, result: &str, reason: Option<&str>) {
         self.0.syncs.with_label_values(&[partner, result]).inc();
+        if let Some(reason) = reason {
+            self.0.sync_refusals.with_label_values(&[partner, reason]).inc();
+        }
     }
 
     pub(crate) fn count_resent(&self) {
@@ -239,7 +252,7 @@ mod tests {
         metrics.register(&registry).unwrap();
         metrics.count_error(&StoreError::Deadline);
         metrics.count(Reason::Busy.into());
-        metrics.count_sync("p", "new");
+        metrics.count_sync("p", "refused", Some("gpc"));
         let families = registry.gather();
         let names: Vec<_> = families.iter().map(|f| f.name()).collect();
         for (name, _) in METRICS {

@@ -64,6 +64,8 @@ pub const HIT_ID_BYTES: usize = 128;
 pub const FOREIGN_ID_BYTES: usize = 256;
 /// A partner's id of a visitor, bytes.
 pub const PARTNER_UID_BYTES: usize = 512;
+/// How often a partner's id of a visitor may change on one day.
+pub const UID_CHANGES_PER_DAY: u8 = 20;
 /// Partners of a store.
 pub const PARTNERS: usize = 1000;
 /// Partners that one visit is led through by redirects, or asked for at once.

@@ -89,13 +89,24 @@ impl Partner {
     /// Whether Prebid, or a request of ours, means this partner.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
-        *self.key == *name || !self.bidder.is_empty() && *self.bidder == *name
+        *self.key == *name || self.bidder() == name
     }
 
     /// What Prebid calls it.
     #[must_use]
     pub fn bidder(&self) -> &str {
-        if self.bidder.is_empty() { &self.key } else { &self.bidder }
+        match self.kind {
+            _ if !self.bidder.is_empty() => &self.bidder,
+            PartnerKind::Xandr => "appnexus",
+            PartnerKind::Plain | PartnerKind::Google { .. } => &self.key,
+        }
+    }
+
+    /// Whether a browser that is sent there comes back to us.
+    #[must_use]
+    pub fn leads_back(&self) -> bool {
+        let has_redirect = self.sync.as_ref().is_some_and(|url| url.has(SyncMacro::RedirectUrl));
+        has_redirect || matches!(self.kind, PartnerKind::Google { .. })
     }
 
     /// An id of this partner as it may be kept.
@@ -107,7 +118,8 @@ impl Partner {
         if uid.len() > limits::PARTNER_UID_BYTES {
             return Err(BadUid::TooLong);
         }
-        if uid.chars().any(char::is_control) {
+        // What was no UTF-8 came as that.
+        if uid.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
             return Err(BadUid::Character);
         }
         if uid == &*self.uid_macro || is_macro(uid) {
@@ -124,6 +136,8 @@ impl Partner {
 /// Why a text is no partner's id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadUid {
+    /// None was told.
+    Absent,
     /// It stands for nobody: empty, `0`, `null`, `OPTOUT` …
     Nobody,
     /// A macro that nobody replaced.
@@ -200,6 +214,7 @@ impl fmt::Display for BadSyncUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unclosed => f.write_str("`{{` has no `}}`"),
+            Self::Unknown(name) if name.starts_with('$') => write!(f, "there is no macro {name}"),
             Self::Unknown(name) => write!(f, "there is no macro {{{{{name}}}}}"),
             Self::NotHttps => f.write_str(
                 "a browser is sent to https URLs without a login, or to http on this machine",
@@ -227,6 +242,11 @@ impl SyncUrl {
             rest = after;
         }
         parts.push((rest.into(), None));
+        let foreign = parts.iter().find_map(|(text, _): &(Box<str>, _)| text.split_once("${"));
+        if let Some((_, rest)) = foreign {
+            let name = rest.split('}').next().unwrap_or_default();
+            return Err(BadSyncUrl::Unknown(format!("${{{name}}}").into()));
+        }
         let own = Self { text: text.into(), parts };
         let url = Url::parse(&own.fill(|_| "x")).map_err(|_| BadSyncUrl::NotHttps)?;
         if !is_safe(&url) {
@@ -314,6 +334,7 @@ mod tests {
             ("__ID__", Err(BadUid::Macro)),
             ("a\tb", Err(BadUid::Character)),
             ("a\nb", Err(BadUid::Character)),
+            ("\u{fffd}", Err(BadUid::Character)),
         ] {
             assert_eq!(partner.uid(said), expected, "{said:?}");
         }
@@ -337,6 +358,7 @@ mod tests {
             ("p.example", BadSyncUrl::NotHttps),
             ("https://{{gpp}}/x", BadSyncUrl::Host),
             ("https://p.example{{gpp}}/x", BadSyncUrl::Host),
+            ("https://p.example/?g=${GDPR}", BadSyncUrl::Unknown("${GDPR}".into())),
         ] {
             assert_eq!(SyncUrl::parse(bad), Err(expected), "{bad}");
         }

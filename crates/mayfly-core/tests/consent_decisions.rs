@@ -309,6 +309,9 @@ fn a_receiver_needs_his_own_permission() {
     assert_eq!(Receiver::vendor(7).is_permitted(&state), Err(Refusal::Refused));
     let own = Receiver { ground: Ground::Processor, ..Receiver::vendor(7) };
     assert_eq!(own.is_permitted(&state), Ok(()), "nobody else receives it");
+    let silent = Choice { gdpr: Some(true), us_privacy: Some("1---".into()), ..Choice::default() };
+    let silent = ConsentState { choice: silent, ..ConsentState::default() };
+    assert_eq!(Receiver::vendor(7).is_permitted(&silent), Err(Refusal::Absent));
 }
 
 #[test]

@@ -69,7 +69,9 @@ impl XandrLayout {
             let minutes = (add.ttl_s / 60).clamp(1, MINUTES_MAX);
             (add.segment, i64::from(minutes))
         });
-        let all: Vec<_> = add.chain(change.removes.iter().map(|own| (*own, -1))).collect();
+        // Without an expiration a removal would read as an addition.
+        let removes = change.removes.iter().filter(|_| self.can_remove());
+        let all: Vec<_> = add.chain(removes.map(|own| (*own, -1))).collect();
         for line in all.chunks(SEGMENTS_PER_LINE) {
             out.push_str(&change.uid);
             for (at, (segment, minutes)) in line.iter().enumerate() {
@@ -97,6 +99,12 @@ impl XandrLayout {
                 Field::Member => number(out, i64::from(self.member)),
             }
         }
+    }
+
+    /// Whether removals can be told: a layout without [`Field::Expiration`] has no way to.
+    #[must_use]
+    pub fn can_remove(&self) -> bool {
+        self.fields.contains(&Field::Expiration)
     }
 
     /// Whether an id can stand in a line: nothing in it separates.

@@ -1,14 +1,15 @@
 //! What a request for id sync says, and the URLs that are made of it.
 
-use mayfly_core::consent::{ConsentRole, Ground, Signals, decide};
+use mayfly_core::consent::{Allowed, Ground, Signals, decide};
 use mayfly_core::partner::BadUid;
 use mayfly_core::{
-    Choice, ConsentPolicy, ConsentRules, ConsentState, Partner, PartnerKind, Refusal, SyncMacro,
-    SyncType, SyncUrl, Timestamp, limits,
+    Choice, ConsentRules, ConsentState, Partner, PartnerKind, Refusal, SyncMacro, SyncType,
+    SyncUrl, Timestamp, limits,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
 
+use super::SyncOutcome;
 use crate::collector::Collector;
 use crate::sites::SiteTable;
 
@@ -46,6 +47,9 @@ pub enum BadSync {
     /// There is no such partner.
     #[error("there is no such partner; `mayfly partner list` shows them")]
     UnknownPartner,
+    /// There is no such site.
+    #[error("there is no such site (account=, s=); its rules of consent would count")]
+    UnknownSite,
     /// More partners than one visit is led through.
     #[error("at most {} partners are asked at once", limits::SYNC_CHAIN)]
     TooManyPartners,
@@ -118,7 +122,9 @@ impl Collector {
         for (name, value) in form_urlencoded::parse(request.query.as_bytes()) {
             said.take(&name, &value)?;
         }
-        said.choice.gpc = request.gpc.is_some_and(|gpc| gpc.trim() == "1").then_some(true);
+        if request.gpc.is_some_and(|gpc| gpc.trim() == "1") {
+            said.choice.gpc = Some(true);
+        }
         said.allowed = Some(self.decide(&said.choice, request.cookies, &said.account)?);
         Ok(said)
     }
@@ -130,6 +136,9 @@ impl Collector {
         cookies: &str,
         account: &str,
     ) -> Result<Result<ConsentState, Refusal>, BadSync> {
+        if !account.is_empty() && self.sites().get(account).is_none() {
+            return Err(BadSync::UnknownSite);
+        }
         let has_string = choice.tcf.is_some() || choice.gpp.is_some();
         if choice.gdpr == Some(true) && !has_string {
             return Err(BadSync::ConsentMissing);
@@ -139,27 +148,32 @@ impl Collector {
         }
         let opted_out = self.is_opted_out(cookies);
         let signals = Signals { opted_out, is_pending: false, choice: choice.clone() };
-        match decide(&rules(&self.sites(), account), &signals) {
-            Err(Refusal::Invalid) => Err(BadSync::ConsentInvalid),
-            Err(refusal) => Ok(Err(refusal)),
-            Ok(allowed) => Ok(Ok(ConsentState { choice: choice.clone(), allowed })),
+        let mut allowed = Allowed::default();
+        for rules in rules(&self.sites(), account) {
+            match decide(&rules, &signals) {
+                Err(Refusal::Invalid) => return Err(BadSync::ConsentInvalid),
+                Err(refusal) => return Ok(Err(refusal)),
+                Ok(own) => allowed = allowed.and(own),
+            }
         }
+        Ok(Ok(ConsentState { choice: choice.clone(), allowed }))
     }
 }
 
-/// What is asked of a request that names no site: the most that any site asks. Silence is enough
-/// where it is enough for all of them.
-fn rules(sites: &SiteTable, account: &str) -> ConsentRules {
+/// The rules of the site that is named; of every site where none is: then each must allow it.
+fn rules(sites: &SiteTable, account: &str) -> Vec<ConsentRules> {
     if let Some(site) = sites.get(account) {
-        return site.consent.clone();
+        return vec![site.consent.clone()];
     }
-    let is_asked = |rules: &ConsentRules| rules.policy != ConsentPolicy::None;
-    let all = || sites.iter().map(|site| &site.consent);
-    let policy = if all().any(is_asked) { ConsentPolicy::Any } else { ConsentPolicy::None };
-    // As a vendor rather than as a publisher: it is the narrower permission.
-    let vendor = all().filter_map(|rules| rules.role);
-    let role = vendor.max_by_key(|role| matches!(role, ConsentRole::Vendor(_)));
-    ConsentRules { policy, role, ..ConsentRules::default() }
+    let mut all: Vec<ConsentRules> = Vec::new();
+    for site in sites.iter() {
+        // Scopes say what a choice takes back, and nothing here.
+        let rules = ConsentRules { scope: Box::default(), ..site.consent.clone() };
+        if !all.contains(&rules) {
+            all.push(rules);
+        }
+    }
+    if all.is_empty() { vec![ConsentRules::default()] } else { all }
 }
 
 impl Said {
@@ -197,11 +211,13 @@ impl Said {
     }
 
     /// Whether the browser's choice allows us and this partner.
-    pub(super) fn is_permitted(&self, partner: &Partner) -> Result<(), Refusal> {
+    pub(super) fn is_permitted(&self, partner: &Partner) -> Result<(), SyncOutcome> {
         match &self.allowed {
-            Some(Ok(state)) => partner.receiver.is_permitted(state),
-            Some(Err(refusal)) => Err(*refusal),
-            None => Err(Refusal::Absent),
+            Some(Ok(state)) => {
+                partner.receiver.is_permitted(state).map_err(SyncOutcome::NotPermitted)
+            }
+            Some(Err(refusal)) => Err(SyncOutcome::Refused(*refusal)),
+            None => Err(SyncOutcome::Refused(Refusal::Absent)),
         }
     }
 
@@ -220,7 +236,7 @@ impl Said {
         match self.uid.as_deref() {
             Some(uid) if uid.trim().is_empty() => Ok(None),
             Some(uid) => partner.uid(uid).map(Some),
-            None => Ok(None),
+            None => Err(BadUid::Absent),
         }
     }
 
@@ -335,8 +351,7 @@ pub(super) fn fill(
         query.append_pair(name, value);
     });
     if !rest.is_empty() {
-        let rest: Vec<&str> = rest.iter().map(|own| &*own.key).collect();
-        query.append_pair("then", &rest.join(","));
+        query.append_pair("then", &keys(rest));
     }
     query.append_pair("f", form);
     // The macro itself stands as it is: who replaces it looks for it in the decoded URL.
@@ -351,7 +366,32 @@ pub(super) fn fill(
         (SyncMacro::Gpp, value(&choice.gpp)),
         (SyncMacro::GppSid, value(&choice.gpp_sid)),
     ];
-    url.fill(|own| values.iter().find(|(one, _)| *one == own).map_or("", |(_, value)| value))
+    let filled =
+        url.fill(|own| values.iter().find(|(one, _)| *one == own).map_or("", |(_, value)| value));
+    if !matches!(partner.kind, PartnerKind::Google { .. }) {
+        return filled;
+    }
+    // Google leads to the URL that is registered with it, and hands on what is added here.
+    let mut own = form_urlencoded::Serializer::new(String::new());
+    if !account.is_empty() {
+        own.append_pair("account", account);
+    }
+    if !rest.is_empty() {
+        own.append_pair("then", &keys(rest));
+    }
+    // What its URL says of consent it keeps to itself.
+    choices(choice).for_each(|(name, value)| {
+        if !matches!(name, "gdpr" | "gdpr_consent") {
+            own.append_pair(name, value);
+        }
+    });
+    let own = own.finish();
+    if own.is_empty() { filled } else { format!("{filled}&{own}") }
+}
+
+fn keys(partners: &[&Partner]) -> String {
+    let keys: Vec<&str> = partners.iter().map(|own| &*own.key).collect();
+    keys.join(",")
 }
 
 const fn flag(said: Option<bool>) -> &'static str {
@@ -368,7 +408,7 @@ fn encoded(text: &str) -> String {
 
 /// What was said about consent, as parameters.
 fn choices(choice: &Choice) -> impl Iterator<Item = (&'static str, &str)> {
-    let Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, .. } = choice;
+    let Choice { gdpr, tcf, additional, gpp, gpp_sid, us_privacy, coppa, .. } = choice;
     let texts = [
         ("gdpr_consent", tcf),
         ("addtl_consent", additional),
@@ -376,7 +416,8 @@ fn choices(choice: &Choice) -> impl Iterator<Item = (&'static str, &str)> {
         ("gpp_sid", gpp_sid),
         ("us_privacy", us_privacy),
     ];
-    let gdpr = gdpr.map(|on| ("gdpr", if on { "1" } else { "0" }));
-    gdpr.into_iter()
-        .chain(texts.into_iter().filter_map(|(name, text)| Some((name, &**text.as_ref()?))))
+    let gdpr = gdpr.map(|_| ("gdpr", flag(*gdpr)));
+    let coppa = coppa.map(|_| ("coppa", flag(*coppa)));
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, &**text.as_ref()?)));
+    gdpr.into_iter().chain(coppa).chain(texts)
 }

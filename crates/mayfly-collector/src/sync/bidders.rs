@@ -101,7 +101,7 @@ impl Collector {
             Ok(_) => self.visitor(request.cookies, request.now).await,
             Err(_) => None,
         };
-        let ids: Vec<PartnerId> = sites.partners().iter().map(|partner| partner.id).collect();
+        let ids: Vec<PartnerId> = chosen.iter().map(|partner| partner.id).collect();
         let matches = match visitor {
             Some(visitor) => self.matched(visitor, &ids, request.now).await,
             None => None,
@@ -122,14 +122,16 @@ impl Collector {
                 _ if is_young => Some("fresh"),
                 _ if !wanted.filter.of(partner).allows(partner) => Some("filtered"),
                 _ if answer.bidders.len() >= limit => Some("limit"),
-                (Ok(state), ..) => partner.receiver.is_permitted(state).err().map(|r| r.label()),
+                (Ok(state), ..) => {
+                    partner.receiver.is_permitted(state).err().map(|_| "not_permitted")
+                }
             };
             if let Some(why) = why {
                 answer.left_out.push((partner.bidder().into(), why));
                 continue;
             }
             let (Some(visitor), Some(url)) = (visitor, &partner.sync) else { continue };
-            let Some(name) = self.tell(visitor, partner.id, request.now).await else {
+            let Some(name) = self.name_in(url, visitor, partner.id, request.now).await else {
                 answer.left_out.push((partner.bidder().into(), "failed"));
                 continue;
             };
@@ -155,7 +157,7 @@ impl FilterSettings {
 fn choose<'p, 'w>(all: &'p [Partner], wanted: &'w Wanted) -> (Vec<&'p Partner>, Vec<&'w str>) {
     let Some(names) = &wanted.bidders else { return (all.iter().collect(), Vec::new()) };
     let (mut chosen, mut unknown, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for name in names {
+    for name in names.iter().take(limits::PARTNERS) {
         match all.iter().find(|partner| partner.is_called(name)) {
             Some(partner) if seen.insert(partner.id) => chosen.push(partner),
             Some(_) => {}

@@ -16,7 +16,9 @@ mod bidders;
 mod names;
 
 use mayfly_core::partner::{BadUid, is_safe};
-use mayfly_core::{Partner, PartnerId, Refusal, Timestamp, Visitor, limits};
+use mayfly_core::{
+    Partner, PartnerId, Refusal, SyncMacro, SyncType, SyncUrl, Timestamp, Visitor, limits,
+};
 use mayfly_store::{ForeignId, Match, MatchNote, Noted};
 use url::Url;
 
@@ -26,6 +28,7 @@ pub use ask::{BadSync, SyncRequest};
 pub use bidders::{Bidder, Bidders, Filter, FilterSettings, Wanted};
 
 use ask::Said;
+pub(crate) use names::UidChanges;
 
 /// What became of a sync with one partner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,10 +43,14 @@ pub enum SyncOutcome {
     Fresh,
     /// The browser has no cookie of ours.
     NoVisitor,
-    /// The browser's choice does not allow it.
+    /// The browser's choice does not allow us to.
     Refused(Refusal),
+    /// It allows us, and not this partner.
+    NotPermitted(Refusal),
     /// What the partner said is no id.
     BadUid(BadUid),
+    /// The partner's id of this visitor changed [`limits::UID_CHANGES_PER_DAY`] times today.
+    TooOften,
     /// The partner begins by itself: there is no URL to ask.
     NoWay,
     /// The store did not answer in time.
@@ -52,7 +59,7 @@ pub enum SyncOutcome {
 
 impl SyncOutcome {
     /// Every label; `bad_request` is of requests that cannot be understood.
-    pub const LABELS: [&'static str; 16] = [
+    pub const LABELS: [&'static str; 18] = [
         "new",
         "changed",
         "renewed",
@@ -65,7 +72,9 @@ impl SyncOutcome {
         "fresh",
         "no_visitor",
         "refused",
+        "not_permitted",
         "bad_uid",
+        "too_often",
         "no_way",
         "failed",
         "bad_request",
@@ -87,7 +96,9 @@ impl SyncOutcome {
             Self::Fresh => "fresh",
             Self::NoVisitor => "no_visitor",
             Self::Refused(_) => "refused",
+            Self::NotPermitted(_) => "not_permitted",
             Self::BadUid(_) => "bad_uid",
+            Self::TooOften => "too_often",
             Self::NoWay => "no_way",
             Self::Failed => "failed",
         }
@@ -97,7 +108,8 @@ impl SyncOutcome {
     #[must_use]
     pub const fn detail(self) -> Option<&'static str> {
         match self {
-            Self::Refused(refusal) => Some(refusal.label()),
+            Self::Refused(refusal) | Self::NotPermitted(refusal) => Some(refusal.label()),
+            Self::BadUid(BadUid::Absent) => Some("no_uid"),
             Self::BadUid(BadUid::Nobody) => Some("nobody"),
             Self::BadUid(BadUid::Macro) => Some("macro"),
             Self::BadUid(BadUid::TooLong) => Some("too_long"),
@@ -107,6 +119,7 @@ impl SyncOutcome {
             | Self::Told
             | Self::Fresh
             | Self::NoVisitor
+            | Self::TooOften
             | Self::NoWay
             | Self::Failed => None,
         }
@@ -145,7 +158,7 @@ impl Collector {
     /// A request that nothing came of is counted without a partner.
     fn counted<T>(&self, answer: Result<T, BadSync>) -> Result<T, BadSync> {
         if answer.is_err() {
-            self.metrics().count_sync("", "bad_request");
+            self.metrics().count_sync("", "bad_request", None);
         }
         answer
     }
@@ -158,7 +171,8 @@ impl Collector {
         };
         let outcome = self.take_uid(request, &said, partner).await;
         self.count_sync(partner, outcome);
-        let location = if matches!(outcome, SyncOutcome::Refused(_)) {
+        let is_no = matches!(outcome, SyncOutcome::Refused(_) | SyncOutcome::NotPermitted(_));
+        let location = if is_no {
             None
         } else {
             self.answer_push(&said, partner, request).await.or_else(|| said.go_on(request))
@@ -177,6 +191,9 @@ impl Collector {
             self.count_sync(first, outcome);
             return Ok(SyncAnswer { outcome, location, is_frame: false });
         }
+        let mut partners = partners;
+        // Who does not lead back ends the chain.
+        partners.sort_by_key(|partner| !partner.leads_back());
         let mut outcome = SyncOutcome::NoWay;
         for (at, partner) in partners.iter().enumerate() {
             let (own, location) = self.lead(request, &said, partner, &partners[at + 1..]).await;
@@ -190,7 +207,7 @@ impl Collector {
     }
 
     fn count_sync(&self, partner: &Partner, outcome: SyncOutcome) {
-        self.metrics().count_sync(&partner.key, outcome.label());
+        self.metrics().count_sync(&partner.key, outcome.label(), outcome.detail());
     }
 
     /// Whose browser it is, where the choice lets us and this partner know.
@@ -200,7 +217,7 @@ impl Collector {
         said: &Said,
         partner: &Partner,
     ) -> Result<Visitor, SyncOutcome> {
-        said.is_permitted(partner).map_err(SyncOutcome::Refused)?;
+        said.is_permitted(partner)?;
         self.visitor(request.cookies, request.now).await.ok_or(SyncOutcome::NoVisitor)
     }
 
@@ -232,11 +249,16 @@ impl Collector {
         now: Timestamp,
     ) -> SyncOutcome {
         let Some(ready) = self.ready() else { return SyncOutcome::Failed };
+        let today = now.day().unwrap_or_default();
+        if uid.is_some() && self.uid_changes().are_many(visitor, partner, today) {
+            return SyncOutcome::TooOften;
+        }
         let note = MatchNote { visitor, partner, uid: uid.map(Into::into) };
         let notes = [note];
         let noted = ready.visitors.in_time(async |store| store.note_matches(&notes, now).await);
         let Some(&[noted]) = noted.await.as_deref() else { return SyncOutcome::Failed };
         if let (Some(uid), Noted::New | Noted::Changed | Noted::Renewed) = (uid, noted) {
+            self.uid_changes().note(visitor, partner, today);
             let id = ready.visitors.of_uid(partner, uid);
             if ready.visitors.stands_for(id, visitor, now).await.is_none() {
                 return SyncOutcome::Failed;
@@ -273,7 +295,11 @@ impl Collector {
             Ok(visitor) => visitor,
             Err(outcome) => return (outcome, None),
         };
-        let Some(url) = &partner.sync else { return (SyncOutcome::NoWay, None) };
+        // An image is no frame.
+        let by_image = partner.sync_type == SyncType::Redirect;
+        let Some(url) = partner.sync.as_ref().filter(|_| by_image) else {
+            return (SyncOutcome::NoWay, None);
+        };
         let own = match self.matched(visitor, &[partner.id], request.now).await {
             Some(found) => found.into_iter().next().flatten(),
             None => return (SyncOutcome::Failed, None),
@@ -281,8 +307,9 @@ impl Collector {
         if own.is_some_and(|own| is_fresh(&own, partner, request.now)) {
             return (SyncOutcome::Fresh, None);
         }
-        let name = self.tell(visitor, partner.id, request.now).await;
-        let Some(name) = name else { return (SyncOutcome::Failed, None) };
+        let Some(name) = self.name_in(url, visitor, partner.id, request.now).await else {
+            return (SyncOutcome::Failed, None);
+        };
         (SyncOutcome::Led, Some(said.fill(url, request.base, partner, &name, rest)))
     }
 
@@ -307,6 +334,21 @@ impl Collector {
             Some(name) => (SyncOutcome::Told, Some(said.put(to, partner, &name)?)),
             None => (SyncOutcome::Failed, None),
         })
+    }
+
+    /// Our name for the visitor as a URL needs it: nothing where it has no place for it.
+    async fn name_in(
+        &self,
+        url: &SyncUrl,
+        visitor: Visitor,
+        partner: PartnerId,
+        now: Timestamp,
+    ) -> Option<String> {
+        if url.has(SyncMacro::OurUid) {
+            self.tell(visitor, partner, now).await
+        } else {
+            Some(String::new())
+        }
     }
 
     /// Our name for the visitor towards this partner, which leads back to him from now on. `None`
@@ -348,17 +390,27 @@ impl Collector {
         visitors.in_time(async |store| store.matches_of(visitor, partners, now).await).await
     }
 
-    /// `GET /getuids`: the partners' ids of this browser, by what Prebid calls them.
-    pub async fn uids(&self, cookies: &str, now: Timestamp) -> Vec<(Box<str>, Box<str>)> {
-        let sites = self.sites();
-        if self.is_opted_out(cookies) {
-            return Vec::new();
-        }
-        let Some(visitor) = self.visitor(cookies, now).await else { return Vec::new() };
-        let ids: Vec<PartnerId> = sites.partners().iter().map(|partner| partner.id).collect();
-        let found = self.matched(visitor, &ids, now).await.unwrap_or_default();
-        let named = sites.partners().iter().zip(found);
-        named.filter_map(|(partner, own)| Some((partner.bidder().into(), own?.uid))).collect()
+    /// `GET /getuids`: the ids of this browser, by what Prebid calls the partners, of those that
+    /// its choice allows.
+    ///
+    /// # Errors
+    /// [`BadSync`].
+    pub async fn uids(
+        &self,
+        request: &SyncRequest<'_>,
+    ) -> Result<Vec<(Box<str>, Box<str>)>, BadSync> {
+        let (said, sites) = (self.read(request)?, self.sites());
+        let allowed = sites.partners().iter().filter(|own| said.is_permitted(own).is_ok());
+        let allowed: Vec<&Partner> = allowed.collect();
+        let visitor = match allowed.as_slice() {
+            [] => None,
+            [_, ..] => self.visitor(request.cookies, request.now).await,
+        };
+        let Some(visitor) = visitor else { return Ok(Vec::new()) };
+        let ids: Vec<PartnerId> = allowed.iter().map(|partner| partner.id).collect();
+        let found = self.matched(visitor, &ids, request.now).await.unwrap_or_default();
+        let named = allowed.into_iter().zip(found);
+        Ok(named.filter_map(|(own, found)| Some((own.bidder().into(), found?.uid))).collect())
     }
 }
 
@@ -372,7 +424,9 @@ fn registered(to: &str, partner: &Partner) -> Result<(), BadSync> {
     // Macros are no part of a URL's host: it is read as the browser will read it.
     let url = Url::parse(to).map_err(|_| BadSync::Target)?;
     let host = url.host_str().unwrap_or_default();
-    let is_known = partner.hosts.iter().any(|own| **own == *host);
+    // Browsers leave line breaks out of URLs; headers may have none.
+    let is_plain = !to.chars().any(char::is_control);
+    let is_known = is_plain && partner.hosts.iter().any(|own| **own == *host);
     let is_bounded = to.len() <= limits::URL_BYTES;
     if is_known && is_bounded && is_safe(&url) { Ok(()) } else { Err(BadSync::Target) }
 }

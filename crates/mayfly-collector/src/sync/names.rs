@@ -1,10 +1,42 @@
 //! Names of visitors towards partners: ours, made for each partner alone, and theirs.
 
-use mayfly_core::{PartnerId, Timestamp, Visitor};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+use mayfly_core::{Day, PartnerId, Timestamp, Visitor, limits};
 use mayfly_store::{Claim, ForeignId, Store};
 
 use crate::batcher::within;
+use crate::recent::Recent;
 use crate::visitors::{PSEUDONYM_SPACE, UID_SPACE, Visitors};
+
+/// How often each visitor's id at a partner changed today, in bounded memory of this process: each
+/// id leaves a trace that is kept for the retention, and anyone may tell one.
+#[derive(Debug)]
+pub(crate) struct UidChanges(Mutex<Recent<(Visitor, PartnerId), (Day, u8)>>);
+
+impl Default for UidChanges {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(limits::FOREIGN_IDS)))
+    }
+}
+
+impl UidChanges {
+    /// Whether one more is too many.
+    pub(super) fn are_many(&self, visitor: Visitor, partner: PartnerId, today: Day) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(&(visitor, partner)).copied();
+        known.is_some_and(|(day, n)| day == today && n >= limits::UID_CHANGES_PER_DAY)
+    }
+
+    /// Notes one more.
+    pub(super) fn note(&self, visitor: Visitor, partner: PartnerId, today: Day) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(&(visitor, partner)).copied().filter(|(day, _)| *day == today);
+        let n = known.map_or(0, |(_, n)| n).saturating_add(1);
+        all.insert((visitor, partner), (today, n));
+    }
+}
 
 impl Visitors {
     /// What the store answers within its deadline.
@@ -12,6 +44,9 @@ impl Visitors {
     where
         F: Future<Output = mayfly_store::Result<T>>,
     {
+        if self.away.load(Ordering::Relaxed) {
+            return None;
+        }
         let answer = within(self.deadline, ask(self.store.clone())).await;
         answer.map_err(|error| self.metrics.count_error(&error)).ok()
     }

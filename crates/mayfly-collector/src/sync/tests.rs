@@ -88,10 +88,14 @@ async fn a_browser_is_led_to_partners_and_back_with_their_ids() {
     let later = noon().plus_secs(14 * 86_400);
     let request = SyncRequest { now: later, ..asks("p=acme&gdpr=0", &cookie) };
     assert_eq!(world.collector.sync(&request).await.unwrap().outcome, SyncOutcome::Led);
-    let ids = world.collector.uids(&cookie, noon()).await;
+    let ids = world.collector.uids(&asks("gdpr=0", &cookie)).await.unwrap();
     let expected = [("acme", "acme-1"), ("betaads", "b 1")];
     assert_eq!(ids, expected.map(|(name, uid)| (name.into(), uid.into())));
-    assert!(world.collector.uids(&format!("{cookie}; mf_optout=1"), noon()).await.is_empty());
+    let none = async |query: &str, cookies: &str| {
+        world.collector.uids(&asks(query, cookies)).await.unwrap().is_empty()
+    };
+    assert!(none("", &format!("{cookie}; mf_optout=1")).await);
+    assert!(none("gpc=1", &cookie).await && none("us_privacy=1YYN", &cookie).await);
 }
 
 #[tokio::test]
@@ -109,12 +113,24 @@ async fn what_is_no_id_is_not_kept_and_an_empty_one_takes_the_match_away() {
         ("b%22%2C", Noted::Changed),
         ("", Noted::Forgotten),
         ("", Noted::Absent),
+        ("c", Noted::New),
     ] {
         let query = format!("p=acme&uid={said}&f=b");
         let answer = world.collector.set_uid(&asks(&query, &cookie)).await.unwrap();
         assert_eq!(answer.outcome, SyncOutcome::Noted(expected), "{said}");
         assert!(answer.is_frame);
     }
+    let answer = world.collector.set_uid(&asks("p=acme&userid=x", &cookie)).await.unwrap();
+    assert_eq!(answer.outcome, SyncOutcome::BadUid(BadUid::Absent), "a slip takes nothing away");
+    for n in 0..limits::UID_CHANGES_PER_DAY {
+        world.collector.set_uid(&asks(&format!("p=beta&uid=b{n}"), &cookie)).await.unwrap();
+    }
+    let more = asks("p=beta&uid=more", &cookie);
+    let answer = world.collector.set_uid(&more).await.unwrap();
+    assert_eq!(answer.outcome, SyncOutcome::TooOften, "each id leaves a trace");
+    let tomorrow = SyncRequest { now: noon().plus_secs(86_400), ..more };
+    let answer = world.collector.set_uid(&tomorrow).await.unwrap();
+    assert_eq!(answer.outcome, SyncOutcome::Noted(Noted::Changed));
     // Whom the partner calls so is found by it, and it is the newest who counts.
     world.collector.set_uid(&asks("p=acme&uid=z", &cookie)).await.unwrap();
     let other = world.browser().await;
@@ -164,6 +180,17 @@ async fn google_is_answered_as_it_asks() {
     let told = tells("p=google&google_gid=CAESEabc&google_cver=1").await;
     assert_eq!(told.outcome, SyncOutcome::Noted(Noted::New));
     assert_eq!(uid(&world, visitor, 3).await.unwrap(), "CAESEabc");
+    let asked = asks("p=google,acme&account=news&coppa=0&gpp=DBAA", &cookie);
+    let mut own = partners();
+    own[2].sync =
+        SyncUrl::parse("https://cm.g.doubleclick.net/pixel?google_nid=nid&google_cm").ok();
+    own[2].sync_days = 0;
+    let sites: crate::SiteTable = [site()].into_iter().collect();
+    world.collector.set_sites(sites.with_partners(own));
+    let led = world.collector.sync(&asked).await.unwrap();
+    let handed = "&account=news&then=acme&coppa=0&gpp=DBAA";
+    let to = led.location.unwrap_or_default();
+    assert!(to.ends_with(handed), "Google hands on what is added: {to}");
     let failed = tells("p=google&google_error=5&google_gid=CAESEnew").await;
     assert_eq!(failed.outcome, SyncOutcome::BadUid(BadUid::Nobody));
     assert_eq!(uid(&world, visitor, 3).await.unwrap(), "CAESEabc");
@@ -190,6 +217,8 @@ async fn nothing_is_done_where_the_choice_does_not_allow_it() {
     let out = format!("{cookie}; mf_optout=1");
     let refused = Ok(SyncOutcome::Refused(Refusal::OptedOut));
     assert_eq!(outcome(&asks("p=acme&uid=a", &out)).await, refused);
+    let said = outcome(&asked("p=acme&uid=a&gpc=1")).await;
+    assert_eq!(said, Ok(SyncOutcome::Refused(Refusal::Gpc)), "also where no header says so");
     let child = Ok(SyncOutcome::Refused(Refusal::Child));
     assert_eq!(outcome(&asked("p=acme&uid=a&coppa=1")).await, child);
     for (query, bad) in [
@@ -217,6 +246,10 @@ async fn nothing_is_done_where_the_choice_does_not_allow_it() {
     world.collector.set_sites(sites.with_partners(partners()));
     let silent = Ok(SyncOutcome::Refused(Refusal::Absent));
     assert_eq!(outcome(&asked("p=acme&uid=a")).await, silent);
+    // Of the two sites' rules each must allow it: one asks for a TC string.
+    assert_eq!(outcome(&asked("p=acme&uid=a&us_privacy=1---")).await, silent);
+    let nowhere = Err(BadSync::UnknownSite);
+    assert_eq!(outcome(&asked("p=acme&uid=a&account=nws")).await, nowhere);
     assert_eq!(outcome(&asked("p=acme&uid=a&account=strict")).await, silent);
     assert_eq!(uid(&world, visitor, 1).await, None);
     // The partner brings the site back.
@@ -294,7 +327,7 @@ async fn an_erased_visitor_is_nobody_to_partners() {
     world.collector.erase(visitor);
     let answer = world.collector.set_uid(&asks("p=acme&uid=b", &cookie)).await.unwrap();
     assert_eq!(answer.outcome, SyncOutcome::NoVisitor);
-    assert!(world.collector.uids(&cookie, noon()).await.is_empty());
+    assert!(world.collector.uids(&asks("", &cookie)).await.unwrap().is_empty());
 }
 
 #[test]

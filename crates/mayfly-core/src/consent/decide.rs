@@ -126,7 +126,9 @@ impl Allowed {
         Some(Self { content: bits & 1 != 0, measure: bits & 2 != 0, share: bits & 4 != 0 })
     }
 
-    fn and(self, other: Self) -> Self {
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
         Self {
             content: self.content && other.content,
             measure: self.measure && other.measure,

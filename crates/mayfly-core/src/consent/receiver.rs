@@ -51,7 +51,11 @@ impl Receiver {
             return Ok(());
         }
         let additional = state.choice.additional.as_deref();
-        for tc in platform.tc_strings(&state.choice)? {
+        let strings = platform.tc_strings(&state.choice)?;
+        if strings.is_empty() && state.choice.gdpr == Some(true) {
+            return Err(Refusal::Absent);
+        }
+        for tc in strings {
             for purpose in &self.purposes {
                 match self.ground {
                     Ground::Vendor(vendor) => vendor_may(&tc, *purpose, vendor)?,

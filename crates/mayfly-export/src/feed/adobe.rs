@@ -1,11 +1,8 @@
 //! Adobe Audience Manager's inbound files.
 //!
 //! Source: Adobe, "Inbound data file contents", "Amazon S3 name requirements for inbound data
-//! files", "Transfer control files".
+//! files".
 
-use serde_json::json;
-
-use super::Part;
 use crate::batch::{Batch, UserChange};
 
 /// A line, bytes.
@@ -45,27 +42,4 @@ pub(super) fn takes(uid: &str) -> bool {
     let is_plain = uid.bytes().all(|byte| byte.is_ascii_graphic());
     let reserved = [":", "%3A", "%3a", ",", "\""];
     !uid.is_empty() && is_plain && !reserved.iter().any(|text| uid.contains(text))
-}
-
-/// The control file of a set: what each part is, and all of them together.
-pub(super) fn control_file(stem: &str, parts: &[Part]) -> Vec<u8> {
-    let rows = parts.iter().zip(1..).map(|(part, number)| {
-        json!({
-            "FileByteSize": part.bytes,
-            "FileLineCount": part.lines,
-            "FileName": part.name,
-            "FileSequenceNumber": number,
-            "sha256": part.sha256,
-        })
-    });
-    let all = json!({
-        "Files": rows.collect::<Vec<_>>(),
-        "Totals": {
-            "FileName": stem,
-            "TotalByteSize": parts.iter().map(|part| part.bytes).sum::<u64>(),
-            "TotalNumberFiles": parts.len(),
-            "TotalNumberLines": parts.iter().map(|part| part.lines).sum::<u64>(),
-        },
-    });
-    all.to_string().into_bytes()
 }

@@ -1,10 +1,11 @@
-//! Changes in files: adds and removals of many visitors, in the layout that a partner reads, packed
-//! and split by size. Memory is bounded by a row group, not by the number of visitors.
+//! Changes in files: adds and removals of many visitors, in the layout that a partner reads,
+//! packed and split by size. Memory is bounded by a row group, not by the number of visitors.
 //!
-//! Each part is written aside and renamed when it is whole; the control file comes last, so that a
-//! reader who sees it sees whole parts.
+//! Each part is written aside and renamed when it is whole; the control file (`.info`) comes last,
+//! so that a reader who sees it sees all parts.
 
 mod adobe;
+mod control;
 mod parquet;
 mod rows;
 
@@ -104,6 +105,7 @@ pub struct FeedWriter<'s> {
     settings: &'s FeedSettings,
     open: Option<Open>,
     feed: Feed,
+    is_whole: bool,
 }
 
 /// A part that is being written.
@@ -134,11 +136,11 @@ impl<'s> FeedWriter<'s> {
         let folder = folder.to_owned();
         std::fs::create_dir_all(&folder)
             .map_err(|source| ExportError::File { path: folder.clone(), source })?;
-        Ok(Self { folder, name, settings, open: None, feed: Feed::default() })
+        Ok(Self { folder, name, settings, open: None, feed: Feed::default(), is_whole: false })
     }
 
-    /// Writes the changes of a batch, visitors in its order. What is begun and not finished leaves
-    /// nothing behind.
+    /// Writes the changes of a batch, visitors in its order. A writer that is dropped before it has
+    /// finished takes its parts back.
     ///
     /// # Errors
     /// [`ExportError::File`]: nothing of this set will be there.
@@ -148,13 +150,20 @@ impl<'s> FeedWriter<'s> {
                 self.feed.unfit += change.pairs() as u64;
                 continue;
             }
+            let text = rows::lines(&self.settings.layout, batch, change, self.name.is_full);
+            let path = self.folder.clone();
+            let text = text.map_err(|source| ExportError::File { path, source })?;
+            let is_parquet = self.settings.layout == FeedLayout::Parquet;
+            if text.is_empty() && !is_parquet {
+                continue;
+            }
             if self.open.is_none() {
                 self.open = Some(self.begin()?);
             }
             let path = self.folder.clone();
             let failed = |source| ExportError::File { path, source };
             let Some(open) = &mut self.open else { continue };
-            open.write(&self.settings.layout, batch, change, self.name.is_full).map_err(failed)?;
+            open.write(&text, batch, change).map_err(failed)?;
             self.feed.pairs += change.pairs() as u64;
             if open.raw_bytes >= self.settings.part_bytes {
                 self.close()?;
@@ -169,14 +178,15 @@ impl<'s> FeedWriter<'s> {
     /// [`ExportError::File`].
     pub fn finish(mut self) -> Result<Feed, ExportError> {
         self.close()?;
-        if matches!(self.settings.layout, FeedLayout::Adobe { .. }) && !self.feed.parts.is_empty() {
+        if !self.feed.parts.is_empty() {
             let path = self.folder.join(format!("{}.info", self.stem()));
             let failed = |source| ExportError::File { path: path.clone(), source };
             let mut out = Aside::create(&path).map_err(failed)?;
-            let written = out.write_all(&adobe::control_file(&self.stem(), &self.feed.parts));
+            let written = out.write_all(&control::file(&self.stem(), &self.feed.parts));
             written.and_then(|()| out.commit()).map_err(failed)?;
         }
-        Ok(self.feed)
+        self.is_whole = true;
+        Ok(std::mem::take(&mut self.feed))
     }
 
     /// Whether an id can stand in such a file.
@@ -255,23 +265,28 @@ impl<'s> FeedWriter<'s> {
     }
 }
 
+impl Drop for FeedWriter<'_> {
+    /// A set that did not become whole leaves no part behind: a reader would take some for all.
+    fn drop(&mut self) {
+        if !self.is_whole {
+            for part in &self.feed.parts {
+                // It may be gone already; nobody waits for it.
+                std::fs::remove_file(self.folder.join(&part.name)).ok();
+            }
+        }
+    }
+}
+
 impl Open {
-    fn write(
-        &mut self,
-        layout: &FeedLayout,
-        batch: &Batch,
-        change: &UserChange,
-        is_full: bool,
-    ) -> io::Result<()> {
+    fn write(&mut self, text: &[u8], batch: &Batch, change: &UserChange) -> io::Result<()> {
         if let Sink::Parquet(rows) = &mut self.sink {
             let (lines, bytes) = rows.push(batch, change)?;
             self.lines += lines;
             self.raw_bytes += bytes;
             return Ok(());
         }
-        let text = rows::lines(layout, batch, change, is_full)?;
         self.lines += text.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.put(&text)
+        self.put(text)
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -102,14 +102,15 @@ fn a_line_of_json_is_a_visitor() {
     assert_eq!(rows[0], json!({"uid": NASTY, "add": add, "remove": ["x,\"y"]}));
     assert_eq!((rows.len(), wrote.feed.parts[0].lines), (2, 2));
     let packed = Wrote::new(FeedLayout::Jsonl, Packing::Zstd, false, &[batch(&[NASTY, "z"])]);
-    assert_eq!(packed.names(), ["mayfly_acme_iter_1767693600123-001.jsonl.zst"]);
+    let stem = "mayfly_acme_iter_1767693600123";
+    assert_eq!(packed.names(), [format!("{stem}-001.jsonl.zst"), format!("{stem}.info")]);
     assert_eq!(zstd::decode_all(&packed.bytes(0)[..]).unwrap(), text.as_bytes());
 }
 
 #[test]
 fn parquet_has_the_same_rows_as_columns() {
     let wrote = Wrote::new(FeedLayout::Parquet, Packing::Gzip, false, &[batch(&["u1", NASTY])]);
-    assert_eq!(wrote.names(), ["mayfly_acme_iter_1767693600123-001.parquet"]);
+    assert_eq!(wrote.names()[0], "mayfly_acme_iter_1767693600123-001.parquet");
     let file = fs::File::open(wrote.folder.path().join(&wrote.names()[0])).unwrap();
     let rows: Vec<_> = SerializedFileReader::new(file)
         .unwrap()
@@ -147,6 +148,10 @@ fn adobes_files_have_its_names_lines_and_control_file() {
     let mut text = String::new();
     GzDecoder::new(&full.bytes(0)[..]).read_to_string(&mut text).unwrap();
     assert_eq!(text, "visitor-77\td_sid=101\n", "what replaces removes nothing");
+    let mut gone = own.clone();
+    gone.changes.iter_mut().for_each(|change| change.adds.clear());
+    let none = Wrote::new(adobe(), Packing::Plain, true, &[gone]);
+    assert!(none.names().is_empty() && none.feed.pairs == 0, "an empty file is invalid");
     // A visitor in more segments than a line takes.
     let change =
         UserChange { adds: vec![own.changes[0].adds[0]; 20_000], ..own.changes[0].clone() };
@@ -181,6 +186,13 @@ fn a_set_is_split_and_is_whole_or_not_there() {
     let mut writer = FeedWriter::new(folder.path(), name, &settings).unwrap();
     writer.write(&batches[0]).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "aside");
+    drop(writer);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let small = FeedSettings { part_bytes: 1000, ..settings.clone() };
+    let name = FeedName { destination: "d".into(), is_full: true, at_ms: 1 };
+    let mut writer = FeedWriter::new(folder.path(), name, &small).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    assert!(fs::read_dir(folder.path()).unwrap().count() > 2, "parts that are whole");
     drop(writer);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

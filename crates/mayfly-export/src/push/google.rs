@@ -163,7 +163,9 @@ impl<'b> Google<'b> {
         if !matches!(answer.status, 200 | 400) {
             return by_status(answer);
         }
-        let Ok(read) = Uploaded::decode(answer.body) else { return garbled() };
+        let Ok(read) = Uploaded::decode(answer.body) else {
+            return if answer.status == 200 { garbled() } else { by_status(answer) };
+        };
         match read.status {
             Some(NO_ERROR) => all_taken(),
             Some(PARTIAL_SUCCESS) => {

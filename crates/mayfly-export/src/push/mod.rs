@@ -183,6 +183,11 @@ fn garbled() -> Judged {
     Judged::Later { after_s: None, code: "garbled".into() }
 }
 
+/// A scalar as text.
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 /// Nothing was rejected.
 const fn all_taken() -> Judged {
     Judged::Taken { rejected: Vec::new() }

@@ -1,12 +1,13 @@
 //! Requests from a template, for partners that have no form of their own here.
 //!
-//! A template is Jinja's language. In bodies and headers every value is written as JSON where the
-//! body is JSON, so that no id can break out of its place. A request carries what is `add`ed to, or
-//! `remove`d from, one segment; or, with `body`, all changes of a batch.
+//! A template is Jinja's language. Where a body is JSON every value in it is written as JSON, so
+//! that no id can break out of its place; elsewhere filters do that (`urlencode`). A request
+//! carries what is `add`ed to, or `remove`d from, one segment; or, with `body`, all changes of a
+//! batch.
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context, value::Value};
 
-use super::{Answer, Judged, Method, Rejected, Request, Step, by_status, code, garbled};
+use super::{Answer, Judged, Method, Rejected, Request, Step, by_status, code, garbled, text};
 use crate::batch::Batch;
 use crate::instant::rfc3339;
 
@@ -122,6 +123,14 @@ impl Template {
         settings: TemplateSettings,
         secrets: &[(Box<str>, Box<str>)],
     ) -> Result<Self, TemplateFault> {
+        let is_whole =
+            settings.body.is_some() || settings.add.is_some() && settings.remove.is_some();
+        if !is_whole {
+            let part = if settings.add.is_some() { "remove" } else { "add" };
+            let what =
+                "is missing: whoever enters must be able to leave (or give one `body`)".into();
+            return Err(TemplateFault { part: part.into(), line: 1, column: 1, what });
+        }
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         engine.set_fuel(Some(FUEL));
@@ -143,7 +152,11 @@ impl Template {
         for part in self.settings.requests(&batch) {
             let context = self.context(&batch, part, secrets);
             for (name, text) in self.settings.parts() {
-                self.fill(&name, &context).map_err(|error| fault(&name, text, &error))?;
+                let filled =
+                    self.fill(&name, &context).map_err(|error| fault(&name, text, &error))?;
+                if name.starts_with("body:") && self.settings.is_json() {
+                    is_json(&name, &filled)?;
+                }
             }
         }
         Ok(())
@@ -263,15 +276,29 @@ fn placed(batch: &Batch, part: Part) -> Vec<(usize, Item<'_>)> {
     all
 }
 
+/// Whether a body that says it is JSON is.
+fn is_json(name: &str, filled: &str) -> Result<(), TemplateFault> {
+    let Err(error) = serde_json::from_str::<serde_json::Value>(filled) else { return Ok(()) };
+    let part = part_of(name);
+    let what = format!("once filled it is no JSON: {error}; values come with their quotes").into();
+    Err(TemplateFault { part, line: error.line(), column: error.column(), what })
+}
+
+/// What a person calls a text.
+fn part_of(name: &str) -> Box<str> {
+    match name.split_once(':').map_or(name, |(_, part)| part) {
+        "all" => "body".into(),
+        part => part.into(),
+    }
+}
+
 fn fault(name: &str, text: &str, error: &minijinja::Error) -> TemplateFault {
     let line = error.line().unwrap_or(1);
     let start = error.range().map_or(0, |range| range.start).min(text.len());
     let before = text.get(..start).unwrap_or_default();
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    let part = name.split_once(':').map_or(name, |(_, part)| part);
-    let part = if part == "all" { "body" } else { part };
-    TemplateFault { part: part.into(), line, column, what: what.into() }
+    TemplateFault { part: part_of(name), line, column, what: what.into() }
 }
 
 impl<'b> Templated<'b> {
@@ -291,6 +318,10 @@ impl<'b> Templated<'b> {
         if let Some(answer) = answer {
             match self.judge(answer) {
                 Judged::Taken { rejected } => self.rejected.extend(rejected),
+                // A segment that the partner does not know keeps the others from nothing.
+                Judged::Refused { code } if !matches!(answer.status, 401 | 403) => {
+                    self.refuse_part(&code);
+                }
                 not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
                     return Step::Done(not);
                 }
@@ -305,6 +336,20 @@ impl<'b> Templated<'b> {
             Ok(request) => Step::Send(request),
             Err(error) => Step::Done(Judged::Refused { code: code(&error.to_string()) }),
         }
+    }
+
+    /// All items of the present request, rejected for one reason.
+    fn refuse_part(&mut self, code: &str) {
+        let part = self.parts.get(self.at).copied().flatten();
+        let segments = &self.batch.segments;
+        let rows = placed(self.batch, part).into_iter().map(|(user, item)| Rejected {
+            user: Some(user),
+            segment: segments.iter().position(|key| *key.code == *item.segment),
+            code: code.into(),
+            pairs: 1,
+            again: false,
+        });
+        self.rejected.extend(rows.collect::<Vec<_>>());
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Judged {
@@ -330,13 +375,14 @@ impl<'b> Templated<'b> {
         }
         let failed = rule.failed.as_ref().and_then(|pointer| read.pointer(pointer));
         let failed = failed.and_then(serde_json::Value::as_array).map_or(&[][..], Vec::as_slice);
-        Judged::Taken { rejected: failed.iter().map(|own| self.rejected(own)).collect() }
+        let items = placed(self.batch, self.parts.get(self.at).copied().flatten());
+        // No more than there are: the list is the partner's.
+        let failed = failed.iter().take(items.len());
+        Judged::Taken { rejected: failed.map(|own| self.rejected(own, &items)).collect() }
     }
 
-    fn rejected(&self, failed: &serde_json::Value) -> Rejected {
+    fn rejected(&self, failed: &serde_json::Value, items: &[(usize, Item<'_>)]) -> Rejected {
         let rule = &self.template.settings.rule;
-        let part = self.parts.get(self.at).copied().flatten();
-        let items = placed(self.batch, part);
         let said = failed.pointer(&rule.failed_item).map(text).unwrap_or_default();
         let by_uid = items.iter().position(|(_, item)| *item.uid == *said);
         let by_place = said.parse::<usize>().ok().and_then(|at| at.checked_sub(rule.first));
@@ -352,9 +398,4 @@ impl<'b> Templated<'b> {
             pairs: 1,
         }
     }
-}
-
-/// A scalar as text.
-fn text(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -65,12 +65,12 @@ fn the_trade_desk_gets_one_signed_body_and_may_refuse_parts_of_it() {
     ]});
     assert_eq!(body, expected);
     let judge = |status, body: &str| done(talk().next(Some(&answer(status, body))));
-    for all in ["{}", r#"{"FailedLines":[]}"#, ""] {
+    for all in ["{}", r#"{"FailedLines":[]}"#, r#"{"FailedLines":null}"#, ""] {
         assert_eq!(judge(200, all), all_taken(), "{all}");
     }
     // As RudderStack saw it: the item stands at the end of the message, from 1.
     let part = r#"{"FailedLines":[{"ErrorCode":"MissingUserId","Message":"Invalid UID2, item #2"},
-        {"ErrorCode":"Unknown","ItemNumber":"1","DataName":"4402"}]}"#;
+        {"ErrorCode":"Unknown","Message":null,"ItemNumber":1,"DataName":"4402"}]}"#;
     let Judged::Taken { rejected } = judge(200, part) else { panic!() };
     let rows: Vec<_> = rejected.iter().map(|r| (r.user, r.segment, &*r.code, r.again)).collect();
     let expected = [(Some(1), None, "MissingUserId", false), (Some(0), Some(1), "Unknown", true)];
@@ -97,21 +97,33 @@ fn the_trade_desk_gets_one_signed_body_and_may_refuse_parts_of_it() {
     assert!(!format!("{request:?}").contains("token"), "no secret in a log");
 }
 
-#[test]
-fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
-    let settings = XandrSettings {
+fn xandr() -> XandrSettings {
+    XandrSettings {
         host: "https://api.appnexus.com".into(),
         member: 958,
         user: "u".into(),
         layout: XandrLayout::default(),
-    };
+    }
+}
+
+/// An answer about a job.
+fn job(more: &str) -> String {
+    let job = format!(r#"{{"job_id":"j1",{more}}}"#);
+    format!(r#"{{"response":{{"status":"OK","batch_segment_upload_job":{job}}}}}"#)
+}
+
+const NO_AUTH: &str = r#"{"response":{"error_id":"NOAUTH","error":"expired"}}"#;
+
+#[test]
+fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
+    let settings = xandr();
     let mut batch = batch();
     batch.changes[0].uid = "5912333222111000999".into();
     let mut talk = Xandr::new(&settings, &batch, "p", None);
     let auth = sent(talk.next(None));
     assert_eq!(auth.url, "https://api.appnexus.com/auth");
     assert_eq!(auth.body, br#"{"auth":{"password":"p","username":"u"}}"#);
-    let token = answer(200, r#"{"response":{"status":"OK","token":"t1"}}"#);
+    let token = TOKEN;
     let ask = sent(talk.next(Some(&token)));
     assert_eq!(
         (ask.method, &*ask.url),
@@ -125,27 +137,48 @@ fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
     assert_eq!(header(&upload, "content-type"), Some("application/octet-stream"));
     let lines = "5912333222111000999;4401:129600:0,4402:-1:0\n7;4401:-1:0\n";
     assert_eq!(upload.body, lines.as_bytes());
-    assert_eq!(talk.job(), Some("j1"));
+    assert_eq!(talk.job(), None, "nothing is uploaded yet");
     let up = answer(200, r#"{"response":{"status":"OK","segment_upload":{"job_id":"j1"}}}"#);
     let look = sent(talk.next(Some(&up)));
     assert_eq!(look.url, "https://api.appnexus.com/batch-segment?member_id=958&job_id=j1");
-    let job = |more: &str| {
-        format!(
-            r#"{{"response":{{"status":"OK","batch_segment_upload_job":{{"job_id":"j1",{more}}}}}}}"#
-        )
-    };
     assert_eq!(talk.next(Some(&answer(200, &job(r#""phase":"validating""#)))), Step::Wait(60));
     sent(talk.next(None));
     // The token ran out meanwhile.
-    let old = answer(401, r#"{"response":{"error_id":"NOAUTH","error":"expired"}}"#);
+    let old = answer(401, NO_AUTH);
     assert_eq!(sent(talk.next(Some(&old))).url, "https://api.appnexus.com/auth");
     assert!(sent(talk.next(Some(&token))).url.contains("job_id=j1"), "not uploaded twice");
     let end = job(r#""phase":"completed","num_valid":2,"num_invalid_user":1"#);
     let Judged::Taken { rejected } = done(talk.next(Some(&answer(200, &end)))) else { panic!() };
-    assert_eq!(
-        (&*rejected[0].code, rejected[0].pairs, rejected[0].user),
-        ("num_invalid_user", 1, None)
-    );
+    assert_eq!(talk.job(), Some("j1"));
+    let [row] = &rejected[..] else { panic!("{rejected:?}") };
+    assert_eq!((&*row.code, row.pairs, row.user), ("num_invalid_user", 1, None));
+    let mut forged = batch.clone();
+    forged.changes[1].uid = "7;4401:-1:0,77".into();
+    let mut talk = Xandr::new(&settings, &forged, "p", None);
+    sent(talk.next(None));
+    sent(talk.next(Some(&token)));
+    let upload = sent(talk.next(Some(&answer(200, url))));
+    assert!(!String::from_utf8_lossy(&upload.body).contains("77"), "an id adds no line");
+    // A token that does not last is asked for again, and not for ever.
+    let mut last = talk.next(Some(&answer(401, NO_AUTH)));
+    for _ in 0..20 {
+        let Step::Send(request) = &last else { break };
+        let again = if request.url.ends_with("/auth") { token } else { answer(401, NO_AUTH) };
+        last = talk.next(Some(&again));
+    }
+    assert_eq!(done(last), Judged::Refused { code: "NOAUTH".into() });
+}
+
+/// The answer with a token.
+const TOKEN: Answer<'_> = Answer {
+    status: 200,
+    retry_after_s: None,
+    body: br#"{"response":{"status":"OK","token":"t1"}}"#,
+};
+
+#[test]
+fn xandr_is_asked_about_an_upload_that_was_begun_and_says_what_it_refuses() {
+    let (settings, batch, token) = (xandr(), batch(), TOKEN);
     // After a crash the job that was begun is asked about.
     let mut again = Xandr::new(&settings, &batch, "p", Some("j1".into()));
     sent(again.next(None));
@@ -244,14 +277,16 @@ fn a_template_makes_a_request_for_each_segment_and_operation() {
     assert_eq!(attributes["identifiers"], json!(["2f6b\"1d1e\t"]), "an id cannot break out");
     let second = sent(talk.next(Some(&answer(200, r#"{"errors":[]}"#))));
     assert!(String::from_utf8_lossy(&second.body).contains("\"remove\""));
-    let part =
-        r#"{"errors":[{"source":"7","code":"audience-invalid"},{"source":0,"code":"throttled"}]}"#;
+    // Named by its id; a second entry is more than there were items.
+    let part = r#"{"errors":[{"source":"7","code":"audience-invalid"},{"source":0,"code":"x"}]}"#;
     let third = sent(talk.next(Some(&answer(200, part))));
     assert!(third.url.contains("/4402/"), "{}", third.url);
-    let Judged::Taken { rejected } = done(talk.next(Some(&answer(200, "{}")))) else { panic!() };
+    // Named by its place.
+    let part = r#"{"errors":[{"source":0,"code":"throttled"}]}"#;
+    let Judged::Taken { rejected } = done(talk.next(Some(&answer(200, part)))) else { panic!() };
     let rows: Vec<_> = rejected.iter().map(|r| (r.user, r.segment, &*r.code, r.again)).collect();
     let expected =
-        [(Some(1), Some(0), "audience-invalid", false), (Some(1), Some(0), "throttled", true)];
+        [(Some(1), Some(0), "audience-invalid", false), (Some(0), Some(1), "throttled", true)];
     assert_eq!(rows, expected);
     let mut talk = Templated::new(&template, &batch, &secrets);
     sent(talk.next(None));
@@ -281,7 +316,12 @@ fn a_template_for_all_changes_knows_lives_and_operations() {
         ("https://p.example/d-1", lines.to_owned())
     );
     let refused = done(talk.next(Some(&answer(200, r#"{"status":"ERROR"}"#))));
-    assert_eq!(refused, Judged::Refused { code: "ERROR".into() });
+    let Judged::Taken { rejected } = refused else { panic!("{refused:?}") };
+    assert!(rejected.len() == 3 && rejected.iter().all(|own| &*own.code == "ERROR"));
+    let mut talk = Templated::new(&template, &batch, &[]);
+    sent(talk.next(None));
+    let stranger = done(talk.next(Some(&answer(401, ""))));
+    assert_eq!(stranger, Judged::Refused { code: "401".into() });
 }
 
 #[test]
@@ -297,6 +337,10 @@ fn what_is_wrong_with_a_template_is_told_with_its_place() {
     assert!(unknown.starts_with("remove, line 2, column "), "{unknown}");
     let secret = wrong(|own| own.headers[0].1 = "{{ secret.tokn }}".into());
     assert!(secret.starts_with("Authorization, line 1, column "), "{secret}");
+    let quoted = wrong(|own| own.add = Some("{\n\"x\": \"{{ items[0].uid }}\"}".into()));
+    assert!(quoted.starts_with("add, line 2, column 8: once filled it is no JSON"), "{quoted}");
+    let never = wrong(|own| own.remove = None);
+    assert!(never.starts_with("remove, line 1, column 1: is missing"), "{never}");
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
     let settings = TemplateSettings { add: Some(endless.into()), ..criteo() };
     let endless = Template::new(settings, &secrets()).unwrap_err();

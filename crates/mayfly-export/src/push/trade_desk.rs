@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Judged, Method, Rejected, Request, Step, all_taken, by_status, code, garbled, signature,
+    Answer, Judged, Method, Rejected, Request, Step, all_taken, by_status, code, garbled,
+    signature, text,
 };
 use crate::batch::{Batch, UserChange};
 use crate::instant::rfc3339;
@@ -54,22 +55,17 @@ struct Body<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answered {
-    #[serde(default)]
-    failed_lines: Vec<FailedLine>,
-    #[serde(default)]
+    failed_lines: Option<Vec<FailedLine>>,
     error_code: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct FailedLine {
-    #[serde(default)]
-    error_code: String,
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    item_number: Option<String>,
-    #[serde(default)]
+    error_code: Option<String>,
+    message: Option<String>,
+    /// A text in the documentation.
+    item_number: Option<serde_json::Value>,
     data_name: Option<String>,
 }
 
@@ -135,9 +131,9 @@ impl<'b> TradeDesk<'b> {
     fn judge(&self, answer: &Answer<'_>) -> Judged {
         let read: Result<Answered, _> = serde_json::from_slice(answer.body);
         match (answer.status, read) {
-            (200, Ok(read)) if read.failed_lines.is_empty() => all_taken(),
             (200, Ok(read)) => {
-                let rejected = read.failed_lines.iter().map(|line| self.rejected(line));
+                let lines = read.failed_lines.unwrap_or_default();
+                let rejected = lines.iter().map(|line| self.rejected(line));
                 Judged::Taken { rejected: rejected.collect() }
             }
             (200, Err(_)) if answer.body.is_empty() => all_taken(),
@@ -156,11 +152,14 @@ impl<'b> TradeDesk<'b> {
 
     /// A failed line names its item, from 1, in a field or at the end of its message.
     fn rejected(&self, line: &FailedLine) -> Rejected {
-        let in_message = || line.message.rsplit_once('#').map(|(_, number)| number);
-        let number = line.item_number.as_deref().or_else(in_message);
+        let message = line.message.as_deref().unwrap_or_default();
+        let in_message = || message.rsplit_once('#').map(|(_, number)| number.to_owned());
+        let said = line.item_number.as_ref().map(text);
+        let number = said.or_else(in_message);
         let number = number.and_then(|number| number.trim().parse::<usize>().ok());
         let user = number.and_then(|number| number.checked_sub(1));
         let user = user.filter(|user| *user < self.batch.changes.len());
+        let error = line.error_code.as_deref().unwrap_or_default();
         let name = line.data_name.as_deref().filter(|name| !name.is_empty());
         let segment =
             name.and_then(|name| self.batch.segments.iter().position(|own| *own.code == *name));
@@ -168,9 +167,9 @@ impl<'b> TradeDesk<'b> {
         Rejected {
             user,
             segment,
-            code: code(&line.error_code),
+            code: code(error),
             pairs: if segment.is_some() { 1 } else { whole },
-            again: line.error_code == "Unknown",
+            again: error == "Unknown",
         }
     }
 }

@@ -5,12 +5,14 @@
 
 use serde::Deserialize;
 
-use super::{Answer, Judged, Method, Rejected, Request, Step, all_taken, by_status, code, garbled};
-use crate::batch::Batch;
+use super::{Answer, Judged, Method, Rejected, Request, Step, by_status, code, garbled};
+use crate::batch::{Batch, UserChange};
 use crate::xandr_line::XandrLayout;
 
 /// How long until a job is looked at again, seconds.
 const LOOK_AGAIN_S: u64 = 60;
+/// Tokens for one batch: each lives two hours, and Xandr allows ten in five minutes.
+const SIGN_INS: u32 = 5;
 /// After a limit of the member was passed, seconds.
 const LIMIT_S: u64 = 3600;
 
@@ -47,6 +49,7 @@ pub struct Xandr<'b> {
     token: Option<String>,
     job: Option<String>,
     at: At,
+    sign_ins: u32,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +72,7 @@ struct Response {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
-    One(Job),
+    One(Box<Job>),
     Many(Vec<Job>),
 }
 
@@ -80,14 +83,15 @@ struct Job {
     upload_url: String,
     phase: String,
     error_code: Option<String>,
-    num_invalid_user: u64,
-    num_invalid_format: u64,
-    num_invalid_segment: u64,
-    num_unauth_segment: u64,
-    num_inactive_segment: u64,
-    num_past_expiration: u64,
-    num_invalid_timestamp: u64,
-    num_other_error: u64,
+    num_valid: Option<u64>,
+    num_invalid_user: Option<u64>,
+    num_invalid_format: Option<u64>,
+    num_invalid_segment: Option<u64>,
+    num_unauth_segment: Option<u64>,
+    num_inactive_segment: Option<u64>,
+    num_past_expiration: Option<u64>,
+    num_invalid_timestamp: Option<u64>,
+    num_other_error: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +108,7 @@ impl<'b> Xandr<'b> {
         password: &'b str,
         job: Option<String>,
     ) -> Self {
-        Self { settings, batch, password, token: None, job, at: At::Start }
+        Self { settings, batch, password, token: None, job, at: At::Start, sign_ins: 0 }
     }
 
     /// The upload that was begun: asked about again after a crash, so that nothing goes twice.
@@ -128,7 +132,8 @@ impl<'b> Xandr<'b> {
             Err(judged) => return Step::Done(judged),
         };
         // The token lives two hours; an upload may take longer.
-        if read.error_id.as_deref() == Some("NOAUTH") && self.at != At::SigningIn {
+        let is_old = read.error_id.as_deref() == Some("NOAUTH") && self.at != At::SigningIn;
+        if is_old && self.sign_ins < SIGN_INS {
             return self.sign_in();
         }
         if read.status != "OK" {
@@ -144,6 +149,7 @@ impl<'b> Xandr<'b> {
 
     fn sign_in(&mut self) -> Step {
         self.at = At::SigningIn;
+        self.sign_ins += 1;
         let auth = serde_json::json!({"username": self.settings.user, "password": self.password});
         let body = serde_json::json!({"auth": auth}).to_string().into_bytes();
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
@@ -168,10 +174,12 @@ impl<'b> Xandr<'b> {
             return Step::Done(garbled());
         };
         self.at = At::Uploading;
-        self.job = Some(job.job_id).filter(|id| !id.is_empty());
         let mut lines = String::new();
         for change in &self.batch.changes {
-            self.settings.layout.write(&mut lines, self.batch, change);
+            // Ids come from the open internet: none may add lines of its own.
+            if self.settings.layout.takes(&change.uid) {
+                self.settings.layout.write(&mut lines, self.batch, change);
+            }
         }
         // Any other type makes the job fail without a word.
         let mut request = self.request(Method::Post, job.upload_url, lines.into_bytes());
@@ -197,7 +205,7 @@ impl<'b> Xandr<'b> {
     fn looked(&mut self, read: Response) -> Step {
         let Some(job) = read.job() else { return Step::Done(garbled()) };
         match job.phase.as_str() {
-            "completed" => Step::Done(counted(&job)),
+            "completed" => Step::Done(self.counted(&job)),
             "error" => {
                 // A new job may do.
                 self.job = None;
@@ -211,6 +219,35 @@ impl<'b> Xandr<'b> {
         }
     }
 
+    /// Xandr counts pairs that it took, and lines, users or segments that it did not: what is
+    /// missing from the first is rejected, for the reason that is counted most.
+    fn counted(&self, job: &Job) -> Judged {
+        let counts = [
+            ("num_invalid_user", job.num_invalid_user),
+            ("num_invalid_format", job.num_invalid_format),
+            ("num_invalid_segment", job.num_invalid_segment),
+            ("num_unauth_segment", job.num_unauth_segment),
+            ("num_inactive_segment", job.num_inactive_segment),
+            ("num_past_expiration", job.num_past_expiration),
+            ("num_invalid_timestamp", job.num_invalid_timestamp),
+            ("num_other_error", job.num_other_error),
+        ];
+        let (code, most) = counts.into_iter().max_by_key(|(_, n)| *n).unwrap_or_default();
+        let taken = job.num_valid.and_then(|n| usize::try_from(n).ok());
+        let layout = &self.settings.layout;
+        let unfit = self.batch.changes.iter().filter(|change| !layout.takes(&change.uid));
+        let unfit: usize = unfit.map(UserChange::pairs).sum();
+        let sent = self.batch.pairs() - unfit;
+        let missing = sent.saturating_sub(taken.unwrap_or(sent));
+        let code = if most.is_some_and(|n| n > 0) { code } else { "not_valid" };
+        let rows = [("unfit_id", unfit), (code, missing)].into_iter().filter(|(_, n)| *n > 0);
+        let row = |(code, pairs): (&str, usize)| {
+            let code = code.into();
+            Rejected { user: None, segment: None, code, pairs, again: false }
+        };
+        Judged::Taken { rejected: rows.map(row).collect() }
+    }
+
     fn request(&self, method: Method, url: String, body: Vec<u8>) -> Request {
         let token = self.token.iter().map(|token| ("authorization".to_owned(), token.clone()));
         Request { method, url, headers: token.collect(), body }
@@ -220,7 +257,7 @@ impl<'b> Xandr<'b> {
 impl Response {
     fn job(self) -> Option<Job> {
         match self.batch_segment_upload_job? {
-            OneOrMany::One(job) => Some(job),
+            OneOrMany::One(job) => Some(*job),
             OneOrMany::Many(jobs) => jobs.into_iter().next(),
         }
     }
@@ -246,27 +283,4 @@ fn refused(read: &Response) -> Judged {
         }
         other => Judged::Refused { code: code(other) },
     }
-}
-
-/// Xandr counts what it did not take, and names nobody.
-fn counted(job: &Job) -> Judged {
-    let counts = [
-        ("num_invalid_user", job.num_invalid_user),
-        ("num_invalid_format", job.num_invalid_format),
-        ("num_invalid_segment", job.num_invalid_segment),
-        ("num_unauth_segment", job.num_unauth_segment),
-        ("num_inactive_segment", job.num_inactive_segment),
-        ("num_past_expiration", job.num_past_expiration),
-        ("num_invalid_timestamp", job.num_invalid_timestamp),
-        ("num_other_error", job.num_other_error),
-    ];
-    let rejected = counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| Rejected {
-        user: None,
-        segment: None,
-        code: name.into(),
-        pairs: usize::try_from(n).unwrap_or(usize::MAX),
-        again: false,
-    });
-    let rejected: Vec<_> = rejected.collect();
-    if rejected.is_empty() { all_taken() } else { Judged::Taken { rejected } }
 }

@@ -55,10 +55,10 @@ impl Definitions {
         draft.implications(&file.categories);
         file.segments.iter().for_each(|item| draft.segment(item));
         file.partners.iter().for_each(|item| draft.partner(item));
-        file.sites.iter().for_each(|item| draft.sync(item));
         if prune {
             draft.prune();
         }
+        file.sites.iter().for_each(|item| draft.sync(item));
         draft.finish(self, &file.text, retention)
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct PartnerItem {
     pub(crate) key: PlacedText,
     /// Its number is not known yet.
     pub(crate) partner: Partner,
+    /// Where it says what Prebid calls it.
+    pub(crate) bidder_place: Span,
     pub(crate) was: Vec<PlacedText>,
 }
 

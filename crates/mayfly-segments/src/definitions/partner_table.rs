@@ -48,6 +48,9 @@ const GOOGLE_VENDOR: u16 = 755;
 /// The longest time between two asks, days.
 const SYNC_DAYS_MAX: u32 = 90;
 
+/// The keys of the grounds on which a partner receives.
+const GROUNDS: [&str; 3] = ["vendor_id", "provider_id", "processor"];
+
 const fn fault(fault: PartnerFault) -> ProblemKind {
     ProblemKind::Partner { fault }
 }
@@ -86,6 +89,7 @@ pub(super) fn partner(
 ) -> Option<PartnerItem> {
     let mut table = Table::new("partner", table, span, &KEYS);
     let (key, bidder) = (table.need_text("key"), table.text("bidder"));
+    let table_place = bidder.as_ref().or(key.as_ref()).map(|name| name.span.clone());
     let was = table.texts("was");
     for name in key.iter().chain(&bidder).chain(&was) {
         if !event::is_name(&name.value, limits::SPACE_NAME_BYTES) {
@@ -99,14 +103,20 @@ pub(super) fn partner(
     let mut partner = Partner::new(PartnerId(0), name, receiver);
     partner.bidder = bidder.map(|bidder| bidder.value).unwrap_or_default();
     partner.kind = of_kind(&mut table, kind);
-    partner.uid_macro = table.text("uid_macro").map_or(partner.uid_macro, |text| text.value);
+    if let Some(PlacedText { value, span }) = table.text("uid_macro") {
+        if value.trim().is_empty() {
+            table.fault(fault(PartnerFault::NoMacro), span);
+        }
+        partner.uid_macro = value;
+    }
     partner.sync_type = table.word("sync_type", &SYNC_TYPES).unwrap_or_default();
     partner.hosts = table.hosts("hosts");
     let days = table.whole("sync_days", 1, SYNC_DAYS_MAX).and_then(|n| u16::try_from(n).ok());
     partner.sync_days = days.unwrap_or(Partner::SYNC_DAYS);
     partner.sync = sync(&mut table, &partner.kind);
     faults.extend(table.faults());
-    Some(PartnerItem { key: key?, partner, was })
+    let name_place = table_place.unwrap_or_default();
+    Some(PartnerItem { key: key?, partner, bidder_place: name_place, was })
 }
 
 /// `kind` with what belongs to it.
@@ -145,7 +155,15 @@ fn receiver(table: &mut Table<'_, '_>, kind: Kind) -> Receiver {
         ([one], _) => *one,
         ([], Kind::Google) => Ground::Vendor(GOOGLE_VENDOR),
         ([], Kind::Xandr) => Ground::Vendor(XANDR_VENDOR),
-        ([] | [_, _, ..], _) => {
+        ([one, ..], _) => {
+            let last = ["processor", "provider_id", "vendor_id"];
+            let place = last.iter().find(|key| table.has(key)).map_or("key", |key| key);
+            table.fault(fault(PartnerFault::Grounds), table.place(place));
+            *one
+        }
+        // One of the wrong form was told already.
+        ([], Kind::Plain) if GROUNDS.iter().any(|key| table.has(key)) => Ground::Processor,
+        ([], Kind::Plain) => {
             table.fault(fault(PartnerFault::Ground), table.place("key"));
             Ground::Processor
         }

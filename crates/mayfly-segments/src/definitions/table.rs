@@ -254,7 +254,8 @@ impl<'t, 'i> Table<'t, 'i> {
     pub(super) fn hosts(&mut self, key: &'static str) -> Vec<Box<str>> {
         self.names(key, |name| {
             let url = url::Url::parse(&format!("https://{name}/"));
-            url.is_ok_and(|url| url.host_str() == Some(name) && url.path() == "/")
+            let is_host = url.is_ok_and(|url| url.host_str() == Some(name) && url.path() == "/");
+            is_host && !name.contains('*')
         })
     }
 

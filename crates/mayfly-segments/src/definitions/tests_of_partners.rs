@@ -36,7 +36,6 @@ network = "acme_dmp"
 [[partner]]
 key = "xandr"
 kind = "xandr"
-bidder = "adnxs"
 
 [[partner]]
 key = "own"
@@ -57,6 +56,7 @@ fn partners_are_kept_as_they_were_written() {
     assert!(asked.has(SyncMacro::OurUid));
     let xandr = all.partner("xandr").unwrap();
     let filled = xandr.sync.as_ref().unwrap().fill(|_| "R");
+    assert_eq!(xandr.bidder(), "appnexus");
     assert_eq!((filled.as_str(), &*xandr.uid_macro), ("https://ib.adnxs.com/getuid?R", "$UID"));
     let news = all.site("news").unwrap();
     assert_eq!(news.sync, [xandr.id, acme.id]);
@@ -99,6 +99,11 @@ fn a_site_is_told_of_partners_that_there_are_not() {
     let many = format!("{site}sync = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]\n");
     let problems = try_apply(&one, &many, false).unwrap_err();
     assert!(problems.iter().any(|p| p.message() == "more than 5 sync"), "{problems:?}");
+    let wrong_number = try_apply(&one, "[[partner]]\nkey = \"z\"\nvendor_id = 70000\n", false);
+    assert_eq!(wrong_number.unwrap_err().len(), 1, "one fault, told once");
+    let gone = "[[site]]\nkey = \"news\"\norigins = [\"https://news.example\"]\n\
+        sync = [\"acme\"]\n";
+    assert!(try_apply(&one, gone, true).is_err(), "the file does not name the partner");
     // A partner that goes is no site's any more.
     let kept = "[[site]]\nkey = \"news\"\norigins = [\"https://news.example\"]\n\
         sync = [\"acme\"]\n[[partner]]\nkey = \"acme\"\nvendor_id = 7\n";
@@ -113,7 +118,7 @@ fn what_is_wrong_with_a_partner_is_told() {
         ("key = \"p\"\n", "a partner needs one of `vendor_id`, `provider_id`, `processor = true`"),
         (
             "key = \"p\"\nvendor_id = 1\nprocessor = true\n",
-            "a partner needs one of `vendor_id`, `provider_id`, `processor = true`",
+            "a partner has one ground, and this one has two",
         ),
         ("key = \"p\"\nkind = \"google\"\n", "[[partner]] needs `network`"),
         ("key = \"p\"\nkind = \"googel\"\n", "\"googel\" is none of plain, google, xandr"),
@@ -145,7 +150,12 @@ fn what_is_wrong_with_a_partner_is_told() {
         ),
         (
             &format!("key = \"p\"\n{xandr}[[partner]]\nkey = \"q\"\nbidder = \"p\"\n{xandr}"),
-            "partner \"q\" is defined twice",
+            "\"p\" is already what partner \"p\" is called",
+        ),
+        (&format!("key = \"p\"\n{xandr}uid_macro = \"\"\n"), "an empty macro stands everywhere"),
+        (
+            &format!("key = \"p\"\n{xandr}hosts = [\"*.b\"]\n"),
+            "\"*.b\" cannot be the name of a hosts",
         ),
         (
             &format!("key = \"p\"\n{xandr}hosts = [\"a/b\"]\n"),

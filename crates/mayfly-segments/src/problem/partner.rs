@@ -17,6 +17,20 @@ pub enum PartnerFault {
     /// No ground on which it receives, or more than one.
     #[error("a partner needs one of `vendor_id`, `provider_id`, `processor = true`")]
     Ground,
+    /// Two grounds.
+    #[error("a partner has one ground, and this one has two")]
+    Grounds,
+    /// No text that an id could stand in place of.
+    #[error("an empty macro stands everywhere")]
+    NoMacro,
+    /// A name by which another partner is called.
+    #[error("\"{name}\" is already what partner \"{other}\" is called")]
+    Called {
+        /// The key or bidder.
+        name: Box<str>,
+        /// The other's key.
+        other: Box<str>,
+    },
     /// An empty list of purposes.
     #[error("a receiver has at least one purpose")]
     Purposes,
@@ -37,7 +51,15 @@ impl PartnerFault {
                 "vendor_id = its number in the Global Vendor List, provider_id = its number in \
                  Google's list, or processor = true when it works for you alone",
             ),
-            Self::SyncUrl { .. } | Self::IdleSyncUrl | Self::Purposes | Self::Network => None,
+            Self::Grounds => Some("keep one of `vendor_id`, `provider_id`, `processor = true`"),
+            Self::Called { .. } => {
+                Some("Prebid calls kind = \"xandr\" appnexus; `bidder` changes it")
+            }
+            Self::SyncUrl { .. }
+            | Self::IdleSyncUrl
+            | Self::NoMacro
+            | Self::Purposes
+            | Self::Network => None,
         }
     }
 }

@@ -83,6 +83,29 @@ impl App {
         })
     }
 
+    /// Whom a partner calls so, by our name for him or by its own id; that must still be his.
+    pub(super) async fn of_partner(
+        &self,
+        key: &str,
+        id: &str,
+    ) -> Result<Option<Visitor>, ApiError> {
+        let active = self.active();
+        let partner = active.definitions().partners().find(|partner| partner.is_called(key));
+        let Some(partner) = partner.map(|partner| partner.id) else { return Ok(None) };
+        let collector = &self.collector;
+        let ids = collector.pseudonym_id(partner, id).zip(collector.uid_id(partner, id));
+        let Some((ours, theirs)) = ids else { return Ok(None) };
+        let found = self.store.lookup_ids(&[ours, theirs]).await?;
+        let &[ours, theirs] = found.as_slice() else { return Ok(None) };
+        if ours.is_some() {
+            return Ok(ours);
+        }
+        let Some(visitor) = theirs else { return Ok(None) };
+        let own = self.store.matches_of(visitor, &[partner], Self::now()).await?;
+        let is_his = own.into_iter().flatten().any(|own| *own.uid == *id);
+        Ok(is_his.then_some(visitor))
+    }
+
     /// A visitor's matches, as he may see them.
     pub(super) async fn matches_of(&self, visitor: Visitor) -> Result<Vec<Value>, ApiError> {
         let active = self.active();

@@ -109,15 +109,12 @@ impl App {
             return Ok(visitor);
         }
         let (space, id) = id.split_once(':').ok_or(ApiError::NoVisitor)?;
-        let mut ids = vec![self.collector.foreign_id(space, id)];
-        // A partner's key is the space of its own ids, and of our names towards it.
-        if let Some(partner) = self.active().definitions().partner(space) {
-            ids.push(self.collector.uid_id(partner.id, id));
-            ids.push(self.collector.pseudonym_id(partner.id, id));
+        if let Some(visitor) = self.of_partner(space, id).await? {
+            return Ok(visitor);
         }
-        let ids: Vec<_> = ids.into_iter().flatten().collect();
-        let found = self.store.lookup_ids(&ids).await?;
-        found.into_iter().flatten().next().ok_or(ApiError::NoVisitor)
+        let foreign = self.collector.foreign_id(space, id).ok_or(ApiError::NoVisitor)?;
+        let found = self.store.lookup_ids(&[foreign]).await?;
+        found.first().copied().flatten().ok_or(ApiError::NoVisitor)
     }
 
     /// Everything held about a visitor: hits with their pages, by time; segments.

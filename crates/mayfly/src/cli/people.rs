@@ -24,6 +24,10 @@ pub(crate) fn show(asks: &Asks, id: &str) -> anyhow::Result<()> {
         if all.is_empty() { "-".to_owned() } else { all.join(", ") }
     };
     line(&format!("segments  {}", names("/segments")));
+    for own in items(&answer, "/partners") {
+        let [partner, uid, seen] = ["/partner", "/uid", "/seen"].map(|path| text(own, path));
+        line(&format!("partner   {partner}:{uid}, last seen {seen}"));
+    }
     line(&format!("hits      {}\n", items(&answer, "/hits").len()));
     let mut rows = vec![["time", "event", "site", "page"].map(String::from).to_vec()];
     for hit in items(&answer, "/hits") {

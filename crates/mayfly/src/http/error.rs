@@ -203,6 +203,15 @@ pub enum ApiError {
         /// Why.
         refusal: Refusal,
     },
+    /// It allows us, and not the partner.
+    #[error(
+        "no id sync with this partner: its own vendor or purposes are not allowed ({}); \
+         `mayfly consent explain STRING --receiver ID` shows them", refusal.label()
+    )]
+    NotPermitted {
+        /// Why.
+        refusal: Refusal,
+    },
     /// The file was replayed before.
     #[error("this file was replayed on {at}; `--again` counts it once more")]
     SeenFile {
@@ -272,6 +281,9 @@ impl ApiError {
             Self::NoVersion { .. } => ("version_not_found", StatusCode::NOT_FOUND),
             Self::Sync { .. } => ("bad_sync", StatusCode::BAD_REQUEST),
             Self::OptedOut => ("opted_out", StatusCode::UNAUTHORIZED),
+            Self::NotPermitted { .. } => {
+                ("partner_not_permitted", StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS)
+            }
             Self::SyncRefused { .. } => ("sync_refused", StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS),
             Self::SeenFile { .. } => ("file_replayed_before", StatusCode::CONFLICT),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),

@@ -94,7 +94,7 @@ fn own(config: &mut ServiceConfig) {
             "POST, OPTIONS",
             [web::post().to(sync::cookie_sync), options()],
         ))
-        .service(at("/getuids", "GET, OPTIONS", [web::get().to(sync::uids), options()]))
+        .route("/getuids", web::get().to(sync::uids))
         .route("/privacy.css", web::get().to(visitor_pages::style))
         .route("/device-storage.json", web::get().to(visitor_pages::device_storage))
         .service(at("/api/v1/hits", "POST, OPTIONS", [web::post().to(hits::hits), options()]))

@@ -1,12 +1,11 @@
 //! Id sync: `/sync`, `/setuid`, `/cookie_sync`, `/getuids`, as Prebid Server answers them where it
 //! has them.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use mayfly_collector::sync::{Filter, FilterSettings, Wanted};
-use mayfly_collector::{SyncAnswer, SyncOutcome, SyncRequest};
+use mayfly_collector::{BadSync, SyncAnswer, SyncOutcome, SyncRequest};
 use mayfly_core::{Choice, Refusal, SyncType, limits};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -29,7 +28,7 @@ pub(crate) async fn set_uid(request: HttpRequest, state: State) -> HttpResponse 
     let base = base(&request, &state);
     let cookies = super::cookies(&request).unwrap_or_default();
     match state.collector().set_uid(&asked(&request, &cookies, &base)).await {
-        Err(source) => ApiError::Sync { source }.error_response(),
+        Err(source) => misunderstood(source),
         Ok(answer) => answered(&answer, refused(answer.outcome)),
     }
 }
@@ -43,9 +42,15 @@ pub(crate) async fn sync(request: HttpRequest, state: State) -> HttpResponse {
     let base = base(&request, &state);
     let cookies = super::cookies(&request).unwrap_or_default();
     match state.collector().sync(&asked(&request, &cookies, &base)).await {
-        Err(source) => ApiError::Sync { source }.error_response(),
+        Err(source) => misunderstood(source),
         Ok(answer) => answered(&answer, None),
     }
+}
+
+fn misunderstood(source: BadSync) -> HttpResponse {
+    let mut response = ApiError::Sync { source }.error_response();
+    response.headers_mut().insert(OUTCOME, HeaderValue::from_static("bad_request"));
+    response
 }
 
 fn asked<'r>(request: &'r HttpRequest, cookies: &'r str, base: &'r str) -> SyncRequest<'r> {
@@ -64,12 +69,14 @@ fn refused(outcome: SyncOutcome) -> Option<ApiError> {
     match outcome {
         SyncOutcome::Refused(Refusal::OptedOut) => Some(ApiError::OptedOut),
         SyncOutcome::Refused(refusal) => Some(ApiError::SyncRefused { refusal }),
+        SyncOutcome::NotPermitted(refusal) => Some(ApiError::NotPermitted { refusal }),
         SyncOutcome::Noted(_)
         | SyncOutcome::Led
         | SyncOutcome::Told
         | SyncOutcome::Fresh
         | SyncOutcome::NoVisitor
         | SyncOutcome::BadUid(_)
+        | SyncOutcome::TooOften
         | SyncOutcome::NoWay
         | SyncOutcome::Failed => None,
     }
@@ -83,7 +90,10 @@ fn answered(answer: &SyncAnswer, refused: Option<ApiError>) -> HttpResponse {
     };
     let mut response = match (refused, &answer.location) {
         (Some(error), _) => error.error_response(),
-        (None, Some(to)) => HttpResponse::Found().insert_header((header::LOCATION, &**to)).finish(),
+        (None, Some(to)) => HttpResponse::Found()
+            .insert_header((header::LOCATION, &**to))
+            .insert_header((header::REFERRER_POLICY, "no-referrer"))
+            .finish(),
         (None, None) if answer.is_frame => {
             HttpResponse::Ok().content_type("text/html; charset=utf-8").body("")
         }
@@ -110,6 +120,8 @@ struct CookieSync {
     gdpr_consent: String,
     addtl_consent: String,
     us_privacy: String,
+    #[serde(deserialize_with = "flag")]
+    coppa: Option<bool>,
     gpp: String,
     gpp_sid: String,
     limit: i64,
@@ -165,7 +177,7 @@ fn flag<'de, D: Deserializer<'de>>(said: D) -> Result<Option<bool>, D::Error> {
         Value::String(text) if text == "0" => Ok(Some(false)),
         Value::String(text) if text == "1" => Ok(Some(true)),
         Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            Err(serde::de::Error::custom("gdpr is 0 or 1"))
+            Err(serde::de::Error::custom("gdpr and coppa are 0 or 1"))
         }
     }
 }
@@ -183,7 +195,7 @@ impl From<Way> for Filter {
 
 impl From<CookieSync> for Wanted {
     fn from(body: CookieSync) -> Self {
-        let mut choice = Choice { gdpr: body.gdpr, ..Choice::default() };
+        let mut choice = Choice { gdpr: body.gdpr, coppa: body.coppa, ..Choice::default() };
         for (name, value) in [
             ("gdpr_consent", &body.gdpr_consent),
             ("addtl_consent", &body.addtl_consent),
@@ -248,16 +260,15 @@ async fn bidders(request: &HttpRequest, state: &State, payload: Payload) -> Answ
     Ok(private(HttpResponse::Ok()).json(shown))
 }
 
-/// The partners' ids of this browser.
+/// The partners' ids of this browser. No page may read them: each would know it by all of them.
 pub(crate) async fn uids(request: HttpRequest, state: State) -> Answer {
     fair(&request, &state)?;
-    let cookies = super::cookies(&request).unwrap_or_default();
-    let found = state.collector().uids(&cookies, clock::now()).await;
+    let (cookies, base) = (super::cookies(&request).unwrap_or_default(), base(&request, &state));
+    let found = state.collector().uids(&asked(&request, &cookies, &base)).await;
+    let found = found.map_err(|source| ApiError::Sync { source })?;
     let ids: Map<String, Value> =
         found.into_iter().map(|(name, uid)| (name.into(), json!(uid))).collect();
-    let mut answer = private(HttpResponse::build(StatusCode::OK)).json(json!({"buyeruids": ids}));
-    cors(&request, &state, &mut answer);
-    Ok(answer)
+    Ok(private(HttpResponse::Ok()).json(json!({"buyeruids": ids})))
 }
 
 fn private(mut answer: HttpResponseBuilder) -> HttpResponseBuilder {

@@ -5,7 +5,7 @@ use mayfly_core::{Partner, PartnerId};
 use super::Draft;
 use crate::definitions::file::{PartnerItem, SiteItem};
 use crate::definitions::table::PlacedText;
-use crate::problem::{ProblemKind, nearest};
+use crate::problem::{PartnerFault, ProblemKind, nearest};
 
 impl Draft {
     /// The partners of a site, once all are known.
@@ -13,6 +13,7 @@ impl Draft {
         let mut sync = Vec::new();
         for PlacedText { value, span } in &item.sync {
             match self.new.partner(value) {
+                Some(partner) if sync.contains(&partner.id) => {}
                 Some(partner) => sync.push(partner.id),
                 None => {
                     let nearest = nearest(value, self.new.partners().map(|own| &*own.key));
@@ -39,11 +40,13 @@ impl Draft {
             return self.twice("partner", &item.key);
         }
         let own = Partner { id, ..item.partner.clone() };
-        let is_same = |other: &Partner| {
-            other.id != id && (other.is_called(&own.key) || other.is_called(own.bidder()))
-        };
-        if self.new.partners().any(is_same) {
-            return self.twice("partner", &item.key);
+        let clash = self.new.partners().filter(|other| other.id != id).find_map(|other| {
+            let names = [&*own.key, own.bidder()];
+            let name = names.into_iter().find(|name| other.is_called(name))?;
+            Some(PartnerFault::Called { name: name.into(), other: other.key.clone() })
+        });
+        if let Some(fault) = clash {
+            return self.fault(ProblemKind::Partner { fault }, &item.bidder_place);
         }
         self.new.partners.insert(id, own);
     }
