@@ -35,8 +35,8 @@ def measure(name, top, store, o):
     file = top / f"{name}.cookies"
     file.write_text("\n".join(visitor_cookies(server.port, 2000)) + "\n")
     for what, target in [("noted, each another id", "/setuid?p=p{}&uid=u"),
-                         ("known already", "/setuid?p=p0&uid=same&cb=")]:
-        # A partner each: an id may change twenty times a day.
+                         ("known already", "/setuid?p=p19&uid=same&cb=")]:
+        # A partner each, and one second: an id may change twenty times a day.
         rounds = [rate(server, file, target.format(n), o) for n in range(o.rounds)]
         total = statistics.median(sum(own.values()) for own in rounds)
         shares = ", ".join(f"{label} {count:.0f}" for label, count in sorted(rounds[-1].items()))
@@ -47,8 +47,8 @@ def measure(name, top, store, o):
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     a.add_argument("--connections", type=int, default=64)
-    a.add_argument("--seconds", type=int, default=5)
-    a.add_argument("--rounds", type=int, default=3)
+    a.add_argument("--seconds", type=int, default=1)
+    a.add_argument("--rounds", type=int, default=9)
     o = a.parse_args()
     say_where()
     need("redis-server", "wrk")
