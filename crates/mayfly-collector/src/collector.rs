@@ -134,7 +134,7 @@ struct Inner {
     noes: Mutex<VecDeque<No>>,
     signals: Signals,
     tail: Tail,
-    pub(crate) uid_changes: UidChanges,
+    uid_changes: UidChanges,
     ready: OnceLock<Ready>,
 }
 

@@ -262,12 +262,7 @@ impl Said {
         }
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("p", &self.then.join(","));
-        if !self.account.is_empty() {
-            query.append_pair("account", &self.account);
-        }
-        self.choices().for_each(|(name, value)| {
-            query.append_pair(name, value);
-        });
+        carry(&mut query, &self.account, choices(&self.choice), "");
         Some(format!("{}/sync?{}", request.base, query.finish()))
     }
 
@@ -281,10 +276,6 @@ impl Said {
         rest: &[&Partner],
     ) -> String {
         fill(url, base, partner, name, (&self.account, &self.choice), rest)
-    }
-
-    fn choices(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        choices(&self.choice)
     }
 
     /// A partner's URL with our name for the visitor in it, and what was said about consent.
@@ -343,16 +334,10 @@ pub(super) fn fill(
 ) -> String {
     let form = if partner.sync_type == SyncType::Iframe { "b" } else { "i" };
     let mut query = form_urlencoded::Serializer::new(String::new());
+    let then: Vec<&str> = rest.iter().map(|own| &*own.key).collect();
+    let then = then.join(",");
     query.append_pair("bidder", partner.bidder());
-    if !account.is_empty() {
-        query.append_pair("account", account);
-    }
-    choices(choice).for_each(|(name, value)| {
-        query.append_pair(name, value);
-    });
-    if !rest.is_empty() {
-        query.append_pair("then", &keys(rest));
-    }
+    carry(&mut query, account, choices(choice), &then);
     query.append_pair("f", form);
     // The macro itself stands as it is: who replaces it looks for it in the decoded URL.
     let back = format!("{base}/setuid?{}&uid={}", query.finish(), partner.uid_macro);
@@ -373,25 +358,23 @@ pub(super) fn fill(
     }
     // Google leads to the URL that is registered with it, and hands on what is added here.
     let mut own = form_urlencoded::Serializer::new(String::new());
-    if !account.is_empty() {
-        own.append_pair("account", account);
-    }
-    if !rest.is_empty() {
-        own.append_pair("then", &keys(rest));
-    }
-    // What its URL says of consent it keeps to itself.
-    choices(choice).for_each(|(name, value)| {
-        if !matches!(name, "gdpr" | "gdpr_consent") {
-            own.append_pair(name, value);
-        }
-    });
+    // These two stand in its URL already.
+    let others = choices(choice).filter(|(name, _)| !matches!(*name, "gdpr" | "gdpr_consent"));
+    carry(&mut own, account, others, &then);
     let own = own.finish();
     if own.is_empty() { filled } else { format!("{filled}&{own}") }
 }
 
-fn keys(partners: &[&Partner]) -> String {
-    let keys: Vec<&str> = partners.iter().map(|own| &*own.key).collect();
-    keys.join(",")
+/// What comes back with the browser: the site whose rules count, its choice, who is next.
+fn carry<'c>(
+    query: &mut form_urlencoded::Serializer<'_, String>,
+    account: &'c str,
+    choices: impl Iterator<Item = (&'static str, &'c str)>,
+    then: &'c str,
+) {
+    let account = std::iter::once(("account", account));
+    let all = account.chain(choices).chain(std::iter::once(("then", then)));
+    query.extend_pairs(all.filter(|(_, value)| !value.is_empty()));
 }
 
 const fn flag(said: Option<bool>) -> &'static str {

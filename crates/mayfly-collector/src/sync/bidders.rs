@@ -74,7 +74,7 @@ pub struct Bidder {
 /// What a page is answered.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Bidders {
-    /// The browser has a match already.
+    /// The browser has a match with one of those that were asked for.
     pub has_any: bool,
     /// Whom to send it to.
     pub bidders: Vec<Bidder>,
@@ -108,11 +108,8 @@ impl Collector {
         };
         answer.has_any = matches.iter().flatten().any(Option::is_some);
         let limit = wanted.limit.min(limits::SYNC_CHAIN);
-        for partner in chosen {
-            let own = matches.as_ref().and_then(|all| {
-                let at = ids.iter().position(|id| *id == partner.id)?;
-                all.get(at)?.as_ref()
-            });
+        for (at, partner) in chosen.into_iter().enumerate() {
+            let own = matches.as_ref().and_then(|all| all.get(at)?.as_ref());
             let is_young = own.is_some_and(|own| is_fresh(own, partner, request.now));
             let why = match (&allowed, visitor, &matches, &partner.sync) {
                 (Err(refusal), ..) => Some(refusal.label()),

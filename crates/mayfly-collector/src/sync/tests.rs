@@ -188,7 +188,7 @@ async fn google_is_answered_as_it_asks() {
     let sites: crate::SiteTable = [site()].into_iter().collect();
     world.collector.set_sites(sites.with_partners(own));
     let led = world.collector.sync(&asked).await.unwrap();
-    let handed = "&account=news&then=acme&coppa=0&gpp=DBAA";
+    let handed = "&account=news&coppa=0&gpp=DBAA&then=acme";
     let to = led.location.unwrap_or_default();
     assert!(to.ends_with(handed), "Google hands on what is added: {to}");
     let failed = tells("p=google&google_error=5&google_gid=CAESEnew").await;

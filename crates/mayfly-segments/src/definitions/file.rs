@@ -51,7 +51,7 @@ pub(crate) struct PartnerItem {
     pub(crate) key: PlacedText,
     /// Its number is not known yet.
     pub(crate) partner: Partner,
-    /// Where it says what Prebid calls it.
+    /// Where it says what Prebid calls it; else its key.
     pub(crate) bidder_place: Span,
     pub(crate) was: Vec<PlacedText>,
 }

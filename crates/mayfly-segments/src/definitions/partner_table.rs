@@ -89,7 +89,7 @@ pub(super) fn partner(
 ) -> Option<PartnerItem> {
     let mut table = Table::new("partner", table, span, &KEYS);
     let (key, bidder) = (table.need_text("key"), table.text("bidder"));
-    let table_place = bidder.as_ref().or(key.as_ref()).map(|name| name.span.clone());
+    let bidder_place = bidder.as_ref().or(key.as_ref()).map(|name| name.span.clone());
     let was = table.texts("was");
     for name in key.iter().chain(&bidder).chain(&was) {
         if !event::is_name(&name.value, limits::SPACE_NAME_BYTES) {
@@ -115,8 +115,7 @@ pub(super) fn partner(
     partner.sync_days = days.unwrap_or(Partner::SYNC_DAYS);
     partner.sync = sync(&mut table, &partner.kind);
     faults.extend(table.faults());
-    let name_place = table_place.unwrap_or_default();
-    Some(PartnerItem { key: key?, partner, bidder_place: name_place, was })
+    Some(PartnerItem { key: key?, partner, bidder_place: bidder_place.unwrap_or_default(), was })
 }
 
 /// `kind` with what belongs to it.

@@ -80,13 +80,10 @@ fn take(tx: &mut Tx<'_>, note: &MatchNote, today: Day) -> Result<Noted> {
     let key = keys::matched(note.visitor, note.partner);
     let before = tx.get(&matches, &key)?.map(|row| records::decode_match(&row)).transpose()?;
     let (now, noted) = after(before.as_ref(), note.uid.as_deref(), today);
-    match (now, noted) {
-        (_, Noted::Known | Noted::Absent | Noted::Erased) => {}
-        (Some(own), Noted::New | Noted::Changed | Noted::Renewed | Noted::Forgotten) => {
-            tx.put(&matches, key, records::encode_match(&own));
-        }
-        (None, Noted::New | Noted::Changed | Noted::Renewed | Noted::Forgotten) => {
-            tx.remove(&matches, key);
+    if now != before {
+        match now {
+            Some(own) => tx.put(&matches, key, records::encode_match(&own)),
+            None => tx.remove(&matches, key),
         }
     }
     if matches!(noted, Noted::Changed | Noted::Forgotten) {

@@ -46,12 +46,13 @@ impl App {
     ) -> Result<Value, ApiError> {
         let now = self.catch_up().await?;
         let partner = self.partner_named(key)?;
-        let _turn = reading().await?;
         let retention = self.settings.store.retention.days();
         let seen = |days: u16| format!("visited(\"*\", within {days}d)");
         let of = segment.map_or_else(|| seen(retention), str::to_owned);
         let of = self.members_of(&of, now, exact).await?;
         let active = self.members_of(&seen(ACTIVE_DAYS.min(retention)), now, exact).await?;
+        // Not before: an expression that reads hits takes a turn of its own.
+        let _turn = reading().await?;
         let (mut held, mut lately) = (Rate::default(), Rate::default());
         for (partition, own) in of {
             let matched = self.matched(partition, &partner, &own, now).await?;
