@@ -16,7 +16,7 @@ pub mod xandr_line;
 use std::path::PathBuf;
 
 pub use batch::{Add, Batch, SegmentKey, UserChange};
-pub use feed::{Feed, FeedLayout, FeedName, FeedSettings, FeedWriter, Packing, Part};
+pub use feed::{Feed, FeedName, FeedWriter, Part};
 pub use file::{Audience, Format, Source, export};
 pub use manifest::{Manifest, ManifestFile, Overdue, overdue};
 

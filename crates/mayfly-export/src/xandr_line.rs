@@ -3,7 +3,9 @@
 //! Source: Microsoft Monetize, "Legacy BSS file format": `UID SEP1 seg [SEP2 seg …] [SEP5 DOMAIN]`,
 //! a segment being fields in an agreed order between SEP3. A removal is an expiration of -1.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+
+use mayfly_segments::destination::way::{Field, XandrLayout};
 
 use crate::batch::{Batch, UserChange};
 
@@ -12,110 +14,57 @@ const SEGMENTS_PER_LINE: usize = 1800;
 /// The longest a membership lives, minutes.
 const MINUTES_MAX: u32 = 259_200;
 
-/// A field of a segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Field {
-    /// `SEG_ID` or `SEG_CODE`: what the mapping says.
-    Segment,
-    /// `EXPIRATION`, minutes.
-    Expiration,
-    /// `TIMESTAMP`, seconds since 1970.
-    Timestamp,
-    /// `VALUE`: always 0.
-    Value,
-    /// `MEMBER_ID`.
-    Member,
+/// The lines of a visitor, appended.
+pub(crate) fn write(layout: &XandrLayout, out: &mut String, batch: &Batch, change: &UserChange) {
+    let add = change.adds.iter().map(|add| {
+        // 0 would mean 180 days.
+        let minutes = (add.ttl_s / 60).clamp(1, MINUTES_MAX);
+        (add.segment, i64::from(minutes))
+    });
+    // Without an expiration a removal would read as an addition.
+    let removes = change.removes.iter().filter(|_| layout.can_remove());
+    let all: Vec<_> = add.chain(removes.map(|own| (*own, -1))).collect();
+    for line in all.chunks(SEGMENTS_PER_LINE) {
+        out.push_str(&change.uid);
+        for (at, (segment, minutes)) in line.iter().enumerate() {
+            out.push(if at == 0 { layout.separator_1 } else { layout.separator_2 });
+            write_segment(layout, out, batch, (*segment, *minutes));
+        }
+        if let Some(domain) = layout.domain {
+            out.push(layout.separator_5);
+            number(out, i64::from(domain));
+        }
+        out.push('\n');
+    }
 }
 
-/// What was agreed with the member.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct XandrLayout {
-    /// After the id.
-    pub separator_1: char,
-    /// Between segments.
-    pub separator_2: char,
-    /// Between fields.
-    pub separator_3: char,
-    /// Before the domain.
-    pub separator_5: char,
-    /// The fields of a segment in their order.
-    pub fields: Vec<Field>,
-    /// The member, for [`Field::Member`].
-    pub member: u32,
-    /// What kind of device ids are; none for Xandr's own ids.
-    pub domain: Option<u8>,
-}
-
-impl Default for XandrLayout {
-    /// As Xandr's own examples have it.
-    fn default() -> Self {
-        Self {
-            separator_1: ';',
-            separator_2: ',',
-            separator_3: ':',
-            separator_5: '^',
-            fields: vec![Field::Segment, Field::Expiration, Field::Value],
-            member: 0,
-            domain: None,
+fn write_segment(
+    layout: &XandrLayout,
+    out: &mut String,
+    batch: &Batch,
+    (segment, minutes): (usize, i64),
+) {
+    for (at, field) in layout.fields.iter().enumerate() {
+        if at > 0 {
+            out.push(layout.separator_3);
+        }
+        match field {
+            Field::Segment => out.push_str(batch.code(segment)),
+            Field::Expiration => number(out, minutes),
+            Field::Timestamp => number(out, batch.now.secs()),
+            Field::Value => out.push('0'),
+            Field::Member => number(out, i64::from(layout.member)),
         }
     }
 }
 
-impl XandrLayout {
-    /// Appends the lines of a visitor.
-    pub fn write(&self, out: &mut String, batch: &Batch, change: &UserChange) {
-        let add = change.adds.iter().map(|add| {
-            // 0 would mean 180 days.
-            let minutes = (add.ttl_s / 60).clamp(1, MINUTES_MAX);
-            (add.segment, i64::from(minutes))
-        });
-        // Without an expiration a removal would read as an addition.
-        let removes = change.removes.iter().filter(|_| self.can_remove());
-        let all: Vec<_> = add.chain(removes.map(|own| (*own, -1))).collect();
-        for line in all.chunks(SEGMENTS_PER_LINE) {
-            out.push_str(&change.uid);
-            for (at, (segment, minutes)) in line.iter().enumerate() {
-                out.push(if at == 0 { self.separator_1 } else { self.separator_2 });
-                self.segment(out, batch, *segment, *minutes);
-            }
-            if let Some(domain) = self.domain {
-                out.push(self.separator_5);
-                number(out, i64::from(domain));
-            }
-            out.push('\n');
-        }
-    }
-
-    fn segment(&self, out: &mut String, batch: &Batch, segment: usize, minutes: i64) {
-        for (at, field) in self.fields.iter().enumerate() {
-            if at > 0 {
-                out.push(self.separator_3);
-            }
-            match field {
-                Field::Segment => out.push_str(batch.code(segment)),
-                Field::Expiration => number(out, minutes),
-                Field::Timestamp => number(out, batch.now.secs()),
-                Field::Value => out.push('0'),
-                Field::Member => number(out, i64::from(self.member)),
-            }
-        }
-    }
-
-    /// Whether removals can be told: a layout without [`Field::Expiration`] has no way to.
-    #[must_use]
-    pub fn can_remove(&self) -> bool {
-        self.fields.contains(&Field::Expiration)
-    }
-
-    /// Whether an id can stand in a line: nothing in it separates.
-    #[must_use]
-    pub fn takes(&self, uid: &str) -> bool {
-        let separators =
-            [self.separator_1, self.separator_2, self.separator_3, self.separator_5, '\t'];
-        // The files are Latin-1; ids are plain.
-        let is_plain = uid.bytes().all(|byte| byte.is_ascii_graphic());
-        !uid.is_empty() && is_plain && !uid.contains(separators)
-    }
+/// Whether an id can stand in a line: nothing in it separates.
+pub(crate) fn takes(layout: &XandrLayout, uid: &str) -> bool {
+    let XandrLayout { separator_1, separator_2, separator_3, separator_5, .. } = layout;
+    let separators = [*separator_1, *separator_2, *separator_3, *separator_5, '\t'];
+    // The files are Latin-1; ids are plain.
+    let is_plain = uid.bytes().all(|byte| byte.is_ascii_graphic());
+    !uid.is_empty() && is_plain && !uid.contains(separators)
 }
 
 fn number(out: &mut String, number: i64) {
@@ -143,7 +92,7 @@ mod tests {
         let quarter = Add { segment: 1, ttl_s: 129_600 * 60 };
         let line = |layout: &XandrLayout, change: &UserChange| {
             let mut out = String::new();
-            layout.write(&mut out, &batch, change);
+            write(layout, &mut out, &batch, change);
             out
         };
         let usual = XandrLayout::default();
@@ -166,9 +115,9 @@ mod tests {
     #[test]
     fn ids_that_would_break_a_line_are_told() {
         let layout = XandrLayout::default();
-        assert!(layout.takes("5912333222111000999"));
+        assert!(takes(&layout, "5912333222111000999"));
         for bad in ["", "a;b", "a,b", "a:b", "a^b", "a\tb", "a b", "ü", "a\nb"] {
-            assert!(!layout.takes(bad), "{bad:?}");
+            assert!(!takes(&layout, bad), "{bad:?}");
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod arrival;
 pub mod classify;
 pub mod compiled;
 pub mod definitions;
+pub mod destination;
 pub mod evaluate;
 pub mod expr;
 pub mod index;
@@ -34,6 +35,7 @@ pub use definitions::{
     Applied, Category, Change, Definitions, DefinitionsError, DefinitionsFile, Fact, Fixture, How,
     Mapping, Noun, OnPage, RuleText, Segment, Sensitivity, Taxonomy, is_standard,
 };
+pub use destination::{Destination, DestinationId};
 pub use evaluate::Evaluation;
 pub use expr::Expression;
 pub use index::{

@@ -14,54 +14,12 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use mayfly_segments::destination::way::{FeedLayout, FilesSettings, Packing};
 
 use crate::ExportError;
 use crate::aside::{Aside, Written};
 use crate::batch::{Batch, UserChange};
-use crate::xandr_line::XandrLayout;
-
-/// How a file is laid out.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum FeedLayout {
-    /// A header `uid,segment,op,expires`, then one pair of visitor and segment a line.
-    Csv,
-    /// The same between tabs.
-    Tsv,
-    /// One visitor a line: `{"uid", "add": [{"segment", "expires"}], "remove": [segment]}`.
-    Jsonl,
-    /// The columns of CSV, `expires` an instant in milliseconds.
-    Parquet,
-    /// Xandr's batch segment text.
-    Xandr(XandrLayout),
-    /// Adobe's inbound files: `d_sid` adds, `d_unsid` removes.
-    Adobe {
-        /// The data source (`DPID`).
-        data_source: Box<str>,
-    },
-}
-
-/// How a file is packed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Packing {
-    /// As it is.
-    #[default]
-    Plain,
-    /// gzip, level 6.
-    Gzip,
-    /// Zstandard, level 3.
-    Zstd,
-}
-
-/// What files are made of changes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FeedSettings {
-    /// How they are laid out.
-    pub layout: FeedLayout,
-    /// How they are packed; Parquet packs its own pages with Zstandard.
-    pub packing: Packing,
-    /// A part is closed when so many bytes went into it, before packing.
-    pub part_bytes: u64,
-}
+use crate::xandr_line;
 
 /// What a set of files is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -102,7 +60,7 @@ pub struct Feed {
 pub struct FeedWriter<'s> {
     folder: PathBuf,
     name: FeedName,
-    settings: &'s FeedSettings,
+    settings: &'s FilesSettings,
     open: Option<Open>,
     feed: Feed,
     is_whole: bool,
@@ -131,7 +89,7 @@ impl<'s> FeedWriter<'s> {
     pub fn new(
         folder: &Path,
         name: FeedName,
-        settings: &'s FeedSettings,
+        settings: &'s FilesSettings,
     ) -> Result<Self, ExportError> {
         let folder = folder.to_owned();
         std::fs::create_dir_all(&folder)
@@ -150,10 +108,10 @@ impl<'s> FeedWriter<'s> {
                 self.feed.unfit += change.pairs() as u64;
                 continue;
             }
-            let text = rows::lines(&self.settings.layout, batch, change, self.name.is_full);
+            let text = rows::lines(&self.settings.format, batch, change, self.name.is_full);
             let path = self.folder.clone();
             let text = text.map_err(|source| ExportError::File { path, source })?;
-            let is_parquet = self.settings.layout == FeedLayout::Parquet;
+            let is_parquet = self.settings.format == FeedLayout::Parquet;
             if text.is_empty() && !is_parquet {
                 continue;
             }
@@ -191,8 +149,8 @@ impl<'s> FeedWriter<'s> {
 
     /// Whether an id can stand in such a file.
     fn takes(&self, uid: &str) -> bool {
-        match &self.settings.layout {
-            FeedLayout::Xandr(layout) => layout.takes(uid),
+        match &self.settings.format {
+            FeedLayout::Xandr(layout) => xandr_line::takes(layout, uid),
             FeedLayout::Adobe { .. } => adobe::takes(uid),
             FeedLayout::Csv | FeedLayout::Tsv | FeedLayout::Jsonl | FeedLayout::Parquet => true,
         }
@@ -200,7 +158,7 @@ impl<'s> FeedWriter<'s> {
 
     fn stem(&self) -> String {
         let FeedName { destination, is_full, at_ms } = &self.name;
-        match &self.settings.layout {
+        match &self.settings.format {
             FeedLayout::Adobe { data_source } => {
                 let mode = if *is_full { "overwrite" } else { "sync" };
                 format!("ftp_dpm_{data_source}_{}.{mode}", at_ms.div_euclid(1000))
@@ -224,7 +182,7 @@ impl<'s> FeedWriter<'s> {
             Packing::Gzip => ".gz",
             Packing::Zstd => ".zst",
         };
-        let ending = match &self.settings.layout {
+        let ending = match &self.settings.format {
             FeedLayout::Adobe { .. } => return format!("{stem}.{number}{packed}"),
             FeedLayout::Parquet => return format!("{stem}-{number:03}.parquet"),
             FeedLayout::Csv => "csv",
@@ -240,7 +198,7 @@ impl<'s> FeedWriter<'s> {
         let path = self.folder.join(&name);
         let failed = |source| ExportError::File { path: path.clone(), source };
         let file = Aside::create(&path).map_err(failed)?;
-        let sink = match (&self.settings.layout, self.settings.packing) {
+        let sink = match (&self.settings.format, self.settings.packing) {
             (FeedLayout::Parquet, _) => {
                 Sink::Parquet(Box::new(parquet::Rows::new(file).map_err(failed)?))
             }
@@ -251,7 +209,7 @@ impl<'s> FeedWriter<'s> {
             }
         };
         let mut open = Open { name, sink, lines: 0, raw_bytes: 0 };
-        open.put(rows::header(&self.settings.layout)).map_err(failed)?;
+        open.put(rows::header(&self.settings.format)).map_err(failed)?;
         Ok(open)
     }
 

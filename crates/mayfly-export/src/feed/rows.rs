@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{FeedLayout, adobe};
 use crate::batch::{Batch, UserChange};
 use crate::instant::rfc3339;
+use crate::xandr_line;
 
 /// What a file begins with.
 pub(super) fn header(layout: &FeedLayout) -> &'static [u8] {
@@ -33,7 +34,7 @@ pub(super) fn lines(
         FeedLayout::Jsonl => Ok(json_line(batch, change)),
         FeedLayout::Xandr(layout) => {
             let mut text = String::new();
-            layout.write(&mut text, batch, change);
+            xandr_line::write(layout, &mut text, batch, change);
             Ok(text.into_bytes())
         }
         FeedLayout::Adobe { .. } => Ok(adobe::lines(batch, change, is_full)),

@@ -32,6 +32,11 @@ fn batch(uids: &[&str]) -> Batch {
     }
 }
 
+fn files(format: FeedLayout, packing: Packing, part_bytes: u64) -> FilesSettings {
+    let folder = "acme".into();
+    FilesSettings { folder, format, packing, part_bytes, keep_days: 7, full: false }
+}
+
 struct Wrote {
     folder: tempfile::TempDir,
     feed: Feed,
@@ -50,7 +55,7 @@ impl Wrote {
         part_bytes: u64,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = FeedSettings { layout, packing, part_bytes };
+        let settings = files(layout, packing, part_bytes);
         let name = FeedName { destination: "acme".into(), is_full, at_ms: 1_767_693_600_123 };
         let mut writer = FeedWriter::new(folder.path(), name, &settings).unwrap();
         batches.iter().for_each(|batch| writer.write(batch).unwrap());
@@ -180,15 +185,14 @@ fn a_set_is_split_and_is_whole_or_not_there() {
     assert!(none.names().is_empty() && none.feed == Feed::default(), "an empty file is none");
     // Given up in the middle: nothing is left.
     let folder = tempfile::tempdir().unwrap();
-    let settings =
-        FeedSettings { layout: FeedLayout::Csv, packing: Packing::Gzip, part_bytes: u64::MAX };
+    let settings = files(FeedLayout::Csv, Packing::Gzip, u64::MAX);
     let name = FeedName { destination: "d".into(), is_full: true, at_ms: 1 };
     let mut writer = FeedWriter::new(folder.path(), name, &settings).unwrap();
     writer.write(&batches[0]).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "aside");
     drop(writer);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    let small = FeedSettings { part_bytes: 1000, ..settings.clone() };
+    let small = FilesSettings { part_bytes: 1000, ..settings.clone() };
     let name = FeedName { destination: "d".into(), is_full: true, at_ms: 1 };
     let mut writer = FeedWriter::new(folder.path(), name, &small).unwrap();
     batches.iter().for_each(|batch| writer.write(batch).unwrap());

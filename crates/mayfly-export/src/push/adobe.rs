@@ -3,25 +3,11 @@
 //! Source: Adobe Audience Manager, "Real-time outbound data transfers", "Digitally signed HTTP
 //! requests". It is what Audience Manager sends its partners, and many of them take from others.
 
+use mayfly_segments::destination::way::AdobeSettings;
 use serde_json::{Value, json};
 
 use super::{Answer, Method, Request, Step, all_taken, by_status, signature};
 use crate::batch::{Batch, UserChange};
-
-/// How a destination takes Adobe's form.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AdobeSettings {
-    /// Where.
-    pub url: Box<str>,
-    /// The data source of the ids (`User_DPID`).
-    pub data_source: Box<str>,
-    /// The account (`Client_ID`).
-    pub client: Box<str>,
-    /// The destination's number there (`AAM_Destination_Id`).
-    pub destination: Box<str>,
-    /// The header of the signature, as agreed.
-    pub signature_header: Box<str>,
-}
 
 /// The way of one batch.
 #[derive(Debug)]

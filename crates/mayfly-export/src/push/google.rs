@@ -2,30 +2,12 @@
 //!
 //! Source: Google, Authorized Buyers, "Bulk Uploader" and its `cookie-bulk-upload.proto`.
 
+use mayfly_segments::destination::IdSpace;
+use mayfly_segments::destination::way::GoogleSettings;
 use prost::Message;
 
 use super::{Answer, Judged, Method, Rejected, Request, Step, all_taken, by_status, garbled};
 use crate::batch::Batch;
-
-/// What ids are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum IdType {
-    /// `google_gid` of cookie matching.
-    Google,
-    /// Our own, as sent in `google_hm`.
-    PartnerProvided,
-}
-
-/// How a destination talks to Google.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GoogleSettings {
-    /// Scheme, host and path, `https://cm.g.doubleclick.net/upload`.
-    pub url: Box<str>,
-    /// `google_nid`.
-    pub network: Box<str>,
-    /// What ids are.
-    pub id_type: IdType,
-}
 
 /// `UpdateUsersDataRequest`.
 #[derive(Clone, PartialEq, Message)]
@@ -100,14 +82,15 @@ const CODES: [(i32, &str); 15] = [
 #[derive(Debug)]
 pub struct Google<'b> {
     settings: &'b GoogleSettings,
+    ids: IdSpace,
     batch: &'b Batch,
 }
 
 impl<'b> Google<'b> {
     /// A batch; the uploader knows its sender by his network id and address.
     #[must_use]
-    pub const fn new(settings: &'b GoogleSettings, batch: &'b Batch) -> Self {
-        Self { settings, batch }
+    pub const fn new(settings: &'b GoogleSettings, ids: IdSpace, batch: &'b Batch) -> Self {
+        Self { settings, ids, batch }
     }
 
     /// See [`super::Talk::next`].
@@ -129,9 +112,9 @@ impl<'b> Google<'b> {
     }
 
     fn upload(&self) -> Upload {
-        let id_type = match self.settings.id_type {
-            IdType::Google => None,
-            IdType::PartnerProvided => Some(PARTNER_PROVIDED_ID),
+        let id_type = match self.ids {
+            IdSpace::Partner => None,
+            IdSpace::Ours => Some(PARTNER_PROVIDED_ID),
         };
         let mut ops = Vec::with_capacity(self.batch.pairs());
         for change in &self.batch.changes {
@@ -209,9 +192,9 @@ mod tests {
             .collect()
     }
 
-    fn settings(id_type: IdType) -> GoogleSettings {
+    fn settings() -> GoogleSettings {
         let url = "https://cm.g.doubleclick.net/upload".into();
-        GoogleSettings { url, network: "nid".into(), id_type }
+        GoogleSettings { url, network: "nid".into() }
     }
 
     fn batch() -> Batch {
@@ -233,11 +216,11 @@ mod tests {
     #[test]
     fn bytes_are_those_of_googles_own_encoder() {
         let batch = batch();
-        let of = |id_type| Google::new(&settings(id_type), &batch).upload();
+        let of = |ids| Google::new(&settings(), ids, &batch).upload();
         let mixed = Upload {
             ops: vec![
-                of(IdType::Google).ops.swap_remove(0),
-                of(IdType::PartnerProvided).ops.swap_remove(1),
+                of(IdSpace::Partner).ops.swap_remove(0),
+                of(IdSpace::Ours).ops.swap_remove(1),
             ],
             process_consent: Some(true),
         };
@@ -250,11 +233,11 @@ mod tests {
 
     #[test]
     fn answers_are_read_as_google_writes_them() {
-        let (own, batch) = (settings(IdType::PartnerProvided), batch());
+        let (own, batch) = (settings(), batch());
         let judge = |hex: &str, status| {
             let body = bytes(hex);
             let answer = Answer { status, retry_after_s: None, body: &body };
-            Google::new(&own, &batch).judge(&answer)
+            Google::new(&own, IdSpace::Ours, &batch).judge(&answer)
         };
         assert_eq!(judge("0800", 200), all_taken());
         let partial = "0801121c106f1a14634746796447356c63693131633256794c54517920153804";

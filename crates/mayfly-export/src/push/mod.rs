@@ -9,6 +9,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use mayfly_segments::destination::way::Method;
 use sha1::Sha1;
 
 mod adobe;
@@ -17,43 +18,11 @@ mod template;
 mod trade_desk;
 mod xandr;
 
-pub use adobe::{Adobe, AdobeSettings};
-pub use google::{Google, GoogleSettings, IdType};
-pub use template::{Rule, Template, TemplateFault, TemplateSettings, Templated};
-pub use trade_desk::{Party, TradeDesk, TradeDeskSettings};
-pub use xandr::{Xandr, XandrSettings};
-
-/// Methods that are used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Method {
-    /// `GET`.
-    Get,
-    /// `POST`.
-    Post,
-    /// `PUT`.
-    Put,
-    /// `PATCH`.
-    Patch,
-    /// `DELETE`.
-    Delete,
-}
-
-impl Method {
-    /// Every method.
-    pub const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];
-
-    /// As requests write it.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
+pub use adobe::Adobe;
+pub use google::Google;
+pub use template::{Template, TemplateFault, Templated};
+pub use trade_desk::TradeDesk;
+pub use xandr::Xandr;
 
 /// A request to a partner. Its headers may hold a secret: it is not for logs.
 #[derive(Clone, PartialEq, Eq)]

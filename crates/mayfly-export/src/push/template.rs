@@ -5,52 +5,15 @@
 //! carries what is `add`ed to, or `remove`d from, one segment; or, with `body`, all changes of a
 //! batch.
 
+use mayfly_segments::destination::way::{Expected, TemplateSettings};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context, value::Value};
 
-use super::{Answer, Judged, Method, Rejected, Request, Step, by_status, code, garbled, text};
+use super::{Answer, Judged, Rejected, Request, Step, by_status, code, garbled, text};
 use crate::batch::Batch;
 use crate::instant::rfc3339;
 
 /// Steps that one rendering may take: thousands of items, and no endless loop.
 const FUEL: u64 = 20_000_000;
-
-/// What a destination's requests look like, as written.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct TemplateSettings {
-    /// The method; `POST` when not said.
-    pub method: Option<Method>,
-    /// Where.
-    pub url: Box<str>,
-    /// Headers by name.
-    pub headers: Vec<(Box<str>, Box<str>)>,
-    /// The body that adds.
-    pub add: Option<Box<str>>,
-    /// The body that removes.
-    pub remove: Option<Box<str>>,
-    /// The body for all changes at once, instead of the two.
-    pub body: Option<Box<str>>,
-    /// What an answer means.
-    pub rule: Rule,
-}
-
-/// What an answer means.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Rule {
-    /// Statuses that take a request; 200 to 299 when none is said.
-    pub statuses: Vec<u16>,
-    /// A JSON pointer (RFC 6901) into the answer and what must stand there.
-    pub ok: Option<(Box<str>, Box<str>)>,
-    /// A JSON pointer to the list of failed items; none = all are taken.
-    pub failed: Option<Box<str>>,
-    /// Within a failed item: the pointer to its place among the request's items, or to its id.
-    pub failed_item: Box<str>,
-    /// The place of the first item.
-    pub first: usize,
-    /// Within a failed item: the pointer to its code.
-    pub failed_code: Box<str>,
-    /// Codes that may go another time.
-    pub again: Vec<Box<str>>,
-}
 
 /// A template that cannot be used: which, where and why.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -134,11 +97,11 @@ impl Template {
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         engine.set_fuel(Some(FUEL));
-        let is_json = settings.is_json();
+        let is_json = wants_json(&settings);
         engine.set_auto_escape_callback(move |name| {
             if name.starts_with("body:") && is_json { AutoEscape::Json } else { AutoEscape::None }
         });
-        for (name, text) in settings.parts() {
+        for (name, text) in texts(&settings) {
             let added = engine.add_template_owned(name.clone(), text.to_string());
             added.map_err(|error| fault(&name, text, &error))?;
         }
@@ -149,12 +112,12 @@ impl Template {
 
     fn try_out(&self, secrets: &[(Box<str>, Box<str>)]) -> Result<(), TemplateFault> {
         let batch = crate::batch::sample();
-        for part in self.settings.requests(&batch) {
+        for part in requests(&self.settings, &batch) {
             let context = self.context(&batch, part, secrets);
-            for (name, text) in self.settings.parts() {
+            for (name, text) in texts(&self.settings) {
                 let filled =
                     self.fill(&name, &context).map_err(|error| fault(&name, text, &error))?;
-                if name.starts_with("body:") && self.settings.is_json() {
+                if name.starts_with("body:") && wants_json(&self.settings) {
                     is_json(&name, &filled)?;
                 }
             }
@@ -201,7 +164,7 @@ impl Template {
             headers.push((name.to_ascii_lowercase(), value));
         }
         Ok(Request {
-            method: self.settings.method.unwrap_or(Method::Post),
+            method: self.settings.method,
             url: self.fill("url", &context)?,
             headers,
             body: self.fill(body, &context)?.into_bytes(),
@@ -209,44 +172,41 @@ impl Template {
     }
 }
 
-impl TemplateSettings {
-    /// Whether bodies are JSON: so they are when no header says otherwise.
-    fn is_json(&self) -> bool {
-        let own = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        own.is_none_or(|(_, value)| value.contains("json"))
-    }
+/// Whether bodies are JSON: so they are when no header says otherwise.
+fn wants_json(settings: &TemplateSettings) -> bool {
+    let own = settings.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    own.is_none_or(|(_, value)| value.contains("json"))
+}
 
-    /// Every text with its name.
-    fn parts(&self) -> impl Iterator<Item = (String, &str)> {
-        let bodies =
-            [("body:add", &self.add), ("body:remove", &self.remove), ("body:all", &self.body)];
-        let bodies = bodies.into_iter();
-        let bodies = bodies.filter_map(|(name, text)| Some((name.to_owned(), &**text.as_ref()?)));
-        let headers = self.headers.iter();
-        let headers = headers.map(|(name, text)| (format!("header:{name}"), &**text));
-        std::iter::once(("url".to_owned(), &*self.url)).chain(headers).chain(bodies)
-    }
+/// Every text with its name.
+fn texts(settings: &TemplateSettings) -> impl Iterator<Item = (String, &str)> {
+    let bodies = [
+        ("body:add", &settings.add),
+        ("body:remove", &settings.remove),
+        ("body:all", &settings.body),
+    ];
+    let bodies = bodies.into_iter();
+    let bodies = bodies.filter_map(|(name, text)| Some((name.to_owned(), &**text.as_ref()?)));
+    let headers = settings.headers.iter();
+    let headers = headers.map(|(name, text)| (format!("header:{name}"), &**text));
+    std::iter::once(("url".to_owned(), &*settings.url)).chain(headers).chain(bodies)
+}
 
-    /// The requests that a batch takes.
-    fn requests(&self, batch: &Batch) -> Vec<Part> {
-        if self.body.is_some() {
-            return vec![None];
-        }
-        let all = (0..batch.segments.len()).flat_map(|segment| [(segment, true), (segment, false)]);
-        let is_told = |adds| if adds { self.add.is_some() } else { self.remove.is_some() };
-        let all = all.filter(|(segment, adds)| {
-            let has = batch.changes.iter().any(|change| {
-                let mut added = change.adds.iter().map(|add| add.segment);
-                if *adds {
-                    added.any(|own| own == *segment)
-                } else {
-                    change.removes.contains(segment)
-                }
-            });
-            has && is_told(*adds)
+/// The requests that a batch takes.
+fn requests(settings: &TemplateSettings, batch: &Batch) -> Vec<Part> {
+    if settings.body.is_some() {
+        return vec![None];
+    }
+    let all = (0..batch.segments.len()).flat_map(|segment| [(segment, true), (segment, false)]);
+    let is_told = |adds| if adds { settings.add.is_some() } else { settings.remove.is_some() };
+    let all = all.filter(|(segment, adds)| {
+        let has = batch.changes.iter().any(|change| {
+            let mut added = change.adds.iter().map(|add| add.segment);
+            if *adds { added.any(|own| own == *segment) } else { change.removes.contains(segment) }
         });
-        all.map(Some).collect()
-    }
+        has && is_told(*adds)
+    });
+    all.map(Some).collect()
 }
 
 /// The items of a request, each with its visitor's place.
@@ -309,7 +269,7 @@ impl<'b> Templated<'b> {
         batch: &'b Batch,
         secrets: &'b [(Box<str>, Box<str>)],
     ) -> Self {
-        let parts = template.settings.requests(batch);
+        let parts = requests(&template.settings, batch);
         Self { template, batch, secrets, parts, at: 0, rejected: Vec::new() }
     }
 
@@ -353,7 +313,7 @@ impl<'b> Templated<'b> {
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Judged {
-        let rule = &self.template.settings.rule;
+        let rule = &self.template.settings.answer;
         let is_taken = match rule.statuses.as_slice() {
             [] => (200..=299).contains(&answer.status),
             own => own.contains(&answer.status),
@@ -367,7 +327,7 @@ impl<'b> Templated<'b> {
         let Ok(read) = serde_json::from_slice::<serde_json::Value>(answer.body) else {
             return garbled();
         };
-        if let Some((pointer, wanted)) = &rule.ok {
+        if let Some(Expected { at: pointer, is: wanted }) = &rule.ok {
             let found = read.pointer(pointer).map(text).unwrap_or_default();
             if *found != **wanted {
                 return Judged::Refused { code: code(&found) };
@@ -382,7 +342,7 @@ impl<'b> Templated<'b> {
     }
 
     fn rejected(&self, failed: &serde_json::Value, items: &[(usize, Item<'_>)]) -> Rejected {
-        let rule = &self.template.settings.rule;
+        let rule = &self.template.settings.answer;
         let said = failed.pointer(&rule.failed_item).map(text).unwrap_or_default();
         let by_uid = items.iter().position(|(_, item)| *item.uid == *said);
         let by_place = said.parse::<usize>().ok().and_then(|at| at.checked_sub(rule.first));

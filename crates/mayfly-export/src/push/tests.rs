@@ -1,11 +1,14 @@
 //! Whole talks: the requests of a batch, and what answers mean.
 
 use mayfly_core::Timestamp;
+use mayfly_segments::destination::way::{
+    AdobeSettings, Expected, Party, Rule, TemplateSettings, TradeDeskSettings, XandrLayout,
+    XandrSettings,
+};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::batch::{Add, Batch, SegmentKey, UserChange};
-use crate::xandr_line::XandrLayout;
 
 fn batch() -> Batch {
     let segments = ["4401", "4402"].map(|code| SegmentKey { code: code.into(), name: "f".into() });
@@ -239,15 +242,16 @@ fn criteo() -> TemplateSettings {
         )
     };
     TemplateSettings {
-        method: Some(Method::Patch),
+        method: Method::Patch,
         url: "https://api.criteo.com/audience-segments/{{ segment|urlencode }}/contact-list".into(),
-        headers: vec![
+        headers: [
             ("Authorization".into(), "Bearer {{ secret.token }}".into()),
             ("Content-Type".into(), "application/json".into()),
-        ],
+        ]
+        .into(),
         add: Some(body("add").into()),
         remove: Some(body("remove").into()),
-        rule: Rule {
+        answer: Rule {
             failed: Some("/errors".into()),
             failed_item: "/source".into(),
             failed_code: "/code".into(),
@@ -299,9 +303,12 @@ fn a_template_for_all_changes_knows_lives_and_operations() {
         {{ i.expires }}\n{% endfor %}";
     let settings = TemplateSettings {
         url: "https://p.example/{{ batch }}".into(),
-        headers: vec![("content-type".into(), "text/plain".into())],
+        headers: [("content-type".into(), "text/plain".into())].into(),
         body: Some(body.into()),
-        rule: Rule { ok: Some(("/status".into(), "OK".into())), ..Rule::default() },
+        answer: Rule {
+            ok: Some(Expected { at: "/status".into(), is: "OK".into() }),
+            ..Rule::default()
+        },
         ..TemplateSettings::default()
     };
     let template = Template::new(settings, &[]).unwrap();
@@ -335,7 +342,8 @@ fn what_is_wrong_with_a_template_is_told_with_its_place() {
     assert!(unclosed.starts_with("add, line "), "{unclosed}");
     let unknown = wrong(|own| own.remove = Some("{\n \"x\": {{ itms }}}".into()));
     assert!(unknown.starts_with("remove, line 2, column "), "{unknown}");
-    let secret = wrong(|own| own.headers[0].1 = "{{ secret.tokn }}".into());
+    let secret =
+        wrong(|own| *own.headers.values_mut().next().unwrap() = "{{ secret.tokn }}".into());
     assert!(secret.starts_with("Authorization, line 1, column "), "{secret}");
     let quoted = wrong(|own| own.add = Some("{\n\"x\": \"{{ items[0].uid }}\"}".into()));
     assert!(quoted.starts_with("add, line 2, column 8: once filled it is no JSON"), "{quoted}");

@@ -3,6 +3,7 @@
 //! Source: The Trade Desk, data API (OpenAPI, SDK); `TtdSignature` and `TtlInMinutes: 0` as
 //! RudderStack's connector sends them.
 
+use mayfly_segments::destination::way::{Party, TradeDeskSettings};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,26 +12,6 @@ use super::{
 };
 use crate::batch::{Batch, UserChange};
 use crate::instant::rfc3339;
-
-/// On whose behalf data comes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Party {
-    /// First-party data of an advertiser (`/data/advertiser`).
-    Advertiser(Box<str>),
-    /// A provider's third-party data (`/data/thirdparty`).
-    Provider(Box<str>),
-}
-
-/// How a destination talks to The Trade Desk.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TradeDeskSettings {
-    /// Scheme and host, `https://use-data.adsrvr.org`.
-    pub host: Box<str>,
-    /// Whose data it is.
-    pub party: Party,
-    /// The field of ids: `TDID`, `DAID`, `UID2`, `DataProviderUserId` …
-    pub id_field: Box<str>,
-}
 
 /// The way of one batch.
 #[derive(Debug)]

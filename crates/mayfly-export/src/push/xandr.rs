@@ -3,11 +3,12 @@
 //! Source: Microsoft Monetize, "Batch Segment Service", "Uploading segment data using BSS",
 //! "Troubleshooting BSS uploads".
 
+use mayfly_segments::destination::way::XandrSettings;
 use serde::Deserialize;
 
 use super::{Answer, Judged, Method, Rejected, Request, Step, by_status, code, garbled};
 use crate::batch::{Batch, UserChange};
-use crate::xandr_line::XandrLayout;
+use crate::xandr_line;
 
 /// How long until a job is looked at again, seconds.
 const LOOK_AGAIN_S: u64 = 60;
@@ -15,19 +16,6 @@ const LOOK_AGAIN_S: u64 = 60;
 const SIGN_INS: u32 = 5;
 /// After a limit of the member was passed, seconds.
 const LIMIT_S: u64 = 3600;
-
-/// How a destination talks to Xandr.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct XandrSettings {
-    /// Scheme and host, `https://api.appnexus.com`.
-    pub host: Box<str>,
-    /// The member.
-    pub member: u32,
-    /// The user's name.
-    pub user: Box<str>,
-    /// What was agreed about files.
-    pub layout: XandrLayout,
-}
 
 /// Where the talk stands: what the next answer is to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -177,8 +165,8 @@ impl<'b> Xandr<'b> {
         let mut lines = String::new();
         for change in &self.batch.changes {
             // Ids come from the open internet: none may add lines of its own.
-            if self.settings.layout.takes(&change.uid) {
-                self.settings.layout.write(&mut lines, self.batch, change);
+            if xandr_line::takes(&self.settings.layout, &change.uid) {
+                xandr_line::write(&self.settings.layout, &mut lines, self.batch, change);
             }
         }
         // Any other type makes the job fail without a word.
@@ -235,7 +223,8 @@ impl<'b> Xandr<'b> {
         let (code, most) = counts.into_iter().max_by_key(|(_, n)| *n).unwrap_or_default();
         let taken = job.num_valid.and_then(|n| usize::try_from(n).ok());
         let layout = &self.settings.layout;
-        let unfit = self.batch.changes.iter().filter(|change| !layout.takes(&change.uid));
+        let unfit =
+            self.batch.changes.iter().filter(|change| !xandr_line::takes(layout, &change.uid));
         let unfit: usize = unfit.map(UserChange::pairs).sum();
         let sent = self.batch.pairs() - unfit;
         let missing = sent.saturating_sub(taken.unwrap_or(sent));
