@@ -68,6 +68,8 @@ pub const PARTNER_UID_BYTES: usize = 512;
 pub const UID_CHANGES_PER_DAY: u8 = 20;
 /// Partners of a store.
 pub const PARTNERS: usize = 1000;
+/// Destinations of a store.
+pub const DESTINATIONS: usize = 1000;
 /// Partners that one visit is led through by redirects, or asked for at once.
 pub const SYNC_CHAIN: usize = 5;
 /// The body of one `POST /cookie_sync`, bytes.

@@ -3,6 +3,7 @@
 //! Additive: what the file does not mention stays, unless it is pruned. `was` renames, moves or
 //! merges; the category keeps its id, and its cells while its effective rule is the same.
 
+mod destinations;
 mod partners;
 
 use std::collections::{BTreeSet, HashSet};
@@ -17,6 +18,7 @@ use super::tree::{BETWEEN, levels, tidy};
 use super::word_list::WordListItem;
 use super::{Category, Definitions, OnPage, RuleText, Segment, Sensitivity, SiteEntry};
 use crate::compiled::{Compiled, Places};
+use crate::destination::DestinationId;
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject, listed};
 
 /// What applying a file gives.
@@ -55,9 +57,11 @@ impl Definitions {
         draft.implications(&file.categories);
         file.segments.iter().for_each(|item| draft.segment(item));
         file.partners.iter().for_each(|item| draft.partner(item));
+        file.destinations.iter().for_each(|item| draft.destination(item));
         if prune {
             draft.prune();
         }
+        draft.unmap();
         file.sites.iter().for_each(|item| draft.sync(item));
         draft.finish(self, &file.text, retention)
     }
@@ -73,6 +77,7 @@ pub(super) struct Draft {
     segments: HashSet<SegmentId>,
     word_lists: HashSet<Box<str>>,
     partners: HashSet<PartnerId>,
+    destinations: HashSet<DestinationId>,
 }
 
 impl Draft {
@@ -87,6 +92,7 @@ impl Draft {
             segments: HashSet::new(),
             word_lists: HashSet::new(),
             partners: HashSet::new(),
+            destinations: HashSet::new(),
         }
     }
 
@@ -430,7 +436,12 @@ impl Draft {
         }
         self.new.word_lists.retain(|name, _| self.word_lists.contains(name));
         self.new.segments.retain(|id, _| self.segments.contains(id));
-        self.new.partners.retain(|id, _| self.partners.contains(id));
+        self.new.destinations.retain(|id, _| self.destinations.contains(id));
+        // What a destination needs stays.
+        let needed: HashSet<PartnerId> =
+            self.new.destinations.values().map(|own| own.partner).collect();
+        let partners = &self.partners;
+        self.new.partners.retain(|id, _| partners.contains(id) || needed.contains(id));
         for entry in self.new.sites.values_mut() {
             entry.site.sync.retain(|id| self.new.partners.contains_key(id));
         }
@@ -453,6 +464,7 @@ impl Draft {
             ("segments", self.new.segments.len(), limits::SEGMENTS),
             ("word lists", self.new.word_lists.len(), limits::WORD_LISTS),
             ("partners", self.new.partners.len(), limits::PARTNERS),
+            ("destinations", self.new.destinations.len(), limits::DESTINATIONS),
             ("words in all lists", words, limits::WORDS),
             ("categories that one implies", implied, limits::IMPLIED),
             ("categories that a hit in one falls in", given, limits::GIVEN),

@@ -20,6 +20,8 @@ pub enum Noun {
     WordList,
     /// A partner.
     Partner,
+    /// A destination.
+    Destination,
 }
 
 /// How it changed.
@@ -64,6 +66,7 @@ impl fmt::Display for Change {
             Noun::Segment => "segment",
             Noun::WordList => "word list",
             Noun::Partner => "partner",
+            Noun::Destination => "destination",
         };
         let name = &self.name;
         match &self.how {
@@ -85,6 +88,7 @@ pub(super) fn changes(old: &Definitions, new: &Definitions) -> Vec<Change> {
     segments(old, new, &mut changes);
     word_lists(old, new, &mut changes);
     partners(old, new, &mut changes);
+    destinations(old, new, &mut changes);
     changes
 }
 
@@ -115,6 +119,23 @@ fn partners(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
     }
     for (_, own) in old.partners.iter().filter(|(id, _)| !new.partners.contains_key(id)) {
         push(changes, Noun::Partner, &own.key, How::Removed);
+    }
+}
+
+fn destinations(old: &Definitions, new: &Definitions, changes: &mut Vec<Change>) {
+    for (id, own) in &new.destinations {
+        match old.destinations.get(id) {
+            Some(before) if before == own => {}
+            Some(before) if before.name != own.name => {
+                let from = before.name.clone();
+                push(changes, Noun::Destination, &own.name, How::Renamed { from });
+            }
+            Some(_) => push(changes, Noun::Destination, &own.name, How::Changed),
+            None => push(changes, Noun::Destination, &own.name, How::Added),
+        }
+    }
+    for (_, own) in old.destinations.iter().filter(|(id, _)| !new.destinations.contains_key(id)) {
+        push(changes, Noun::Destination, &own.name, How::Removed);
     }
 }
 

@@ -52,6 +52,7 @@ impl Definitions {
             }
             export_more(&mut out, segment);
         }
+        self.destinations().for_each(|own| self.export_destination(&mut out, own));
         out
     }
 
@@ -228,16 +229,16 @@ fn export_site(out: &mut String, site: &Site) {
     }
 }
 
-fn line(out: &mut String, key: &str, value: &str) {
+pub(super) fn line(out: &mut String, key: &str, value: &str) {
     out.extend([key, " = ", value, "\n"]);
 }
 
-fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", items.map(quoted).collect::<Vec<_>>().join(", "))
 }
 
 /// As a TOML string: literal where that is possible, for rules are full of double quotes.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = !text.contains(|c: char| c.is_control() || c == '\'');
     if plain && text.contains(['"', '\\']) {
         return format!("'{text}'");

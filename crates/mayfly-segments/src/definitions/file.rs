@@ -10,6 +10,7 @@ use super::segment_table;
 use super::table::{Placed, PlacedText, Table};
 use super::tree::levels;
 use super::word_list::{WordListItem, word_list};
+use crate::destination::{Destination, Mapped};
 use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
 
 /// A definitions file that has been read.
@@ -31,6 +32,7 @@ pub struct DefinitionsFile {
     pub(crate) segments: Vec<SegmentItem>,
     pub(crate) word_lists: Vec<WordListItem>,
     pub(crate) partners: Vec<PartnerItem>,
+    pub(crate) destinations: Vec<DestinationItem>,
     /// The fixtures of `[[test]]`.
     pub fixtures: Vec<Fixture>,
 }
@@ -54,6 +56,28 @@ pub(crate) struct PartnerItem {
     /// Where it says what Prebid calls it; else its key.
     pub(crate) bidder_place: Span,
     pub(crate) was: Vec<PlacedText>,
+}
+
+/// A `[[destination]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct DestinationItem {
+    pub(crate) name: PlacedText,
+    pub(crate) partner: PlacedText,
+    /// Its number, partner and mapping are not known yet.
+    pub(crate) destination: Destination,
+    pub(crate) segments: Vec<MappedItem>,
+    /// Where it says how it gets what it gets.
+    pub(crate) way_place: Span,
+    pub(crate) was: Vec<PlacedText>,
+}
+
+/// A segment of a destination.
+#[derive(Clone, Debug)]
+pub(crate) struct MappedItem {
+    pub(crate) segment: PlacedText,
+    pub(crate) code_place: Span,
+    /// Its segment is not known yet.
+    pub(crate) mapped: Mapped,
 }
 
 /// A `[[category]]`.
@@ -157,7 +181,7 @@ impl DefinitionsFile {
     /// The same without its segments.
     #[must_use]
     pub fn without_segments(self) -> Self {
-        Self { segments: Vec::new(), ..self }
+        Self { segments: Vec::new(), destinations: Vec::new(), ..self }
     }
 
     fn read(text: &str) -> Result<Self, Vec<Fault>> {
@@ -172,7 +196,16 @@ impl DefinitionsFile {
             let span = error.span().unwrap_or(0..0);
             vec![Fault::new(ProblemKind::Toml { source: Box::new(error) }, span)]
         })?;
-        let keys = ["format", "site", "category", "segment", "word_list", "partner", "test"];
+        let keys = [
+            "format",
+            "site",
+            "category",
+            "segment",
+            "word_list",
+            "partner",
+            "destination",
+            "test",
+        ];
         let mut top = Table::new("definitions", parsed.get_ref(), 0..0, &keys);
         if !top.is_number("format", "1") {
             top.fault(ProblemKind::Format, top.place("format"));
@@ -180,7 +213,7 @@ impl DefinitionsFile {
         let mut faults = Vec::new();
         let lists = (top.tables("site"), top.tables("category"), top.tables("segment"));
         let (tests, word_lists) = (top.tables("test"), top.tables("word_list"));
-        let partners = top.tables("partner");
+        let (partners, destinations) = (top.tables("partner"), top.tables("destination"));
         let sites = items(lists.0, &mut faults, super::site_table::site);
         let mut categories = items(lists.1, &mut faults, category);
         let keys: Vec<PlacedText> = sites.iter().map(|site| site.key.clone()).collect();
@@ -195,6 +228,7 @@ impl DefinitionsFile {
             segments: items(lists.2, &mut faults, segment_table::segment),
             word_lists: items(word_lists, &mut faults, word_list),
             partners: items(partners, &mut faults, super::partner_table::partner),
+            destinations: items(destinations, &mut faults, super::destination_table::destination),
             fixtures: items(tests, &mut faults, |table, span, faults| {
                 let line = ends.partition_point(|end| *end < span.start) + 1;
                 fixture(line, table, span, faults)

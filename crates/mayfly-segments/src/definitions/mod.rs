@@ -8,8 +8,10 @@
 
 mod apply;
 mod change;
+mod destination_table;
 mod effective;
 mod export;
+mod export_destination;
 pub mod file;
 mod form;
 mod load;
@@ -21,6 +23,7 @@ mod segment_table;
 mod sensitive;
 mod site_table;
 mod stored;
+mod stored_destination;
 mod stored_partner;
 mod table;
 pub mod taxonomy;
@@ -44,6 +47,7 @@ pub use stored::DefinitionsError;
 pub use taxonomy::{Taxonomy, is_standard};
 pub(crate) use word_list::WordLists;
 
+use crate::destination::{Destination, DestinationId};
 use crate::problem::nearest;
 
 /// The name that stands for every hit in expressions.
@@ -156,10 +160,12 @@ pub struct Definitions {
     pub(crate) next_category: u32,
     pub(crate) next_segment: u32,
     pub(crate) next_partner: u32,
+    pub(crate) next_destination: u32,
     pub(crate) sites: BTreeMap<SiteId, SiteEntry>,
     pub(crate) categories: tree::Tree,
     pub(crate) segments: BTreeMap<SegmentId, Segment>,
     pub(crate) partners: BTreeMap<PartnerId, Partner>,
+    pub(crate) destinations: BTreeMap<DestinationId, Destination>,
     /// Words and phrases as written, by the list's name.
     pub(crate) word_lists: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
@@ -174,10 +180,12 @@ impl Default for Definitions {
             next_category: 1,
             next_segment: 1,
             next_partner: 1,
+            next_destination: 1,
             sites: BTreeMap::new(),
             categories: tree::Tree::default(),
             segments: BTreeMap::new(),
             partners: BTreeMap::new(),
+            destinations: BTreeMap::new(),
             word_lists: BTreeMap::new(),
         }
     }
@@ -264,6 +272,17 @@ impl Definitions {
         self.partners().find(|partner| *partner.key == *key)
     }
 
+    /// The destinations, by number.
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.destinations.values()
+    }
+
+    /// The destination with this name.
+    #[must_use]
+    pub fn destination(&self, name: &str) -> Option<&Destination> {
+        self.destinations().find(|own| *own.name == *name)
+    }
+
     pub(crate) fn nearest_category(&self, path: &str) -> Option<Box<str>> {
         let paths: Vec<String> = self.categories.keys().map(|id| self.path(*id)).collect();
         nearest(path, paths.iter().map(String::as_str))
@@ -293,5 +312,7 @@ impl Definitions {
 mod tests;
 #[cfg(test)]
 mod tests_of_categories;
+#[cfg(test)]
+mod tests_of_destinations;
 #[cfg(test)]
 mod tests_of_partners;

@@ -21,6 +21,8 @@ impl Definitions {
             next_site: self.next_site.max(then.next_site),
             next_category: self.next_category.max(then.next_category),
             next_segment: self.next_segment.max(then.next_segment),
+            next_partner: self.next_partner.max(then.next_partner),
+            next_destination: self.next_destination.max(then.next_destination),
             ..then.clone()
         };
         for (id, entry) in &self.sites {

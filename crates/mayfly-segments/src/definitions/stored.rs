@@ -10,13 +10,16 @@ use mayfly_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::stored_destination::DestinationRow;
 use super::stored_partner::PartnerRow;
+use crate::destination::Destination;
+
 use super::{Category, Definitions, OnPage, Period, RuleText, Segment, Sensitivity, SiteEntry};
 
 /// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites,
 /// 2 at most one standard id of a category, 3 fewer keys of segments, 4 fewer of categories and no
-/// word lists, 5 no partners.
-const FORMAT: u32 = 6;
+/// word lists, 5 no partners, 6 no destinations.
+const FORMAT: u32 = 7;
 
 /// A stored document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,12 @@ pub enum DefinitionsError {
     SyncUrl {
         /// The partner's key.
         partner: Box<str>,
+    },
+    /// A schedule that is none.
+    #[error("stored definitions have no schedule that can be read for destination {destination:?}")]
+    Schedule {
+        /// The destination's name.
+        destination: Box<str>,
     },
     /// An origin that is none.
     #[error("stored definitions name {origin:?} as an origin")]
@@ -73,6 +82,10 @@ struct DefinitionsRow {
     next_partner: u32,
     #[serde(default)]
     partners: Vec<PartnerRow>,
+    #[serde(default = "first")]
+    next_destination: u32,
+    #[serde(default)]
+    destinations: Vec<DestinationRow>,
 }
 
 const fn first() -> u32 {
@@ -238,6 +251,8 @@ impl Definitions {
             word_lists: self.word_lists.clone(),
             next_partner: self.next_partner,
             partners: self.partners().map(PartnerRow::from).collect(),
+            next_destination: self.next_destination,
+            destinations: self.destinations().map(DestinationRow::from).collect(),
         };
         Ok(serde_json::to_vec(&row)?)
     }
@@ -261,6 +276,10 @@ impl Definitions {
             let partner = Partner::try_from(row)?;
             Ok::<_, DefinitionsError>((partner.id, partner))
         });
+        let destinations = row.destinations.into_iter().map(|row| {
+            let own = Destination::try_from(row)?;
+            Ok::<_, DefinitionsError>((own.id, own))
+        });
         Ok(Self {
             version: row.version,
             why: row.why,
@@ -273,6 +292,8 @@ impl Definitions {
             word_lists: row.word_lists,
             next_partner: row.next_partner,
             partners: partners.collect::<Result<_, _>>()?,
+            next_destination: row.next_destination,
+            destinations: destinations.collect::<Result<_, _>>()?,
         })
     }
 }

@@ -60,7 +60,7 @@ pub struct Mapped {
 }
 
 /// A destination.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Destination {
     /// Stable number.
     pub id: DestinationId,

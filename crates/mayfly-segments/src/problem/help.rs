@@ -82,6 +82,7 @@ impl ProblemKind {
                 "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
             }
             Self::Partner { fault } => return fault.fix(),
+            Self::Destination { fault } => return fault.fix(),
             Self::NoWord => "`contains` finds signs, too",
             Self::SensitiveCategory { .. } | Self::StaysSensitive => ENABLE,
             Self::BadStandard { .. } => "write it as content-3.1, audience-1.1 or ad-product-2.0",

@@ -2,7 +2,7 @@
 
 use mayfly_core::limits;
 
-use super::PartnerFault;
+use super::{DestinationFault, PartnerFault};
 
 /// What is wrong. The fields are for programs; [`std::fmt::Display`] puts it into words.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -332,6 +332,12 @@ pub enum ProblemKind {
     Partner {
         /// What.
         fault: PartnerFault,
+    },
+    /// Something is wrong with a destination.
+    #[error("{fault}")]
+    Destination {
+        /// What.
+        fault: DestinationFault,
     },
     /// A time zone that is not known.
     #[error("\"{name}\" is no time zone")]

@@ -8,11 +8,13 @@ use std::ops::Range;
 
 use mayfly_core::limits;
 
+mod destination;
 mod help;
 pub mod kind;
 mod nearest;
 mod partner;
 
+pub use destination::DestinationFault;
 pub use kind::ProblemKind;
 pub use nearest::nearest;
 pub(crate) use nearest::one_slip;
