@@ -31,6 +31,15 @@ pub struct EntryId {
 impl EntryId {
     /// Before every entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
+
+    /// The first place after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self.seq.checked_add(1) {
+            Some(seq) => Self { ms: self.ms, seq },
+            None => Self { ms: self.ms.saturating_add(1), seq: 0 },
+        }
+    }
 }
 
 /// One entry: the hits of one batch on one day.

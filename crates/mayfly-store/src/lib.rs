@@ -25,6 +25,7 @@ pub mod config;
 #[cfg(feature = "testing")]
 pub mod contract;
 pub mod day;
+pub mod delivered;
 pub mod embedded;
 pub mod error;
 pub mod foreign;
@@ -40,6 +41,7 @@ pub use day::{
     DayCheckpoint, DayCursor, DayHeader, DayPage, Entry, EntryId, Head, Lease, Leased, Membership,
     Sealed,
 };
+pub use delivered::{LedgerRow, MatchNews, Sent};
 pub use embedded::EmbeddedStore;
 pub use error::{Corruption, StoreError};
 pub use foreign::{Claim, ForeignId};
@@ -392,6 +394,88 @@ impl Store {
     /// [`StoreError::LeaseLost`], [`StoreError::CursorMoved`] when `upto` is after the cursor.
     pub async fn seal(&self, lease: &Lease, day: Day, upto: EntryId) -> Result<Sealed> {
         on!(self, s => s.seal(lease, day, upto))
+    }
+
+    // ---- deliveries -------------------------------------------------------------------------
+
+    /// From now on, news are kept of the matches of these partners, and of no others
+    /// ([`delivered`]). Each process says so for what it notes and erases.
+    pub fn tell(&self, partners: &[PartnerId]) {
+        match self {
+            Self::Embedded(s) => s.tell(partners),
+            Self::Redis(s) => s.tell(partners),
+        }
+    }
+
+    /// What happened to the matches of a partner in a partition after `after`, the oldest first.
+    /// News older than [`delivered::NEWS_DAYS`] are gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn match_news(
+        &self,
+        partition: Partition,
+        partner: PartnerId,
+        after: EntryId,
+        limit: usize,
+    ) -> Result<Vec<(EntryId, MatchNews)>> {
+        on!(self, s => s.match_news(partition, partner, after, limit))
+    }
+
+    /// Forgets news up to and with `upto`: everyone was told.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn forget_news(
+        &self,
+        partition: Partition,
+        partner: PartnerId,
+        upto: EntryId,
+    ) -> Result<()> {
+        on!(self, s => s.forget_news(partition, partner, upto))
+    }
+
+    /// Who was sent to a destination, by code.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn sent(&self, destination: u32, partition: Partition) -> Result<Vec<Sent>> {
+        on!(self, s => s.sent(destination, partition))
+    }
+
+    /// Writes rows of who was sent; one without visitors is removed. A row is gone after the last
+    /// of its days.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn put_sent(
+        &self,
+        destination: u32,
+        rows: &[(Partition, Sent)],
+        now: Timestamp,
+    ) -> Result<()> {
+        on!(self, s => s.put_sent(destination, rows, now))
+    }
+
+    /// The deliveries to a destination with numbers below `before`, the newest first.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn ledger(
+        &self,
+        destination: u32,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<LedgerRow>> {
+        on!(self, s => s.ledger(destination, before, limit))
+    }
+
+    /// Writes a delivery, new or anew; the one [`delivered::LEDGER_ROWS`] before it goes.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn write_ledger(&self, destination: u32, row: &LedgerRow) -> Result<()> {
+        on!(self, s => s.write_ledger(destination, row))
     }
 
     // ---- people and time --------------------------------------------------------------------

@@ -1,5 +1,7 @@
 //! The other values: pages, consent states, memberships, versions of the catalog, bitmaps.
 
+use std::collections::BTreeMap;
+
 use mayfly_core::{
     Allowed, Choice, ConsentState, Day, Page, Partition, RealmId, SegmentId, StoreId, Timestamp,
     Visitor, limits,
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::catalog::{CatalogVersion, Identity};
 use crate::error::{Corruption, StoreError};
-use crate::{Match, Membership, Reader};
+use crate::{Match, MatchNews, Membership, Reader};
 
 /// URL, title, keywords, categories.
 #[derive(Serialize, Deserialize)]
@@ -200,6 +202,50 @@ pub(crate) fn decode_match(bytes: &[u8]) -> Result<Match, StoreError> {
         generation: u16::from_be_bytes([*c, *d]),
         seen: Day(u16::from_be_bytes([*a, *b])),
     })
+}
+
+/// The error for news or a row of what was sent that cannot be read.
+pub(crate) const fn bad_news() -> StoreError {
+    corrupt(Corruption::Record)
+}
+
+/// News of a match: version, day (two bytes, the higher first), `m` and the ordinal (four bytes) or
+/// `g` and the id. `redis_store/lua/match.lua` writes them, too.
+pub(crate) fn encode_news(day: Day, news: &MatchNews) -> Vec<u8> {
+    let head = [&[VERSION][..], &day.0.to_be_bytes()].concat();
+    match news {
+        MatchNews::Matched(ordinal) => [&head[..], b"m", &ordinal.to_be_bytes()].concat(),
+        MatchNews::Gone(uid) => [&head[..], b"g", uid.as_bytes()].concat(),
+    }
+}
+
+/// Reads news of a match, with their day.
+pub(crate) fn decode_news(bytes: &[u8]) -> Result<(Day, MatchNews), StoreError> {
+    let body = body(bytes, Corruption::Record)?;
+    let ([a, b, kind], rest) = body.split_first_chunk::<3>().ok_or_else(bad_news)?;
+    let news = match kind {
+        b'm' => MatchNews::Matched(u32::from_be_bytes(rest.try_into().map_err(|_| bad_news())?)),
+        b'g' => MatchNews::Gone(std::str::from_utf8(rest).map_err(|_| bad_news())?.into()),
+        _ => return Err(bad_news()),
+    };
+    Ok((Day(u16::from_be_bytes([*a, *b])), news))
+}
+
+/// Days with portable roaring bitmaps.
+#[derive(Serialize, Deserialize)]
+struct SentRow((Vec<(u16, ByteBuf)>,));
+
+/// Who was sent under a code, by the day on which they are forgotten there.
+pub(crate) fn encode_sent(until: &BTreeMap<Day, RoaringBitmap>) -> Vec<u8> {
+    let rows = until.iter().map(|(day, own)| (day.0, bitmap_bytes(own, Vec::new()).into()));
+    row_to_bytes(&SentRow((rows.collect(),)))
+}
+
+/// Reads who was sent.
+pub(crate) fn decode_sent(bytes: &[u8]) -> Result<BTreeMap<Day, RoaringBitmap>, StoreError> {
+    let SentRow((rows,)) = row_from_bytes(bytes, Corruption::Record)?;
+    let read = |(day, own): (u16, ByteBuf)| Some((Day(day), read_bitmap(&own)?));
+    rows.into_iter().map(|row| read(row).ok_or_else(bad_news)).collect()
 }
 
 /// A bitmap (the erased ordinals): version byte and portable roaring.

@@ -26,6 +26,7 @@ use crate::{
 
 pub mod bytes;
 pub mod catalog;
+pub mod delivered;
 pub mod intake;
 pub mod matches;
 pub mod model;
@@ -255,6 +256,10 @@ macro_rules! contract_tests {
             matches::notes_at_once_lose_nothing,
             matches::an_erased_visitor_has_no_match,
             matches::a_match_goes_with_its_day,
+            delivered::news_tell_what_happened_to_matches,
+            delivered::news_are_forgotten_when_told_or_old,
+            delivered::who_was_sent_is_kept_by_code,
+            delivered::the_ledger_keeps_the_newest,
             people::a_visitor_is_read_by_time,
             people::erased_is_invisible_at_once,
             people::erased_hits_are_not_sealed,

@@ -9,7 +9,7 @@ use super::ids::{IdRow, NameRow};
 use super::intern::InternedRow;
 use super::keys::{self, Kind};
 use super::keyspaces::{Keyspaces, engine};
-use super::{EmbeddedStore, Tx, purge};
+use super::{EmbeddedStore, Tx, delivered, purge};
 use crate::Result;
 use crate::codec::records;
 use mayfly_core::SegmentId;
@@ -26,8 +26,16 @@ pub(super) fn load_clock(keyspaces: &Keyspaces) -> Result<TrustedClock> {
 }
 
 /// Keyspaces whose records expire one by one.
-pub(super) const RECORDS: [&str; 6] =
-    [keys::PAGES, keys::IDS, keys::NAMES, keys::MATCHES, keys::SEGMENTS, keys::LANES];
+pub(super) const RECORDS: [&str; 8] = [
+    keys::PAGES,
+    keys::IDS,
+    keys::NAMES,
+    keys::MATCHES,
+    keys::NEWS,
+    keys::SENT,
+    keys::SEGMENTS,
+    keys::LANES,
+];
 
 /// Whether a record of one of [`RECORDS`] is past its last day.
 pub(super) fn is_over(
@@ -40,6 +48,8 @@ pub(super) fn is_over(
         keys::PAGES => !retention.keeps(Day(InternedRow::read(value)?.0), today),
         keys::IDS => IdRow::read(value)?.2 < today.0,
         keys::MATCHES => !retention.keeps(records::decode_match(value)?.seen, today),
+        keys::NEWS => delivered::is_old(records::decode_news(value)?.0, today),
+        keys::SENT => records::decode_sent(value)?.keys().all(|day| *day <= today),
         keys::NAMES => NameRow::read(value)?.0 < today.0,
         keys::SEGMENTS => {
             let as_of = records::decode_membership(SegmentId(0), value)?.as_of;

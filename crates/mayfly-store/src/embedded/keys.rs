@@ -19,6 +19,12 @@ pub(super) const NAMES: &str = "names";
 pub(super) const MATCHES: &str = "matches";
 /// Interned pages and consent states.
 pub(super) const PAGES: &str = "pages";
+/// News of matches.
+pub(super) const NEWS: &str = "news";
+/// Who was sent to destinations.
+pub(super) const SENT: &str = "sent";
+/// The ledger of deliveries.
+pub(super) const LEDGER: &str = "ledger";
 /// Last batch numbers.
 pub(super) const LANES: &str = "lanes";
 /// Memberships.
@@ -30,8 +36,8 @@ pub(super) const META: &str = "meta";
 pub(super) const SCRATCH: &str = "scratch";
 
 /// Every keyspace that is always there.
-pub(super) const FIXED: [&str; 9] =
-    [CATALOG, VISITORS, IDS, NAMES, MATCHES, PAGES, LANES, SEGMENTS, META];
+pub(super) const FIXED: [&str; 12] =
+    [CATALOG, VISITORS, IDS, NAMES, MATCHES, NEWS, SENT, LEDGER, PAGES, LANES, SEGMENTS, META];
 
 /// Kinds of keyspaces of a day.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -152,6 +158,31 @@ pub(super) fn name(of: Visitor, id: &ForeignId) -> Vec<u8> {
 /// A partner's match of a visitor.
 pub(super) fn matched(of: Visitor, partner: PartnerId) -> Vec<u8> {
     [visitor(of), partner.0.to_be_bytes().to_vec()].concat()
+}
+
+/// The partner of a match, from its key.
+pub(super) fn partner_of(key: &[u8]) -> Option<PartnerId> {
+    key.last_chunk::<4>().map(|p| PartnerId(u32::from_be_bytes(*p)))
+}
+
+/// News of a match.
+pub(super) fn news(partner: PartnerId, p: Partition, id: EntryId) -> Vec<u8> {
+    [&partner.0.to_be_bytes()[..], &entry(p, id)].concat()
+}
+
+/// The place of news, from its key.
+pub(super) fn news_id(key: &[u8]) -> Option<EntryId> {
+    key.get(4..).and_then(entry_id)
+}
+
+/// Who was sent to a destination under a code.
+pub(super) fn sent(destination: u32, p: Partition, code: &str) -> Vec<u8> {
+    [&destination.to_be_bytes()[..], &partition(p), code.as_bytes()].concat()
+}
+
+/// A delivery to a destination.
+pub(super) fn ledger(destination: u32, number: u64) -> Vec<u8> {
+    [&destination.to_be_bytes()[..], &number.to_be_bytes()].concat()
 }
 
 /// The key of the foreign id that a name stands for.

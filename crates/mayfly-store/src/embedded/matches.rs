@@ -4,8 +4,9 @@ use mayfly_core::{Ordinal, Partition, PartnerId, Timestamp, Visitor};
 use roaring::RoaringBitmap;
 
 use super::keyspaces::engine;
-use super::{EmbeddedStore, Readers, Tx, keys, purge};
+use super::{EmbeddedStore, Readers, Tx, delivered, keys, purge};
 use crate::codec::records;
+use crate::delivered::MatchNews;
 use crate::matches::{Match, MatchNote, Noted, after};
 use crate::{Day, Result};
 
@@ -15,8 +16,8 @@ impl EmbeddedStore {
     /// # Errors
     /// [`crate::StoreError::Corrupt`].
     pub async fn note_matches(&self, notes: &[MatchNote], now: Timestamp) -> Result<Vec<Noted>> {
-        let (notes, today) = (notes.to_vec(), now.day().unwrap_or_default());
-        self.write(move |tx| notes.iter().map(|note| take(tx, note, today)).collect()).await
+        let notes = notes.to_vec();
+        self.write(move |tx| notes.iter().map(|note| take(tx, note, now)).collect()).await
     }
 
     /// See [`crate::Store::matches_of`].
@@ -72,7 +73,8 @@ impl Readers {
     }
 }
 
-fn take(tx: &mut Tx<'_>, note: &MatchNote, today: Day) -> Result<Noted> {
+fn take(tx: &mut Tx<'_>, note: &MatchNote, at: Timestamp) -> Result<Noted> {
+    let today = at.day().unwrap_or_default();
     if tx.shared.is_erased(note.visitor) {
         return Ok(Noted::Erased);
     }
@@ -80,6 +82,13 @@ fn take(tx: &mut Tx<'_>, note: &MatchNote, today: Day) -> Result<Noted> {
     let key = keys::matched(note.visitor, note.partner);
     let before = tx.get(&matches, &key)?.map(|row| records::decode_match(&row)).transpose()?;
     let (now, noted) = after(before.as_ref(), note.uid.as_deref(), today);
+    let place = (note.visitor.partition, note.partner);
+    if let (Some(old), true) = (&before, matches!(noted, Noted::Changed | Noted::Forgotten)) {
+        delivered::note(tx, place, &MatchNews::Gone(old.uid.clone()), at)?;
+    }
+    if matches!(noted, Noted::New | Noted::Changed) {
+        delivered::note(tx, place, &MatchNews::Matched(note.visitor.ordinal), at)?;
+    }
     if now != before {
         match now {
             Some(own) => tx.put(&matches, key, records::encode_match(&own)),

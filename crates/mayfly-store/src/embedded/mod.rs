@@ -17,6 +17,9 @@
 //! | `ids` | hash, space | visitor, last day | after that day |
 //! | `names` | partition, ordinal, hash, space | last day | after that day |
 //! | `matches` | partition, ordinal, partner | day last seen, generation, id | with that day |
+//! | `news` | partner, partition, ms, sequence | what happened to a match | 30 days after |
+//! | `sent` | destination, partition, code | visitors by the day they are forgotten there | after the last |
+//! | `ledger` | destination, number | counts of a delivery | after 1,000 others |
 //! | `visitors` | `n`, partition | next ordinal | – |
 //! | | `e`, partition | bitmap of erased ordinals | – |
 //! | `catalog` | `identity`, `current/<name>`, `version/<name>/`version | catalog | – |
@@ -41,6 +44,7 @@ mod audit;
 mod catalog;
 mod cells;
 mod clock;
+mod delivered;
 mod expire;
 mod folder;
 mod ids;

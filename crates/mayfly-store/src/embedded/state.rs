@@ -1,10 +1,10 @@
 //! What is held in memory: for readers what is asked for at every read, for the writer what only
 //! it decides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use mayfly_core::{Day, Ordinal, Partition, Retention, Timestamp};
+use mayfly_core::{Day, Ordinal, Partition, PartnerId, Retention, Timestamp};
 use roaring::RoaringBitmap;
 
 use super::clock::TrustedClock;
@@ -22,6 +22,10 @@ pub(super) struct Shared {
     identity: RwLock<Identity>,
     heads: RwLock<BTreeMap<(Partition, Day), EntryId>>,
     erased: RwLock<HashMap<Partition, Arc<RoaringBitmap>>>,
+    /// The partners of whose matches news are kept.
+    told: RwLock<BTreeSet<PartnerId>>,
+    /// The newest news when the store was opened.
+    news: EntryId,
 }
 
 impl Shared {
@@ -38,6 +42,8 @@ impl Shared {
             identity: RwLock::new(identity),
             heads: RwLock::new(heads),
             erased: RwLock::new(erased),
+            told: RwLock::default(),
+            news: newest_news(keyspaces)?,
         })
     }
 
@@ -58,7 +64,7 @@ impl Shared {
 
     /// The newest entry of all.
     pub(super) fn newest(&self) -> EntryId {
-        read(&self.heads).values().max().copied().unwrap_or_default()
+        read(&self.heads).values().max().copied().unwrap_or_default().max(self.news)
     }
 
     pub(super) fn set_head(&self, partition: Partition, day: Day, last: EntryId) {
@@ -67,6 +73,15 @@ impl Shared {
 
     pub(super) fn forget_day(&self, day: Day) {
         write(&self.heads).retain(|(_, of), _| *of != day);
+    }
+
+    pub(super) fn tell(&self, partners: &[PartnerId]) {
+        *write(&self.told) = partners.iter().copied().collect();
+    }
+
+    /// Whether news are kept of a partner's matches.
+    pub(super) fn is_told(&self, partner: PartnerId) -> bool {
+        read(&self.told).contains(&partner)
     }
 
     /// The erased ordinals of a partition.
@@ -145,6 +160,16 @@ fn load_heads(
         }
     }
     Ok(heads)
+}
+
+/// The newest news of any match.
+fn newest_news(keyspaces: &Keyspaces) -> Result<EntryId, StoreError> {
+    let mut newest = EntryId::ZERO;
+    for item in keyspaces.make(keys::NEWS)?.iter() {
+        let key = item.key().map_err(engine)?;
+        newest = newest.max(keys::news_id(&key).ok_or_else(records::bad_news)?);
+    }
+    Ok(newest)
 }
 
 fn load_erased(

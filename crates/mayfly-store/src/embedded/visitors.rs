@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use mayfly_core::{Ordinal, Partition, Timestamp, Visitor};
+use mayfly_core::{Ordinal, Partition, PartnerId, Timestamp, Visitor};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use super::ids::IdRow;
 use super::keyspaces::{engine, files};
 use super::state::{HeldLease, block_end};
-use super::{EmbeddedStore, Tx, keys};
+use super::{EmbeddedStore, Tx, delivered, keys};
 use crate::Result;
 use crate::codec::{records, row_from_bytes, row_to_bytes};
 use crate::day::{Lease, Leased};
+use crate::delivered::MatchNews;
 use crate::error::{Corruption, StoreError};
 
 /// The next ordinal to issue.
@@ -96,7 +97,7 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`].
-    pub async fn erase(&self, visitors: &[Visitor], _now: Timestamp) -> Result<()> {
+    pub async fn erase(&self, visitors: &[Visitor], now: Timestamp) -> Result<()> {
         let mut by_partition: BTreeMap<Partition, RoaringBitmap> = BTreeMap::new();
         for visitor in visitors {
             by_partition.entry(visitor.partition).or_default().insert(visitor.ordinal);
@@ -112,8 +113,9 @@ impl EmbeddedStore {
                 }
             }
             let matches = tx.keyspaces.make(keys::MATCHES)?;
-            for matched in matches_of(tx, &by_partition)? {
-                tx.remove(&matches, matched);
+            for (place, key, news) in matches_of(tx, &by_partition)? {
+                delivered::note(tx, place, &news, now)?;
+                tx.remove(&matches, key);
             }
             let keyspace = tx.keyspaces.make(keys::VISITORS)?;
             for (partition, new) in by_partition {
@@ -145,14 +147,20 @@ struct ToForget {
     id: Option<Vec<u8>>,
 }
 
-/// Keys of these visitors' matches.
-fn matches_of(tx: &Tx<'_>, visitors: &BTreeMap<Partition, RoaringBitmap>) -> Result<Vec<Vec<u8>>> {
+/// A match that goes: where it is told, its key, what is told.
+type Going = ((Partition, PartnerId), Vec<u8>, MatchNews);
+
+/// These visitors' matches.
+fn matches_of(tx: &Tx<'_>, visitors: &BTreeMap<Partition, RoaringBitmap>) -> Result<Vec<Going>> {
     let matches = tx.keyspaces.make(keys::MATCHES)?;
     let mut found = Vec::new();
     for (&partition, ordinals) in visitors {
         for ordinal in ordinals {
             for item in matches.prefix(keys::visitor(Visitor { partition, ordinal })) {
-                found.push(item.key().map_err(engine)?.to_vec());
+                let (key, value) = item.into_inner().map_err(engine)?;
+                let partner = keys::partner_of(&key).unwrap_or(PartnerId(0));
+                let gone = MatchNews::Gone(records::decode_match(&value)?.uid);
+                found.push(((partition, partner), key.to_vec(), gone));
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::ForeignId;
 use crate::batch::LaneId;
 use crate::catalog::CatalogName;
 use crate::day::Lease;
+use crate::delivered::NEWS_DAYS;
 
 /// Slots of a Redis Cluster.
 pub(super) const SLOTS: u16 = 16_384;
@@ -43,6 +44,8 @@ pub(super) enum Kind {
     Names,
     Matches,
     Partners,
+    News,
+    Sent,
     Erased,
     Next,
     Lease,
@@ -53,6 +56,7 @@ pub(super) enum Kind {
     Identity,
     Clock,
     Entry,
+    Ledger,
 }
 
 /// How long keys of a kind may live.
@@ -75,7 +79,7 @@ pub(super) struct Named {
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Hits,
         Self::Past,
         Self::PastAside,
@@ -86,6 +90,8 @@ impl Kind {
         Self::Names,
         Self::Matches,
         Self::Partners,
+        Self::News,
+        Self::Sent,
         Self::Erased,
         Self::Next,
         Self::Lease,
@@ -96,6 +102,7 @@ impl Kind {
         Self::Identity,
         Self::Clock,
         Self::Entry,
+        Self::Ledger,
     ];
 
     /// The word that tells the kind in a key's name, and in an audit.
@@ -111,6 +118,8 @@ impl Kind {
             Self::Names => "names",
             Self::Matches => "matches",
             Self::Partners => "partners",
+            Self::News => "news",
+            Self::Sent => "sent",
             Self::Erased => "erased",
             Self::Next => "next",
             Self::Lease => "lease",
@@ -121,6 +130,7 @@ impl Kind {
             Self::Identity => "identity",
             Self::Clock => "clock",
             Self::Entry => "entry",
+            Self::Ledger => "ledger",
         }
     }
 
@@ -138,6 +148,8 @@ impl Kind {
             Self::Names => "…:names:<10-day period>:<ordinal / 128>",
             Self::Matches => "…:matches:<first day of period>:<partner>:<ordinal / 128>",
             Self::Partners => "…:partners",
+            Self::News => "…:news:<partner>",
+            Self::Sent => "…:sent:<destination>",
             Self::Erased => "…:erased",
             Self::Next => "…:next",
             Self::Lease => "…:lease",
@@ -148,6 +160,7 @@ impl Kind {
             Self::Identity => "mf:{catalog}:identity",
             Self::Clock => "mf:{catalog}:clock",
             Self::Entry => "mf:{catalog}:entry:<name>",
+            Self::Ledger => "mf:{catalog}:ledger:<destination>",
         }
     }
 }
@@ -172,6 +185,8 @@ impl Named {
             Kind::Lane
             | Kind::Segments
             | Kind::Partners
+            | Kind::News
+            | Kind::Sent
             | Kind::Erased
             | Kind::Next
             | Kind::Lease
@@ -181,7 +196,8 @@ impl Named {
             | Kind::Ids
             | Kind::Identity
             | Kind::Clock
-            | Kind::Entry => None,
+            | Kind::Entry
+            | Kind::Ledger => None,
         };
         Some(Self { kind, day })
     }
@@ -198,6 +214,8 @@ impl Named {
             Kind::Lane => then.plus_secs(LANE_SECONDS + 1),
             Kind::HitIds => hit_ids_until(day),
             Kind::Segments => segments_until(now),
+            Kind::News => news_until(now),
+            Kind::Sent => sent_until(now, retention),
             // A caller may be up to a day ahead of this one at midnight.
             Kind::Page | Kind::Consent | Kind::Ids => retention.expires_at(today.plus(1)),
             Kind::Erased
@@ -207,7 +225,8 @@ impl Named {
             | Kind::Dirty
             | Kind::Identity
             | Kind::Clock
-            | Kind::Entry => return Life::Kept,
+            | Kind::Entry
+            | Kind::Ledger => return Life::Kept,
         })
     }
 }
@@ -220,6 +239,18 @@ pub(super) const fn hit_ids_until(received: Day) -> Timestamp {
 /// When memberships as of an instant are gone: at the end of the day after.
 pub(super) fn segments_until(as_of: Timestamp) -> Timestamp {
     as_of.day().unwrap_or_default().plus(2).start()
+}
+
+/// When news of matches are gone, the last of which came now: at the end of the day after their
+/// last.
+pub(super) fn news_until(now: Timestamp) -> Timestamp {
+    now.day().unwrap_or_default().plus(NEWS_DAYS + 1).start()
+}
+
+/// When it is forgotten who was sent to a destination, written now: every destination has forgotten
+/// them by then.
+pub(super) fn sent_until(now: Timestamp, retention: Retention) -> Timestamp {
+    retention.expires_at(now.day().unwrap_or_default().plus(1))
 }
 
 /// When the foreign ids of a period are forgotten: with what its first day holds, but not before it
@@ -336,6 +367,16 @@ impl Keys {
         self.of(p, Kind::Partners)
     }
 
+    /// What happened to a partner's matches.
+    pub(super) fn news(&self, p: Partition, partner: PartnerId) -> String {
+        format!("{}:{}", self.of(p, Kind::News), partner.0)
+    }
+
+    /// Who was sent to a destination.
+    pub(super) fn sent(&self, p: Partition, destination: u32) -> String {
+        format!("{}:{destination}", self.of(p, Kind::Sent))
+    }
+
     /// The erased ordinals.
     pub(super) fn erased(&self, p: Partition) -> String {
         self.of(p, Kind::Erased)
@@ -385,6 +426,11 @@ pub(super) fn clock() -> String {
 /// All versions of an entry of the catalog.
 pub(super) fn entry(name: CatalogName) -> String {
     format!("{CATALOG}{}:{}", Kind::Entry.label(), name.label())
+}
+
+/// The deliveries to a destination.
+pub(super) fn ledger(destination: u32) -> String {
+    format!("{CATALOG}{}:{destination}", Kind::Ledger.label())
 }
 
 /// `mf:{<realm>.<p>.<n>}:` with the smallest n that puts the tag into the partition's slot: p's

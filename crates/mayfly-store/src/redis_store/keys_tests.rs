@@ -17,6 +17,8 @@ fn all(keys: &Keys) -> Vec<(Kind, String)> {
         (Kind::Names, keys.names(p, names_start(day), 300)),
         (Kind::Matches, keys.matches(p, PartnerId(3), names_start(day), 300)),
         (Kind::Partners, keys.partners(p)),
+        (Kind::News, keys.news(p, PartnerId(3))),
+        (Kind::Sent, keys.sent(p, 3)),
         (Kind::Erased, keys.erased(p)),
         (Kind::Next, keys.next(p)),
         (Kind::Lease, keys.lease(p)),
@@ -27,6 +29,7 @@ fn all(keys: &Keys) -> Vec<(Kind, String)> {
         (Kind::Identity, identity()),
         (Kind::Clock, clock()),
         (Kind::Entry, entry(CatalogName::Keys)),
+        (Kind::Ledger, ledger(3)),
     ]
 }
 

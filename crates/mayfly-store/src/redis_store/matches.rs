@@ -86,6 +86,7 @@ impl RedisStore {
         let of = |start: &Day| self.keys().matches(p, note.partner, *start, ordinal);
         let mut names = vec![self.keys().next(p), self.keys().partners(p), of(&current)];
         names.extend(periods.iter().map(of));
+        names.push(self.keys().news(p, note.partner));
         scripts::MATCH
             .on(&names)
             .text(&self.store_id())
@@ -96,6 +97,8 @@ impl RedisStore {
             .bytes(&[codec::VERSION])
             .number(note.partner.0)
             .text(note.uid.as_deref().unwrap_or_default())
+            .number(u8::from(self.is_told(note.partner)))
+            .number(keys::news_until(now).secs())
     }
 
     fn noted(&self, answer: Value) -> Result<Option<Noted>> {
@@ -118,6 +121,22 @@ impl RedisStore {
         partners: &[PartnerId],
         now: Timestamp,
     ) -> Result<Vec<Option<Match>>> {
+        let (found, marker) = self.raw_matches(visitor, partners, now).await?;
+        let dead = self.living(visitor.partition, marker).await?;
+        if dead.contains(visitor.ordinal) {
+            return Ok(vec![None; partners.len()]);
+        }
+        let mut found: BTreeMap<PartnerId, Match> = found.into_iter().collect();
+        Ok(partners.iter().map(|partner| found.remove(partner)).collect())
+    }
+
+    /// A visitor's matches with these partners, erased or not, and the marker as it was then.
+    pub(super) async fn raw_matches(
+        &self,
+        visitor: Visitor,
+        partners: &[PartnerId],
+        now: Timestamp,
+    ) -> Result<(Vec<(PartnerId, Match)>, Value)> {
         let (p, ordinal) = (visitor.partition, visitor.ordinal);
         let periods = self.periods(now);
         let of = |&partner: &PartnerId| {
@@ -125,26 +144,23 @@ impl RedisStore {
             periods.iter().map(name)
         };
         let gets = partners.iter().flat_map(of);
-        let mut gets: Vec<Command> =
-            gets.map(|name| Command::new("HGET", &name).number(ordinal)).collect();
-        gets.push(self.marker(p));
+        let gets = gets.map(|name| Command::new("HGET", &name).number(ordinal));
+        let gets = gets.chain([self.marker(p)]).collect();
         let mut values = self.conn().run(gets, Load::Small).await?;
-        let dead = self.living(p, values.pop().unwrap_or(Value::Nil)).await?;
-        if dead.contains(ordinal) {
-            return Ok(vec![None; partners.len()]);
-        }
+        let marker = values.pop().unwrap_or(Value::Nil);
         let mut values = values.into_iter();
-        let mut found = Vec::with_capacity(partners.len());
-        for _ in partners {
+        let mut found = Vec::new();
+        for partner in partners {
             let mut newest = None;
             for value in values.by_ref().take(periods.len()) {
                 let bytes: Option<Vec<u8>> = self.conn().read(value)?;
                 let own = bytes.map(|bytes| records::decode_match(&bytes)).transpose()?;
                 newest = newest.or(own);
             }
-            found.push(newest.filter(|own| self.is_kept(own, now)));
+            let newest = newest.filter(|own| self.is_kept(own, now));
+            found.extend(newest.map(|own| (*partner, own)));
         }
-        Ok(found)
+        Ok((found, marker))
     }
 
     fn is_kept(&self, own: &Match, now: Timestamp) -> bool {

@@ -16,6 +16,8 @@
 //! | `…:names:<10-day period>:<ordinal / 128>` | hash | ordinal → ids | period + retention |
 //! | `…:matches:<first day of period>:<partner>:<ordinal / 128>` | hash | ordinal → id | first day + retention |
 //! | `…:partners` | set | partners that have matches here | kept |
+//! | `…:news:<partner>` | stream | what happened to matches, field `n` | 31 d after the last |
+//! | `…:sent:<destination>` | hash | code → visitors by the day they are forgotten there | retention |
 //! | `…:erased` | string | bitmap of erased ordinals | kept: it says nothing but "dead" |
 //! | `…:next` | hash | the partition's marker, below | kept |
 //! | `…:lease` | string | owner's token and address | when the lease runs out |
@@ -26,6 +28,7 @@
 //! | `mf:{catalog}:identity` | hash | `store` id, `record`, `ready` | kept |
 //! | `mf:{catalog}:clock` | hash | how far `expire` has been asked | kept |
 //! | `mf:{catalog}:entry:<name>` | hash | version → record; `v` = the current one | kept |
+//! | `mf:{catalog}:ledger:<destination>` | hash | number → counts of a delivery | kept: the newest 1,000 |
 //!
 //! A day or period expires by the midnight at which it begins. `past`: `g` = generation, one more
 //! with each sealing; `i` = the first ordinals of all blocks. `names`: the foreign ids claimed in
@@ -37,10 +40,10 @@
 //! the store's id with the marker: an emptied or replaced server answers [`StoreError::Gone`],
 //! and nothing is made anew by a running process. Each round trip has [`StoreConfig::deadline`].
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use mayfly_core::{Partition, Retention, Timestamp};
+use mayfly_core::{Partition, PartnerId, Retention, Timestamp};
 use redis::Value;
 use roaring::RoaringBitmap;
 
@@ -52,6 +55,7 @@ mod care;
 mod catalog;
 mod cluster;
 mod conn;
+mod delivered;
 mod identity;
 mod intake;
 mod keys;
@@ -82,6 +86,8 @@ struct Inner {
     /// Erased ordinals as last read, with the version of the bitmap.
     erased: Mutex<HashMap<Partition, (u64, Arc<RoaringBitmap>)>>,
     servers: Mutex<server::Seen>,
+    /// The partners of whose matches news are kept.
+    told: RwLock<BTreeSet<PartnerId>>,
 }
 
 impl RedisStore {
@@ -108,6 +114,7 @@ impl RedisStore {
             identity: Mutex::new(identity),
             erased: Mutex::new(HashMap::new()),
             servers: Mutex::new(seen),
+            told: RwLock::default(),
         };
         Self { inner: Arc::new(inner) }
     }

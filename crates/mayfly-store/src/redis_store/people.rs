@@ -133,6 +133,9 @@ impl RedisStore {
             for ordinal in ordinals {
                 let visitor = Visitor { partition: p, ordinal };
                 self.forget(visitor, now).await?;
+                let (found, _) = self.raw_matches(visitor, &partners, now).await?;
+                let told = self.tell_gone(visitor, &found, now);
+                self.conn().run(told, Load::Small).await?;
                 let drops = self.forget_matches(visitor, &partners, now);
                 self.conn().run(drops, Load::Small).await?;
             }

@@ -320,7 +320,7 @@ fn next_count(read: &Piece, hits: usize, max_hits: usize) -> usize {
 }
 
 /// `<ms>-<seq>`.
-fn read_id(text: &str) -> Result<EntryId> {
+pub(super) fn read_id(text: &str) -> Result<EntryId> {
     let (ms, seq) = text.split_once('-').ok_or_else(damaged)?;
     let number = |text: &str| text.parse().map_err(|_| damaged());
     Ok(EntryId { ms: number(ms)?, seq: number(seq)? })

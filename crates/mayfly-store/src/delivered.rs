@@ -1,0 +1,71 @@
+//! What deliveries remember: who was sent to whom, what happened to matches since, and the ledger.
+//!
+//! *Sent* says, for a destination and a code of its, which visitors it was told of, by the day on
+//! which it forgets them without another word. *News* are what happened to the matches of a
+//! partner that is told ([`crate::Store::tell`]): a visitor has an id there that was not sent yet,
+//! or an id is nobody's any more and must be removed. The *ledger* holds counts alone.
+
+use std::collections::BTreeMap;
+
+use mayfly_core::{Day, Ordinal};
+use roaring::RoaringBitmap;
+
+/// How long news are kept, days: who was not told by then is not told.
+pub const NEWS_DAYS: u16 = 30;
+/// Deliveries of a destination that are remembered; the oldest go first.
+pub const LEDGER_ROWS: u64 = 1000;
+
+/// What happened to a match.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MatchNews {
+    /// The visitor has an id there that he had not before.
+    Matched(Ordinal),
+    /// Nobody has this id any more: who had it has another one, none, or is erased.
+    Gone(Box<str>),
+}
+
+/// Who a destination was told is in a segment.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Sent {
+    /// The destination's code of it.
+    pub code: Box<str>,
+    /// The visitors of a partition, by the first day on which the destination has forgotten them.
+    pub until: BTreeMap<Day, RoaringBitmap>,
+}
+
+impl Sent {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> RoaringBitmap {
+        self.until.values().fold(RoaringBitmap::new(), |all, own| all | own)
+    }
+
+    /// Takes visitors out.
+    pub fn remove(&mut self, gone: &RoaringBitmap) {
+        self.until.values_mut().for_each(|own| *own -= gone);
+        self.until.retain(|_, own| !own.is_empty());
+    }
+
+    /// Notes that visitors were sent, to be forgotten on this day.
+    pub fn add(&mut self, until: Day, sent: &RoaringBitmap) {
+        if sent.is_empty() {
+            return;
+        }
+        self.remove(sent);
+        *self.until.entry(until).or_default() |= sent;
+    }
+
+    /// Takes out who is forgotten by today.
+    pub fn forget(&mut self, today: Day) {
+        self.until.retain(|day, _| *day > today);
+    }
+}
+
+/// One entry of the ledger.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LedgerRow {
+    /// 1, 2, 3 … of the destination.
+    pub number: u64,
+    /// Its bytes; they belong to the crates above.
+    pub bytes: Vec<u8>,
+}
