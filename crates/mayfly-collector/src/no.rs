@@ -25,6 +25,8 @@ pub struct No {
     pub who: WhoseNo,
     /// The site that was told.
     pub site: SiteId,
+    /// Why the hit was refused.
+    pub refusal: Refusal,
     /// What he chose.
     pub choice: Choice,
     /// When.
@@ -32,11 +34,12 @@ pub struct No {
 }
 
 impl Collector {
-    /// Keeps a no that may be a withdrawal: one of a visitor who has chosen, with a string that can
-    /// say so.
+    /// Keeps a no that may be a withdrawal, or that forbids passing anything on: one of a visitor who
+    /// has chosen.
     pub(crate) fn note_no(&self, who: WhoseNo, site: &Site, denial: &Denial, at: Timestamp) {
         let Denial::Consent(refusal, choice) = denial else { return };
-        if *refusal == Refusal::PreChoice || choice.tcf.is_none() && choice.gpp.is_none() {
+        let has_string = choice.tcf.is_some() || choice.gpp.is_some();
+        if *refusal == Refusal::PreChoice || !has_string && !refusal.is_choice() {
             return;
         }
         let mut noes = self.noes().lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,8 +50,8 @@ impl Collector {
         if noes.len() >= limits::NOES {
             noes.pop_front();
         }
-        let choice = (**choice).clone();
-        noes.push_back(No { who, site: site.id, choice, at });
+        let (refusal, choice) = (*refusal, (**choice).clone());
+        noes.push_back(No { who, site: site.id, refusal, choice, at });
     }
 
     /// The noes that came since the last call.

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mayfly_core::{
-    Admitted, Attribute, Candidate, Day, Outcome, Refusal, Site, Timestamp, Visitor, limits,
+    Admitted, Attribute, Candidate, Day, Denial, Outcome, Refusal, Site, Timestamp, Visitor, limits,
 };
 
 use crate::admission;
@@ -196,6 +196,7 @@ impl Collector {
         let sites = self.sites();
         let site = query.as_ref().ok().and_then(|query| sites.get(&query.site)).cloned();
         if let Some(no) = no {
+            self.hear(no, request, site.as_deref()).await;
             return Err((Reason::Consent(no).into(), site));
         }
         let query = query.map_err(early)?;
@@ -224,6 +225,19 @@ impl Collector {
             late(denial.into())
         })?;
         self.take_or_probe(ready, hit, who, first_party.is_some(), &asked).await.map_err(late)
+    }
+
+    /// Keeps a browser's no to everything, where it is one that we know: what was kept of it before
+    /// is not passed on any more.
+    async fn hear(&self, no: Refusal, request: &PixelRequest<'_>, site: Option<&Site>) {
+        let cookies = request.cookie.unwrap_or_default();
+        if let Some(site) = site
+            && request.origin.or(request.referer).is_some()
+            && let Some(visitor) = self.visitor(cookies, request.now).await
+        {
+            let denial = Denial::Consent(no, Box::default());
+            self.note_no(WhoseNo::Visitor(visitor), site, &denial, request.now);
+        }
     }
 
     /// What a pixel says of a hit, with the attributes that are for rules only.

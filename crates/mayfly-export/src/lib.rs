@@ -6,6 +6,7 @@
 
 mod aside;
 pub mod batch;
+pub mod changes;
 pub mod feed;
 pub mod file;
 mod instant;
@@ -16,6 +17,7 @@ pub mod xandr_line;
 use std::path::PathBuf;
 
 pub use batch::{Add, Batch, SegmentKey, UserChange};
+pub use changes::{CodeChanges, Lapses};
 pub use feed::{Feed, FeedName, FeedWriter, Part};
 pub use file::{Audience, Format, Source, export};
 pub use manifest::{Manifest, ManifestFile, Overdue, overdue};

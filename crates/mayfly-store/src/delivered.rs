@@ -10,10 +10,15 @@ use std::collections::BTreeMap;
 use mayfly_core::{Day, Ordinal};
 use roaring::RoaringBitmap;
 
+/// No destination has this number: its codes name noes, and who was "sent" there refused that
+/// anything of him is passed on, until he says otherwise.
+pub const NOBODY: u32 = 0;
 /// How long news are kept, days: who was not told by then is not told.
 pub const NEWS_DAYS: u16 = 30;
 /// Deliveries of a destination that are remembered; the oldest go first.
 pub const LEDGER_ROWS: u64 = 1000;
+/// The first row that is a delivery; those below it say where the destination stands, and stay.
+pub const LEDGER_FIRST: u64 = 2;
 
 /// What happened to a match.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +64,11 @@ impl Sent {
     pub fn forget(&mut self, today: Day) {
         self.until.retain(|day, _| *day > today);
     }
+}
+
+/// The row that goes when this one is written.
+pub(crate) fn displaced(number: u64) -> Option<u64> {
+    number.checked_sub(LEDGER_ROWS).filter(|old| *old >= LEDGER_FIRST)
 }
 
 /// One entry of the ledger.

@@ -470,7 +470,8 @@ impl Store {
         on!(self, s => s.ledger(destination, before, limit))
     }
 
-    /// Writes a delivery, new or anew; the one [`delivered::LEDGER_ROWS`] before it goes.
+    /// Writes a delivery, new or anew; the one [`delivered::LEDGER_ROWS`] before it goes,
+    /// unless it is below [`delivered::LEDGER_FIRST`].
     ///
     /// # Errors
     /// None of its own.

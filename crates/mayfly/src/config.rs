@@ -93,6 +93,16 @@ pub struct Settings {
     pub contact: Option<String>,
     /// From a withdrawn consent to its erasure.
     pub withdrawal_grace: Duration,
+    /// Where destinations with files have their folders; none = in the data folder.
+    pub exports: Option<PathBuf>,
+    /// Where secrets lie; none = in the data folder.
+    pub secrets: Option<PathBuf>,
+    /// Hosts that may be reached wherever they are.
+    pub allow_hosts: Vec<String>,
+    /// Certificates that are believed besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long a receiver may take to answer.
+    pub delivery_timeout: Duration,
     /// The spill's limit, bytes.
     pub spill_bytes_max: u64,
     /// Time between checkpoints.
@@ -156,6 +166,18 @@ impl Settings {
         self.data.join("server.address")
     }
 
+    /// Where destinations with files have their folders.
+    #[must_use]
+    pub fn exports_folder(&self) -> PathBuf {
+        self.exports.clone().unwrap_or_else(|| self.data.join("exports"))
+    }
+
+    /// Where secrets lie.
+    #[must_use]
+    pub fn secrets_folder(&self) -> PathBuf {
+        self.secrets.clone().unwrap_or_else(|| self.data.join("secrets"))
+    }
+
     /// The folder of the spill.
     #[must_use]
     pub fn spill_folder(&self) -> PathBuf {
@@ -199,7 +221,7 @@ fn lossy(path: &Path) -> String {
 /// Where each value came from, passwords hidden.
 fn sources(merged: &config::Config) -> BTreeMap<String, (String, String)> {
     let mut found = BTreeMap::new();
-    for section in ["", "store", "http", "collector", "privacy", "worker", "log"] {
+    for section in ["", "store", "http", "collector", "privacy", "delivery", "worker", "log"] {
         let table = if section.is_empty() {
             merged.cache.clone().into_table()
         } else {
@@ -321,6 +343,11 @@ fn resolve(
         controller: said.privacy.controller.clone(),
         contact: filled(&said.privacy.contact),
         withdrawal_grace: Duration::from_secs(said.privacy.withdrawal_grace_s),
+        exports: filled(&said.delivery.exports).map(PathBuf::from),
+        secrets: filled(&said.delivery.secrets).map(PathBuf::from),
+        allow_hosts: words(&said.delivery.allow_hosts),
+        ca_file: filled(&said.delivery.ca_file).map(PathBuf::from),
+        delivery_timeout: Duration::from_secs(said.delivery.timeout_s.max(1)),
         spill_bytes_max: (*spill_bytes_max).min(limits::SPILL_BYTES),
         checkpoint: Duration::from_secs(said.worker.checkpoint_s),
         poll: Duration::from_millis(said.worker.poll_ms),
@@ -329,6 +356,12 @@ fn resolve(
         log_format,
         sources,
     })
+}
+
+/// The words of a list with commas.
+fn words(list: &str) -> Vec<String> {
+    let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 /// What stands before the server.

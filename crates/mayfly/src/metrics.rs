@@ -3,8 +3,8 @@
 
 use mayfly_store::StoreError;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, exponential_buckets,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, exponential_buckets,
 };
 
 /// Counters and gauges of worker and store.
@@ -50,6 +50,23 @@ pub struct Metrics {
     pub withdrawals_held: IntGauge,
     /// Failures of the store by kind, as the worker sees them.
     pub errors: IntCounterVec,
+    /// Deliveries, by destination.
+    pub deliveries: DeliveryMetrics,
+}
+
+/// Gauges and counters of deliveries, by destination.
+#[derive(Clone, Debug)]
+pub struct DeliveryMetrics {
+    /// Since when a change waits that is not delivered, seconds ago.
+    pub waiting: GaugeVec,
+    /// Whether a person has to look.
+    pub held: IntGaugeVec,
+    /// When the receiver last took anything.
+    pub accepted_at: GaugeVec,
+    /// The share of allowed members of whom the partner has an id.
+    pub match_ratio: GaugeVec,
+    /// Pairs of visitor and segment, by what became of them.
+    pub pairs: IntCounterVec,
 }
 
 impl Metrics {
@@ -118,8 +135,10 @@ impl Metrics {
                 Opts::new("mayfly_worker_errors_total", "Store failures seen by the worker"),
                 &["kind"],
             )?,
+            deliveries: DeliveryMetrics::new()?,
         };
         all.register(registry)?;
+        all.deliveries.register(registry)?;
         Ok(all)
     }
 
@@ -162,5 +181,73 @@ impl Metrics {
     /// Counts a failure of the store.
     pub fn failed(&self, error: &StoreError) {
         self.errors.with_label_values(&[error.label()]).inc();
+    }
+}
+
+impl DeliveryMetrics {
+    /// What became of pairs.
+    const RESULTS: [&str; 3] = ["accepted", "rejected", "left_out"];
+
+    fn new() -> Result<Self, prometheus::Error> {
+        let by = &["destination"];
+        let all = Self {
+            waiting: GaugeVec::new(
+                Opts::new(
+                    "mayfly_delivery_waiting_seconds",
+                    "Age of the oldest change that a destination was not told of",
+                ),
+                by,
+            )?,
+            held: IntGaugeVec::new(
+                Opts::new("mayfly_delivery_held", "1 while a delivery waits for a person"),
+                by,
+            )?,
+            accepted_at: GaugeVec::new(
+                Opts::new(
+                    "mayfly_delivery_accepted_timestamp_seconds",
+                    "When a destination last took anything",
+                ),
+                by,
+            )?,
+            match_ratio: GaugeVec::new(
+                Opts::new(
+                    "mayfly_delivery_match_ratio",
+                    "Share of allowed members of whom the partner has an id",
+                ),
+                by,
+            )?,
+            pairs: IntCounterVec::new(
+                Opts::new(
+                    "mayfly_delivery_pairs_total",
+                    "Pairs of visitor and segment, by what became of them",
+                ),
+                &["destination", "result"],
+            )?,
+        };
+        // There from the start, of no destination.
+        all.forget("");
+        all.waiting.with_label_values(&[""]);
+        all.held.with_label_values(&[""]);
+        all.accepted_at.with_label_values(&[""]);
+        all.match_ratio.with_label_values(&[""]);
+        Self::RESULTS.iter().for_each(|result| drop(all.pairs.with_label_values(&["", *result])));
+        Ok(all)
+    }
+
+    fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.waiting.clone()))?;
+        registry.register(Box::new(self.held.clone()))?;
+        registry.register(Box::new(self.accepted_at.clone()))?;
+        registry.register(Box::new(self.match_ratio.clone()))?;
+        registry.register(Box::new(self.pairs.clone()))
+    }
+
+    /// A destination that is gone is shown no more.
+    pub fn forget(&self, destination: &str) {
+        // What was never shown cannot be taken away.
+        self.waiting.remove_label_values(&[destination]).ok();
+        self.held.remove_label_values(&[destination]).ok();
+        self.accepted_at.remove_label_values(&[destination]).ok();
+        self.match_ratio.remove_label_values(&[destination]).ok();
     }
 }

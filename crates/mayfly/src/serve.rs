@@ -41,6 +41,8 @@ pub enum Role {
     Collector,
     /// Folds hits into cells and memberships; answers about segments.
     Worker,
+    /// Delivers segments, if it owns the first partition: it needs the worker beside it.
+    Export,
 }
 
 /// What handlers share: there from the first request on, while the store may still be opening.
@@ -110,10 +112,10 @@ impl Shared {
     pub(crate) fn caller(&self, secret: &str) -> Option<Caller> {
         if same(secret.as_bytes(), self.admin_token.as_bytes()) {
             let (name, role) = ("admin".to_owned(), TokenRole::Admin);
-            return Some(Caller { name, role, sites: Vec::new() });
+            return Some(Caller { name, role, sites: Vec::new(), partner: None });
         }
-        let Token { name, role, sites, .. } = self.app.get()?.token(secret)?;
-        Some(Caller { name, role, sites })
+        let Token { name, role, sites, partner, .. } = self.app.get()?.token(secret)?;
+        Some(Caller { name, role, sites, partner })
     }
 
     /// Why this process is not ready; empty when it is.

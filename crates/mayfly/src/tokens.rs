@@ -96,6 +96,18 @@ pub struct Token {
     /// The keys of the sites that it is for; empty = all.
     #[serde(default)]
     pub sites: Vec<String>,
+    /// The key of the partner that it is for: it may pull this partner's files.
+    #[serde(default)]
+    pub partner: Option<String>,
+}
+
+/// What a token is for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scope {
+    /// The keys of its sites; empty = all.
+    pub sites: Vec<String>,
+    /// The key of its partner.
+    pub partner: Option<String>,
 }
 
 /// All tokens: the catalog's entry.
@@ -126,17 +138,12 @@ impl Tokens {
     }
 
     /// Adds (or replaces, by name) the token of `secret`.
-    pub fn put(
-        &mut self,
-        name: &str,
-        (role, sites): (Role, Vec<String>),
-        secret: &str,
-        now: Timestamp,
-    ) {
+    pub fn put(&mut self, name: &str, (role, scope): (Role, Scope), secret: &str, now: Timestamp) {
         self.format = 1;
         self.revoke(name);
         let (sha256, created_ms) = (hash(secret), now.millis());
-        let token = Token { name: name.to_owned(), role, sha256, created_ms, sites };
+        let Scope { sites, partner } = scope;
+        let token = Token { name: name.to_owned(), role, sha256, created_ms, sites, partner };
         self.tokens.push(token);
         self.tokens.sort_by(|a, b| a.name.cmp(&b.name));
     }
@@ -190,7 +197,7 @@ mod tests {
     fn tokens_are_found_by_secret_until_revoked_and_never_kept_in_clear() {
         let mut tokens = Tokens::default();
         let secret = new_secret().unwrap();
-        tokens.put("ci", (Role::SiteOwner, Vec::new()), &secret, Timestamp::from_secs(1));
+        tokens.put("ci", (Role::SiteOwner, Scope::default()), &secret, Timestamp::from_secs(1));
         let bytes = tokens.to_bytes();
         assert!(!String::from_utf8(bytes.clone()).unwrap().contains(&secret));
         let mut read = Tokens::from_bytes(&bytes).unwrap();

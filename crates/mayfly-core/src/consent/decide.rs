@@ -186,6 +186,15 @@ impl Refusal {
         }
     }
 
+    /// Whether somebody chose so: silence and strings that cannot be read are no choice.
+    #[must_use]
+    pub const fn is_choice(self) -> bool {
+        match self {
+            Self::OptedOut | Self::Gpc | Self::Child | Self::Refused | Self::NotDisclosed => true,
+            Self::Absent | Self::Invalid | Self::PreChoice => false,
+        }
+    }
+
     /// The outcome of a hit that is refused so.
     #[must_use]
     pub const fn outcome(self) -> Outcome {

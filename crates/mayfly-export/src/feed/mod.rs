@@ -81,6 +81,27 @@ enum Sink {
     Parquet(Box<parquet::Rows>),
 }
 
+/// The text of a batch in a layout, header included; nothing of [`FeedLayout::Parquet`].
+///
+/// # Errors
+/// What a writer of separated values refuses.
+pub fn text(layout: &FeedLayout, batch: &Batch, is_full: bool) -> io::Result<Vec<u8>> {
+    let mut text = rows::header(layout).to_vec();
+    for change in batch.changes.iter().filter(|change| takes(layout, &change.uid)) {
+        text.extend(rows::lines(layout, batch, change, is_full)?);
+    }
+    Ok(text)
+}
+
+/// Whether an id can stand in such a file.
+fn takes(layout: &FeedLayout, uid: &str) -> bool {
+    match layout {
+        FeedLayout::Xandr(layout) => xandr_line::takes(layout, uid),
+        FeedLayout::Adobe { .. } => adobe::takes(uid),
+        FeedLayout::Csv | FeedLayout::Tsv | FeedLayout::Jsonl | FeedLayout::Parquet => true,
+    }
+}
+
 impl<'s> FeedWriter<'s> {
     /// Begins a set in a folder, which is made when missing.
     ///
@@ -104,7 +125,7 @@ impl<'s> FeedWriter<'s> {
     /// [`ExportError::File`]: nothing of this set will be there.
     pub fn write(&mut self, batch: &Batch) -> Result<(), ExportError> {
         for change in &batch.changes {
-            if !self.takes(&change.uid) {
+            if !takes(&self.settings.format, &change.uid) {
                 self.feed.unfit += change.pairs() as u64;
                 continue;
             }
@@ -145,15 +166,6 @@ impl<'s> FeedWriter<'s> {
         }
         self.is_whole = true;
         Ok(std::mem::take(&mut self.feed))
-    }
-
-    /// Whether an id can stand in such a file.
-    fn takes(&self, uid: &str) -> bool {
-        match &self.settings.format {
-            FeedLayout::Xandr(layout) => xandr_line::takes(layout, uid),
-            FeedLayout::Adobe { .. } => adobe::takes(uid),
-            FeedLayout::Csv | FeedLayout::Tsv | FeedLayout::Jsonl | FeedLayout::Parquet => true,
-        }
     }
 
     fn stem(&self) -> String {

@@ -75,6 +75,10 @@ pub struct Templated<'b> {
     parts: Vec<Part>,
     at: usize,
     rejected: Vec<Rejected>,
+    /// Some request was taken.
+    is_taken: bool,
+    /// Why the last one that was not was refused.
+    refused: Option<Box<str>>,
 }
 
 impl Template {
@@ -270,17 +274,30 @@ impl<'b> Templated<'b> {
         secrets: &'b [(Box<str>, Box<str>)],
     ) -> Self {
         let parts = requests(&template.settings, batch);
-        Self { template, batch, secrets, parts, at: 0, rejected: Vec::new() }
+        Self {
+            template,
+            batch,
+            secrets,
+            parts,
+            at: 0,
+            rejected: Vec::new(),
+            is_taken: false,
+            refused: None,
+        }
     }
 
     /// See [`super::Talk::next`].
     pub fn next(&mut self, answer: Option<&Answer<'_>>) -> Step {
         if let Some(answer) = answer {
             match self.judge(answer) {
-                Judged::Taken { rejected } => self.rejected.extend(rejected),
+                Judged::Taken { rejected } => {
+                    self.is_taken = true;
+                    self.rejected.extend(rejected);
+                }
                 // A segment that the partner does not know keeps the others from nothing.
-                Judged::Refused { code } if !matches!(answer.status, 401 | 403) => {
+                Judged::Refused { code } if !matches!(answer.status, 300..=399 | 401 | 403) => {
                     self.refuse_part(&code);
+                    self.refused = Some(code);
                 }
                 not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
                     return Step::Done(not);
@@ -290,7 +307,11 @@ impl<'b> Templated<'b> {
         }
         let Some(part) = self.parts.get(self.at) else {
             let rejected = std::mem::take(&mut self.rejected);
-            return Step::Done(Judged::Taken { rejected });
+            return Step::Done(match self.refused.take().filter(|_| !self.is_taken) {
+                // Nothing at all was taken: the URL or the template may be wrong.
+                Some(code) => Judged::Refused { code },
+                None => Judged::Taken { rejected },
+            });
         };
         match self.template.request(self.batch, *part, self.secrets) {
             Ok(request) => Step::Send(request),

@@ -112,7 +112,7 @@ impl Destination {
     #[must_use]
     pub fn least(&self, is_sent: bool) -> u64 {
         let minimum = u64::from(self.minimum);
-        if is_sent { minimum } else { (minimum * Self::RESUME_PERCENT).div_ceil(100) }
+        if is_sent { minimum } else { minimum * Self::RESUME_PERCENT / 100 }
     }
 
     /// The name of the secret that is used for this.

@@ -7,7 +7,7 @@ use super::{EmbeddedStore, Tx, keys};
 use crate::Result;
 use crate::codec::records;
 use crate::day::EntryId;
-use crate::delivered::{LEDGER_ROWS, LedgerRow, MatchNews, Sent};
+use crate::delivered::{LedgerRow, MatchNews, Sent, displaced};
 
 /// Notes news of a match, if the partner is told.
 pub(super) fn note(
@@ -161,7 +161,7 @@ impl EmbeddedStore {
         self.write(move |tx| {
             let keyspace = tx.keyspaces.make(keys::LEDGER)?;
             tx.put(&keyspace, keys::ledger(destination, row.number), row.bytes);
-            if let Some(old) = row.number.checked_sub(LEDGER_ROWS) {
+            if let Some(old) = displaced(row.number) {
                 tx.remove(&keyspace, keys::ledger(destination, old));
             }
             Ok(())

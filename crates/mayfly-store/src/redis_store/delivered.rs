@@ -11,7 +11,7 @@ use super::read::read_id;
 use super::{RedisStore, keys};
 use crate::codec::records;
 use crate::day::EntryId;
-use crate::delivered::{LEDGER_ROWS, LedgerRow, MatchNews, Sent};
+use crate::delivered::{LedgerRow, MatchNews, Sent, displaced};
 use crate::{Match, Result};
 
 impl RedisStore {
@@ -140,8 +140,8 @@ impl RedisStore {
     pub async fn write_ledger(&self, destination: u32, row: &LedgerRow) -> Result<()> {
         let name = keys::ledger(destination);
         let set = Command::new("HSET", &name).number(row.number).bytes(&row.bytes);
-        let old = row.number.saturating_sub(LEDGER_ROWS);
-        let drop = Command::new("HDEL", &name).number(old);
-        self.conn().run(vec![set, drop], Load::Small).await.map(|_| ())
+        let drop = displaced(row.number).map(|old| Command::new("HDEL", &name).number(old));
+        let calls = std::iter::once(set).chain(drop).collect();
+        self.conn().run(calls, Load::Small).await.map(|_| ())
     }
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_core::{Candidate, Referrer, Retention, Site, SiteId, Timestamp, limits};
+use mayfly_export::push::{Template, TemplateFault};
+use mayfly_segments::destination::Way;
+use mayfly_segments::problem::DestinationFault;
 use mayfly_segments::{
-    Applied, Compiled, Definitions, DefinitionsFile, Fixture, Problem, ProblemKind,
+    Applied, Compiled, Definitions, DefinitionsFile, Destination, Fixture, Problem, ProblemKind,
 };
 use mayfly_store::{CatalogName, Corruption, StoreError};
 use serde_json::{Value, json};
@@ -53,6 +56,7 @@ impl App {
 
     pub(super) fn applied(&self, text: &str, prune: bool) -> Result<Applied, ApiError> {
         let file = DefinitionsFile::parse(text).map_err(ApiError::Problems)?;
+        file.check_templates(wrong_template).map_err(ApiError::Problems)?;
         let active = self.active();
         let retention = self.settings.store.retention;
         active.definitions().apply(&file, prune, retention).map_err(ApiError::Problems)
@@ -183,6 +187,17 @@ impl App {
             }
         }
     }
+}
+
+/// What is wrong with the templates of a destination.
+fn wrong_template(destination: &Destination) -> Option<DestinationFault> {
+    let Way::Request(settings) = &destination.way else { return None };
+    // Values are known where it is sent from.
+    let named = destination.secrets.iter().map(|(used_for, _)| (used_for.clone(), "x".into()));
+    let secrets: Vec<(Box<str>, Box<str>)> = named.collect();
+    let wrong = Template::new(settings.clone(), &secrets).err()?;
+    let TemplateFault { part, line, column, what } = wrong;
+    Some(DestinationFault::Template { part, line, column, what })
 }
 
 pub(super) fn texts(applied: &Applied) -> Vec<String> {

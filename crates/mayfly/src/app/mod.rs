@@ -4,9 +4,11 @@
 mod categories;
 mod debug;
 pub mod definitions;
+mod deliveries;
 mod insights;
 mod journal;
 mod lint;
+pub(crate) use deliveries::PREVIEW_VISITORS;
 pub mod lookup;
 mod partners;
 mod people;
@@ -23,6 +25,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use mayfly_collector::{Collector, CollectorMetrics, KeyRing, SiteTable};
 use mayfly_core::{Partition, Timestamp, Visitor};
+use mayfly_segments::destination::IdSpace;
 use mayfly_segments::{Compiled, Definitions};
 use mayfly_store::{CatalogName, Corruption, Health, Store, StoreError};
 use tokio::sync::watch;
@@ -183,6 +186,9 @@ impl App {
         let sites: SiteTable = active.definitions().sites().cloned().collect();
         let sites = sites.with_partners(active.definitions().partners().cloned());
         self.collector.set_sites(sites.with_arrival(Arc::clone(active.arrival())));
+        let theirs = active.definitions().destinations();
+        let theirs = theirs.filter(|own| own.ids == IdSpace::Partner);
+        self.store.tell(&theirs.map(|own| own.partner).collect::<Vec<_>>());
     }
 
     /// Once a second: how the store is, what other processes changed, what is too old.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::App;
 use crate::clock;
 use crate::http::ApiError;
-use crate::tokens::{self, Role};
+use crate::tokens::{self, Role, Scope};
 
 /// Files that were replayed: the catalog's entry.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -263,21 +263,24 @@ impl App {
     pub async fn new_token(
         &self,
         name: &str,
-        (role, sites): (Role, &[String]),
+        (role, scope): (Role, &Scope),
         by: &str,
     ) -> Result<String, ApiError> {
         if !mayfly_core::event::is_name(name, limits::NAME_BYTES / 2) {
             return Err(ApiError::TokenName);
         }
-        for key in sites {
+        for key in &scope.sites {
             let sites = self.collector.sites();
             sites.get(key).ok_or_else(|| ApiError::no_site(key, &sites))?;
+        }
+        if let Some(key) = &scope.partner {
+            self.partner_named(key)?;
         }
         let secret = tokens::new_secret().map_err(|_| ApiError::Busy)?;
         let made = self.change_tokens(by, |tokens| {
             let is_free = tokens.all().iter().all(|own| own.name != name);
             if is_free {
-                tokens.put(name, (role, sites.to_vec()), &secret, Self::now());
+                tokens.put(name, (role, scope.clone()), &secret, Self::now());
             }
             is_free
         });

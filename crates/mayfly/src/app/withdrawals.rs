@@ -11,13 +11,17 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mayfly_collector::{No, WhoseNo};
-use mayfly_core::{Admitted, Hit, Partition, SiteId, Timestamp, Visitor, consent, limits};
-use mayfly_store::StoreError;
+use mayfly_core::{
+    Admitted, Hit, Partition, PartnerId, SiteId, Timestamp, Visitor, consent, limits,
+};
+use mayfly_store::delivered::NOBODY;
+use mayfly_store::{MatchNote, StoreError};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use super::App;
 use crate::http::ApiError;
+use crate::worker::consents::Refused;
 
 /// From the no to the erasure when there are too many.
 const HELD_MS: i64 = 24 * HOUR_MS;
@@ -135,7 +139,7 @@ impl Withdrawals {
 
 impl App {
     /// Ordinals of a partition that are hidden: their visitors took their consent back.
-    pub(super) fn hidden(&self, partition: Partition) -> RoaringBitmap {
+    pub(crate) fn hidden(&self, partition: Partition) -> RoaringBitmap {
         self.withdrawals.hidden(partition)
     }
 
@@ -224,6 +228,9 @@ impl App {
         if is_known {
             return Ok(());
         }
+        if no.refusal.is_choice() {
+            self.refuse_sharing(visitor, Some(no.site), no.at).await?;
+        }
         let sites = self.sites_of(scope);
         let hits = self.hits_of(visitor, no.at).await?;
         let mut keys: Vec<_> =
@@ -247,6 +254,44 @@ impl App {
         drop(state);
         self.metrics.withdrawals.inc();
         self.keep_withdrawals();
+        Ok(())
+    }
+
+    /// From this no on (on a site, or on all of them) nothing of the visitor is passed on, until a
+    /// newer hit is kept: partners are told to forget him. See [`mayfly_store::delivered`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn refuse_sharing(
+        &self,
+        visitor: Visitor,
+        site: Option<SiteId>,
+        at: Timestamp,
+    ) -> Result<(), ApiError> {
+        let active = self.active();
+        let mut told: Vec<PartnerId> =
+            active.definitions().destinations().map(|own| own.partner).collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        told.sort_unstable();
+        told.dedup();
+        let forget = |partner| MatchNote { visitor, partner, uid: None };
+        let notes: Vec<MatchNote> = told.into_iter().map(forget).collect();
+        self.store.note_matches(&notes, at).await?;
+        let until = self.settings.store.retention.expires_at(at.day().unwrap_or_default()).day();
+        let refused = Refused { site: site.unwrap_or(Refused::EVERYWHERE), second: at.secs() };
+        let rows = self.store.sent(NOBODY, visitor.partition).await?;
+        let code = refused.code();
+        let mut row = rows.into_iter().find(|row| row.code == code).unwrap_or_default();
+        row.code = code;
+        row.add(until.unwrap_or_default(), &RoaringBitmap::from_iter([visitor.ordinal]));
+        self.store.put_sent(NOBODY, &[(visitor.partition, row)], at).await?;
+        if let Some(slot) = self.slots().iter().find(|own| own.partition() == visitor.partition)
+            && slot.consents(|_| ()).is_some()
+        {
+            slot.note_consents(|own| own.refuse(visitor.ordinal, refused));
+        }
         Ok(())
     }
 

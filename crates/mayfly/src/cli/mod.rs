@@ -7,6 +7,7 @@
 mod client;
 mod consent;
 mod definitions;
+mod deliveries;
 mod doctor;
 mod insights;
 mod output;
@@ -142,6 +143,9 @@ enum Command {
     /// Segments to files
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Deliveries to partners: list, show, dry run, what is held
+    #[command(subcommand)]
+    Delivery(deliveries::DeliveryCommand),
     /// What is held about a visitor
     #[command(subcommand)]
     Visitor(VisitorCommand),
@@ -361,6 +365,9 @@ enum TokenCommand {
         /// Only for this site; may be given several times
         #[arg(long = "site", value_name = "KEY")]
         sites: Vec<String>,
+        /// For this partner: it may pull the files of its destinations
+        #[arg(long, value_name = "KEY")]
+        partner: Option<String>,
     },
     /// All tokens
     List,
@@ -455,11 +462,12 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Export(ExportCommand::Run { names, to, format }) => {
             segments::export(&asks, &names, &to, &format)
         }
+        Command::Delivery(command) => deliveries::run(&asks, command),
         Command::Visitor(VisitorCommand::Show { id }) => people::show(&asks, &id),
         Command::Visitor(VisitorCommand::Erase { id, now }) => people::erase(&asks, &id, now),
         Command::Retention(RetentionCommand::Audit { exports }) => people::audit(&asks, &exports),
-        Command::Token(TokenCommand::Create { name, role, sites }) => {
-            people::new_token(&asks, &name, role, &sites)
+        Command::Token(TokenCommand::Create { name, role, sites, partner }) => {
+            people::new_token(&asks, &name, role, (&sites, partner.as_deref()))
         }
         Command::Token(TokenCommand::List) => people::tokens(&asks),
         Command::Token(TokenCommand::Revoke { name }) => people::revoke(&asks, &name),

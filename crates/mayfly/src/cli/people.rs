@@ -91,9 +91,9 @@ pub(crate) fn new_token(
     asks: &Asks,
     name: &str,
     role: Role,
-    sites: &[String],
+    (sites, partner): (&[String], Option<&str>),
 ) -> anyhow::Result<()> {
-    let body = json!({"name": name, "role": role, "sites": sites});
+    let body = json!({"name": name, "role": role, "sites": sites, "partner": partner});
     let answer = ask(asks, Create::IfMissing, |c| c.post_json("/api/v1/tokens", &body))?;
     if asks.json {
         output::json(&answer);

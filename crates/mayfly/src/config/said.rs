@@ -11,6 +11,7 @@ pub(super) struct Said {
     pub(super) http: SaidHttp,
     pub(super) collector: SaidCollector,
     pub(super) privacy: SaidPrivacy,
+    pub(super) delivery: SaidDelivery,
     pub(super) worker: SaidWorker,
     pub(super) log: SaidLog,
 }
@@ -63,6 +64,16 @@ pub(super) struct SaidPrivacy {
     pub(super) controller: String,
     pub(super) contact: String,
     pub(super) withdrawal_grace_s: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaidDelivery {
+    pub(super) exports: String,
+    pub(super) secrets: String,
+    pub(super) allow_hosts: String,
+    pub(super) ca_file: String,
+    pub(super) timeout_s: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -39,6 +39,8 @@ pub(crate) struct Caller {
     pub(crate) role: Role,
     /// The keys of the sites that it is for; empty = all.
     pub(crate) sites: Vec<String>,
+    /// The key of the partner that it is for.
+    pub(crate) partner: Option<String>,
 }
 
 impl Caller {

@@ -87,6 +87,29 @@ pub enum ApiError {
         /// The nearest key that there is.
         nearest: Option<Box<str>>,
     },
+    /// There is no such destination.
+    #[error("there is no destination {name:?}; {}", other(nearest, "delivery list"))]
+    NoDestination {
+        /// The name asked for.
+        name: String,
+        /// The nearest name that there is.
+        nearest: Option<Box<str>>,
+    },
+    /// There is no such delivery.
+    #[error("there is no delivery {id:?}; `mayfly delivery list` shows their ids")]
+    NoDelivery {
+        /// The id asked for.
+        id: String,
+    },
+    /// No batch that could be dropped.
+    #[error("destination {name:?} holds no batch that could be dropped")]
+    NothingHeld {
+        /// The destination.
+        name: String,
+    },
+    /// There is no such file for this token.
+    #[error("there is no such file here for this token")]
+    NoFile,
     /// There is no such visitor.
     #[error("no visitor is known by that id; give a cookie value, space:id, or partition.ordinal")]
     NoVisitor,
@@ -259,6 +282,10 @@ impl ApiError {
             Self::WrongMethod { .. } => ("wrong_method", StatusCode::METHOD_NOT_ALLOWED),
             Self::NoSite { .. } => ("site_not_found", StatusCode::NOT_FOUND),
             Self::NoPartner { .. } => ("partner_not_found", StatusCode::NOT_FOUND),
+            Self::NoDestination { .. } => ("destination_not_found", StatusCode::NOT_FOUND),
+            Self::NoDelivery { .. } => ("delivery_not_found", StatusCode::NOT_FOUND),
+            Self::NothingHeld { .. } => ("nothing_held", StatusCode::CONFLICT),
+            Self::NoFile => ("file_not_found", StatusCode::NOT_FOUND),
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::TokenName => ("bad_token_name", StatusCode::BAD_REQUEST),
             Self::TokenTaken { .. } => ("token_taken", StatusCode::CONFLICT),

@@ -9,9 +9,11 @@ mod asker;
 mod body;
 mod categories;
 mod definitions;
+mod deliveries;
 mod demo;
 mod door;
 pub mod error;
+mod exports;
 mod health;
 mod hits;
 pub(crate) mod limiter;
@@ -96,6 +98,8 @@ fn own(config: &mut ServiceConfig) {
         ))
         .route("/getuids", web::get().to(sync::uids))
         .route("/privacy.css", web::get().to(visitor_pages::style))
+        .route("/exports/{folder}/", web::get().to(exports::list))
+        .route("/exports/{folder}/{file}", web::get().to(exports::one))
         .route("/device-storage.json", web::get().to(visitor_pages::device_storage))
         .service(at("/api/v1/hits", "POST, OPTIONS", [web::post().to(hits::hits), options()]))
         .service(at(
@@ -153,6 +157,12 @@ fn asked() -> Vec<Resource> {
         at("/segments/{name}/sample", "GET", [web::get().to(segments::sample)]),
         at("/partners", "GET", [web::get().to(partners::list)]),
         at("/partners/{key}", "GET", [web::get().to(partners::one)]),
+        at("/destinations", "GET", [web::get().to(deliveries::destinations)]),
+        at("/destinations/{name}", "GET", [web::get().to(deliveries::destination)]),
+        at("/destinations/{name}/preview", "GET", [web::get().to(deliveries::preview)]),
+        at("/destinations/{name}/ask", "POST", [web::post().to(deliveries::ask)]),
+        at("/deliveries", "GET", [web::get().to(deliveries::list)]),
+        at("/deliveries/{id}", "GET", [web::get().to(deliveries::one)]),
         at("/lookup", "POST", [web::post().to(lookup::lookup)]),
         at("/insights/count", "POST", [web::post().to(segments::count)]),
         at("/insights/overlap", "POST", [web::post().to(segments::overlap)]),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::access::require;
 use super::body::Body;
 use super::{Answer, ApiError, State};
-use crate::tokens::{Right, Role};
+use crate::tokens::{Right, Role, Scope};
 
 /// Everything held about a visitor.
 pub(crate) async fn show(request: HttpRequest, state: State, id: Path<String>) -> Answer {
@@ -65,6 +65,7 @@ struct NewToken {
     role: Role,
     #[serde(default)]
     sites: Vec<String>,
+    partner: Option<String>,
 }
 
 /// Makes a token; its secret is in this answer and nowhere else.
@@ -72,9 +73,13 @@ pub(crate) async fn new_token(request: HttpRequest, state: State, body: Body) ->
     let caller = require(&request, &state, Right::Tokens)?;
     let new: NewToken =
         serde_json::from_slice(&body).map_err(|source| ApiError::Body { source })?;
-    let secret = state.app()?.new_token(&new.name, (new.role, &new.sites), &caller.name).await?;
-    let (name, role, sites) = (new.name, new.role, new.sites);
-    let shown = json!({"name": name, "role": role, "sites": sites, "secret": secret});
+    let NewToken { name, role, sites, partner } = new;
+    let scope = Scope { sites, partner };
+    let secret = state.app()?.new_token(&name, (role, &scope), &caller.name).await?;
+    let Scope { sites, partner } = scope;
+    let shown = json!({
+        "name": name, "role": role, "sites": sites, "partner": partner, "secret": secret,
+    });
     Ok(HttpResponse::Ok().json(shown))
 }
 

@@ -137,6 +137,9 @@ pub(crate) async fn set_optout(request: HttpRequest, state: State, payload: Payl
         super::access::cors(&request, &state, &mut answer);
         return Ok(answer);
     }
+    if let Some(Subject { visitor, .. }) = browser.subject.as_ref().filter(|_| is_out) {
+        state.app()?.refuse_sharing(*visitor, None, clock::now()).await?;
+    }
     browser.opted_out = is_out;
     let sent = super::cookies(&request).unwrap_or_default();
     let cookies = state.collector().set_opt_out(is_out, &sent, browser.https);

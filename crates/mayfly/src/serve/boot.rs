@@ -17,6 +17,7 @@ use super::issued::Issued;
 use super::{Options, RETRY, Role, Shared, cache};
 use crate::app::App;
 use crate::config::Settings;
+use crate::delivery::{self, connect::Connector};
 use crate::worker::{self, Worker};
 use crate::{clock, tokens};
 
@@ -74,6 +75,7 @@ pub(super) struct Backstage {
     app: Arc<App>,
     runner: JoinHandle<()>,
     worker: Option<Worker>,
+    exporter: Option<JoinHandle<()>>,
     ticker: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -116,12 +118,21 @@ pub(super) async fn open(
     } else {
         None
     };
+    let exporter = if options.has(Role::Export) && worker.is_some() && !options.private {
+        let own = settings;
+        let (timeout, ca_file) = (own.delivery_timeout, own.ca_file.as_deref());
+        let connector = Connector::new(timeout, ca_file, &own.allow_hosts);
+        let connector = connector.context("deliveries cannot connect")?;
+        Some(tokio::spawn(delivery::run(Arc::clone(&app), connector, stopping.clone())))
+    } else {
+        None
+    };
     if options.demo {
         app.apply_demo().await?;
     }
     let ticker =
         tokio::spawn(tick(Arc::clone(&app), Arc::clone(shared), options.private, stopping));
-    Ok(Backstage { app, runner, worker, ticker, stop })
+    Ok(Backstage { app, runner, worker, exporter, ticker, stop })
 }
 
 /// Has the collector take hits for this store from now on.
@@ -238,6 +249,10 @@ impl Backstage {
         self.stop.send_replace(true);
         self.ticker.await.ok();
         self.runner.await.ok();
+        // Before the leases are given back: another process begins then.
+        if let Some(exporter) = self.exporter {
+            exporter.await.ok();
+        }
         if let Some(worker) = self.worker {
             worker.stopped().await;
         }

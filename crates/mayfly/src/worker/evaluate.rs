@@ -117,6 +117,45 @@ pub async fn sizes(
     Ok(sizes)
 }
 
+/// On which day each of some members of an expression without traces is one no more, if no more
+/// hits come; nobody for whom that is later than `last`.
+///
+/// # Errors
+/// The store's.
+pub async fn lapses(
+    store: &Store,
+    slot: &Slot,
+    expression: &Expression,
+    (now, last): (Hour, Day),
+    of: &RoaringBitmap,
+) -> Result<BTreeMap<Day, RoaringBitmap>, StoreError> {
+    let mut evaluation = Evaluation::new(expression, slot.partition(), now);
+    let mut needed: BTreeMap<Day, BTreeSet<CategoryId>> = BTreeMap::new();
+    for today in (now.day().0..=last.0).map(Day) {
+        for (day, categories) in days_of(slot, &evaluation, today, |_, _| true) {
+            needed.entry(day).or_default().extend(categories);
+        }
+    }
+    let needed = needed.into_iter().map(|(day, own)| (day, own.into_iter().collect()));
+    let cells = cells_of_days(store, slot, needed.collect()).await?;
+    cells.iter().for_each(|(day, cells)| evaluation.add_day(*day, cells));
+    let (mut left, mut days) = (of.clone(), BTreeMap::new());
+    for day in (now.day().0.saturating_add(1)..=last.0).map(Day) {
+        evaluation.turn(day.first_hour(), &cells);
+        let stay = evaluation.members();
+        let gone = &left - &stay;
+        if !gone.is_empty() {
+            days.insert(day, gone);
+        }
+        left &= stay;
+        if left.is_empty() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(days)
+}
+
 /// The members in one partition of an expression over these definitions, when `now` is the current
 /// hour. `None` while a page is awaited.
 ///

@@ -16,7 +16,7 @@ impl Task {
     /// applied last are in force in it, it takes the place of what was there before. A failure
     /// leaves everything as it was.
     pub(super) async fn load(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let aside = Slot::new(self.slot.partition(), self.slot.retention());
+        let aside = self.slot.aside();
         let shown = std::mem::replace(&mut self.slot, Arc::new(aside));
         let before = (self.days.clone(), Arc::clone(&self.active), self.calendar);
         let loaded = self.load_aside(Some((&*shown, &before.0)), now).await;

@@ -10,6 +10,7 @@
 
 mod calendar;
 mod checkpoint;
+pub mod consents;
 pub mod evaluate;
 mod kept;
 mod load;

@@ -219,17 +219,18 @@ impl Task {
         let had = self.lease.is_some();
         match store.lease(partition, self.lease.as_ref(), &address, seconds, now).await? {
             Leased::Granted(lease) => {
-                let first = !had;
                 self.lease = Some(lease);
                 self.leased = Instant::now();
-                if first {
+                if !had {
                     self.app.metrics().owned.inc();
+                    self.slot.set_owner(true);
                 }
                 Ok(())
             }
             Leased::Held { .. } if had => {
                 self.lease = None;
                 self.app.metrics().owned.dec();
+                self.slot.set_owner(false);
                 Err(StoreError::LeaseLost { partition })
             }
             Leased::Held { .. } => {
@@ -283,6 +284,7 @@ impl Task {
         let folded = self.slot.write(|index| index.fold(day, &with_pages));
         // The day was brought before: without it nothing would be folded, and the cursor stays.
         let Some(Ok(folded)) = folded else { return };
+        self.slot.fold_consents(&entry.hits);
         // A new day has no cells in the store: folding makes them, whatever the definitions.
         let stored = DayHeader { complete: self.active.version(), ..DayHeader::default() };
         let state = self.days.entry(day).or_insert(DayState { stored, ..DayState::default() });

@@ -1,16 +1,17 @@
 //! A partition's memory, shared: one task writes it, everyone here may read it.
 
 use std::collections::BTreeMap;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use mayfly_core::{Day, Ordinal, Partition, Retention, Timestamp};
+use mayfly_core::{Day, Hit, Ordinal, Partition, Retention, Timestamp};
 use mayfly_segments::Index;
 use mayfly_store::{EntryId, Head};
 use roaring::RoaringBitmap;
 use tokio::sync::watch;
 
+use super::consents::Consents;
 use super::kept::Kept;
 
 /// How this process stands to a partition.
@@ -30,6 +31,8 @@ pub struct Slot {
     state: RwLock<State>,
     /// Cells of days that are not in memory.
     kept: Kept,
+    /// The newest choices, once a delivery asked for them; of whatever memory is shown.
+    consents: Arc<RwLock<Option<Consents>>>,
     /// Counts changes of the cursors; those who wait for a hit watch it.
     moved: watch::Sender<u64>,
     loaded: watch::Sender<bool>,
@@ -64,12 +67,39 @@ impl Slot {
             retention,
             state: RwLock::default(),
             kept: Kept::default(),
+            consents: Arc::default(),
             moved: watch::Sender::new(0),
             loaded: watch::Sender::new(false),
             purges: watch::Sender::new(false),
             doubt: AtomicBool::new(false),
             left: AtomicUsize::new(0),
             beat: AtomicI64::new(0),
+        }
+    }
+
+    /// A slot for another memory of the same partition.
+    #[must_use]
+    pub(super) fn aside(&self) -> Self {
+        let consents = Arc::clone(&self.consents);
+        Self { consents, ..Self::new(self.partition, self.retention) }
+    }
+
+    /// Reads the newest choices; `None` while nobody asked for them.
+    pub fn consents<R>(&self, read: impl FnOnce(&Consents) -> R) -> Option<R> {
+        self.consents.read().ok()?.as_ref().map(read)
+    }
+
+    /// Changes the newest choices, which are noted from now on.
+    pub fn note_consents(&self, write: impl FnOnce(&mut Consents)) {
+        if let Ok(mut own) = self.consents.write() {
+            write(own.get_or_insert_default());
+        }
+    }
+
+    /// Notes the choices of folded hits, where anybody asks for them.
+    pub(super) fn fold_consents(&self, hits: &[Hit]) {
+        if self.consents.read().is_ok_and(|own| own.is_some()) {
+            self.note_consents(|own| hits.iter().for_each(|hit| own.note(hit)));
         }
     }
 
@@ -101,6 +131,13 @@ impl Slot {
     pub fn mode(&self) -> Mode {
         let owner = self.state.read().is_ok_and(|s| s.owner);
         if owner { Mode::Owner } else { Mode::Follower }
+    }
+
+    /// This process holds the lease from now on, or no longer.
+    pub(super) fn set_owner(&self, owner: bool) {
+        if let Ok(mut state) = self.state.write() {
+            state.owner = owner;
+        }
     }
 
     /// The definitions version that its memberships are of.

@@ -1,0 +1,258 @@
+//! Destinations and their deliveries: listed, shown, asked for.
+
+use std::sync::Arc;
+
+use mayfly_core::{PartnerId, Visitor};
+use mayfly_segments::destination::{Destination, Way};
+use mayfly_segments::{DestinationId, nearest};
+use mayfly_store::{Corruption, StoreError};
+use serde_json::{Value, json};
+
+use super::App;
+use crate::clock;
+use crate::delivery::audience::NotNow;
+use crate::delivery::preview::preview;
+use crate::delivery::record::{ASKED, Ask, Asked, Delivery, FIRST, Held, STANDING, Standing};
+use crate::delivery::runner;
+use crate::http::{ApiError, reading};
+
+/// Visitors that a dry run shows at most.
+pub(crate) const PREVIEW_VISITORS: usize = 1000;
+
+impl From<NotNow> for ApiError {
+    fn from(why: NotNow) -> Self {
+        match why {
+            NotNow::Loading => Self::Busy,
+            NotNow::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl App {
+    /// Our name of a visitor towards a partner.
+    pub(crate) fn pseudonym(&self, visitor: Visitor, partner: PartnerId) -> Option<String> {
+        self.collector.pseudonym(visitor, partner)
+    }
+
+    /// Every destination: what it gets, and where it stands.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn destinations(&self) -> Result<Value, ApiError> {
+        let active = self.active();
+        let mut rows = Vec::new();
+        for own in active.definitions().destinations() {
+            rows.push(self.shown_destination(own).await?);
+        }
+        let as_of = clock::text(Self::now());
+        Ok(json!({"destinations": rows, "version": active.version(), "as_of": as_of}))
+    }
+
+    /// One destination.
+    ///
+    /// # Errors
+    /// [`ApiError::NoDestination`].
+    pub async fn destination(&self, name: &str) -> Result<Value, ApiError> {
+        self.shown_destination(&self.destination_named(name)?).await
+    }
+
+    fn destination_named(&self, name: &str) -> Result<Destination, ApiError> {
+        let active = self.active();
+        let definitions = active.definitions();
+        definitions.destination(name).cloned().ok_or_else(|| {
+            let nearest = nearest(name, definitions.destinations().map(|own| &*own.name));
+            ApiError::NoDestination { name: name.to_owned(), nearest }
+        })
+    }
+
+    async fn shown_destination(&self, own: &Destination) -> Result<Value, ApiError> {
+        let active = self.active();
+        let definitions = active.definitions();
+        let standing: Option<Standing> = runner::read(&self.store, own.id, STANDING).await?;
+        let standing = standing.unwrap_or_default();
+        let last = match standing.number {
+            0 => None,
+            number => runner::read::<Delivery>(&self.store, own.id, number).await?,
+        };
+        let partner = definitions.partners().find(|partner| partner.id == own.partner);
+        let mapping = own.mapping.iter().map(|mapped| {
+            let segment = definitions.segment(mapped.segment).map(|segment| &*segment.name);
+            json!({
+                "segment": segment,
+                "code": mapped.code,
+                "starts": mapped.period.starts.map(|day| day.to_string()),
+                "ends": mapped.period.ends.map(|day| day.to_string()),
+            })
+        });
+        let at = |ms: i64| (ms > 0).then(|| text_of(ms));
+        Ok(json!({
+            "id": own.id.0,
+            "name": own.name,
+            "partner": partner.map(|partner| &*partner.key),
+            "ids": own.ids,
+            "way": own.way.label(),
+            "to": place(&own.way),
+            "schedule": own.schedule.to_string(),
+            "time_zone": own.time_zone,
+            "country": own.country,
+            "transfer": own.transfer,
+            "minimum": own.minimum,
+            "max_ttl_days": own.max_ttl_days,
+            "forbidden_labels": own.forbidden_labels,
+            "paused": own.paused,
+            "segments": mapping.collect::<Vec<_>>(),
+            "state": state(own, &standing),
+            "held": standing.held.as_ref().map(shown_held),
+            "failures": standing.failures,
+            "retry_at": standing.retry_ms.map(text_of),
+            "waiting_since": standing.pending_ms.map(text_of),
+            "accepted_at": at(standing.accepted_ms),
+            "full_at": at(standing.full_ms),
+            "last": last.as_ref().map(shown),
+        }))
+    }
+
+    /// The newest deliveries, of one destination or of all; the newest first.
+    ///
+    /// # Errors
+    /// [`ApiError::NoDestination`], the store's.
+    pub async fn deliveries(&self, of: Option<&str>, limit: usize) -> Result<Value, ApiError> {
+        let active = self.active();
+        let all: Vec<DestinationId> = match of {
+            Some(name) => vec![self.destination_named(name)?.id],
+            None => active.definitions().destinations().map(|own| own.id).collect(),
+        };
+        let mut found: Vec<Delivery> = Vec::new();
+        for id in all {
+            for row in self.store.ledger(id.0, u64::MAX, limit).await? {
+                if row.number >= FIRST {
+                    found.push(delivery(&row.bytes)?);
+                }
+            }
+        }
+        found.sort_by_key(|own| std::cmp::Reverse(own.began_ms));
+        found.truncate(limit);
+        Ok(json!({"deliveries": found.iter().map(shown).collect::<Vec<_>>()}))
+    }
+
+    /// One delivery, by its id: the destination's name and its number.
+    ///
+    /// # Errors
+    /// [`ApiError::NoDelivery`].
+    pub async fn delivery(&self, id: &str) -> Result<Value, ApiError> {
+        let none = || ApiError::NoDelivery { id: id.to_owned() };
+        let (name, number) = id.rsplit_once('-').ok_or_else(none)?;
+        let number: u64 = number.parse().map_err(|_| none())?;
+        let destination = self.destination_named(name).map_err(|_| none())?;
+        let row = number.checked_add(FIRST - 1).filter(|row| *row >= FIRST).ok_or_else(none)?;
+        let found = runner::read::<Delivery>(&self.store, destination.id, row).await?;
+        let found = found.ok_or_else(none)?;
+        let mut all = shown(&found);
+        all["segments"] = json!(found.segments);
+        all["batches"] = json!(found.batches);
+        Ok(all)
+    }
+
+    /// Asks for a delivery, or says what is to become of one that is held. It is followed by the
+    /// process that delivers, within a second.
+    ///
+    /// # Errors
+    /// [`ApiError::NoDestination`], [`ApiError::NothingHeld`].
+    pub(crate) async fn ask_destination(
+        &self,
+        name: &str,
+        ask: Ask,
+        by: &str,
+    ) -> Result<Value, ApiError> {
+        let id = self.destination_named(name)?.id;
+        if matches!(ask, Ask::Drop) {
+            let standing: Option<Standing> = runner::read(&self.store, id, STANDING).await?;
+            let held = standing.and_then(|own| own.held);
+            if held.is_none_or(|held| held.told.is_empty() && held.gone.is_empty()) {
+                return Err(ApiError::NothingHeld { name: name.to_owned() });
+            }
+        }
+        let before: Option<Asked> = runner::read(&self.store, id, ASKED).await?;
+        let number = before.map_or(1, |own| own.number + 1);
+        let asked = Asked { number, ask, by: by.to_owned() };
+        runner::write(&self.store, id, ASKED, &asked).await?;
+        Ok(json!({"destination": name, "asked": ask}))
+    }
+
+    /// What would be sent to a destination now; nothing is.
+    ///
+    /// # Errors
+    /// [`ApiError::NoDestination`], [`ApiError::Busy`].
+    pub async fn preview(
+        self: &Arc<Self>,
+        name: &str,
+        visitors: usize,
+        is_full: bool,
+    ) -> Result<Value, ApiError> {
+        let destination = self.destination_named(name)?;
+        let now = self.catch_up().await?;
+        let _turn = reading().await?;
+        Ok(preview(self, &destination, visitors, is_full, now).await?)
+    }
+}
+
+fn delivery(bytes: &[u8]) -> Result<Delivery, StoreError> {
+    serde_json::from_slice(bytes).map_err(|_| StoreError::Corrupt { what: Corruption::Record })
+}
+
+fn text_of(ms: i64) -> String {
+    clock::text(mayfly_core::Timestamp::from_millis(ms))
+}
+
+/// A delivery without its segments and batches.
+fn shown(own: &Delivery) -> Value {
+    json!({
+        "id": own.id(),
+        "destination": own.destination,
+        "mode": own.mode,
+        "status": own.status,
+        "code": own.code,
+        "began": text_of(own.began_ms),
+        "ended": own.ended_ms.map(text_of),
+        "as_of": text_of(own.as_of_ms),
+        "version": own.version,
+        "pairs": own.pairs,
+        "batches_in_all": own.batches_in_all,
+        "bytes": own.bytes,
+    })
+}
+
+fn shown_held(own: &Held) -> Value {
+    let pairs: usize = own.told.iter().map(|told| told.ordinals.len()).sum();
+    json!({
+        "code": own.code,
+        "since": text_of(own.since_ms),
+        "batch": own.batch,
+        "pairs": pairs,
+    })
+}
+
+/// In one word.
+fn state(own: &Destination, standing: &Standing) -> &'static str {
+    if standing.held.is_some() {
+        "held"
+    } else if own.paused {
+        "paused"
+    } else if standing.retry_ms.is_some() {
+        "waiting"
+    } else if standing.served_ms == 0 {
+        "new"
+    } else {
+        "serving"
+    }
+}
+
+/// Where it goes.
+fn place(way: &Way) -> String {
+    match way {
+        Way::Files(own) => format!("/exports/{}/", own.folder),
+        Way::Xandr(_) | Way::TradeDesk(_) | Way::Google(_) | Way::Adobe(_) | Way::Request(_) => {
+            way.url().unwrap_or_default().to_owned()
+        }
+    }
+}

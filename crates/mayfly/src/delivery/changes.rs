@@ -1,0 +1,320 @@
+//! What changed, and the batches that it makes: visitors in their order, their ids looked up and
+//! their choices looked at again at the moment of sending.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mayfly_core::{Day, Ordinal, Partition, Timestamp, Visitor, time::DAY_SECONDS};
+use mayfly_export::{Add, Batch, CodeChanges, Lapses, SegmentKey, UserChange};
+use mayfly_segments::Expression;
+use mayfly_segments::destination::Mapped;
+use mayfly_store::Sent;
+use roaring::RoaringBitmap;
+
+use super::audience::{Audience, Desk, NotNow};
+use super::record::Waterfall;
+use crate::worker::{Slot, evaluate};
+
+/// A segment that looks at hits themselves lapses within so many days as far as is said: it is
+/// refreshed daily.
+const TRACED_DAYS: u16 = 2;
+/// The least that an add lives, seconds.
+const TTL_LEAST_S: i64 = 60;
+
+/// What changed in one partition.
+#[derive(Debug)]
+pub(crate) struct PartitionChanges {
+    partition: Partition,
+    /// Visitors that are in no batch yet.
+    left: RoaringBitmap,
+    /// By place among the codes.
+    codes: BTreeMap<usize, (CodeChanges, Lapses)>,
+}
+
+/// What changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// The receiver's codes with our names.
+    pub(crate) segments: Vec<SegmentKey>,
+    /// Of each code the segments, as they are delivered.
+    mapped: Vec<Vec<Mapped>>,
+    partitions: Vec<PartitionChanges>,
+    last: Day,
+}
+
+/// What a batch says of one visitor under one code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pair {
+    pub(crate) partition: Partition,
+    pub(crate) ordinal: Ordinal,
+    /// The place of the code.
+    pub(crate) code: usize,
+    /// The day on which he is forgotten there; none = he leaves.
+    pub(crate) until: Option<Day>,
+}
+
+/// A batch, and what is noted when it was taken.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    /// The changes, one a visitor.
+    pub(crate) users: Vec<UserChange>,
+    /// For each change its pairs: adds in their order, then removals.
+    pub(crate) pairs: Vec<Vec<Pair>>,
+    /// Pairs that are not sent after all.
+    pub(crate) left_out: u64,
+    /// Those among them that are noted as if: nobody can be told.
+    pub(crate) untold: Vec<Pair>,
+}
+
+impl Chunk {
+    /// As it goes.
+    pub(crate) fn batch(&self, id: &str, changes: &Changes, now: Timestamp) -> Batch {
+        Batch {
+            id: id.into(),
+            now,
+            segments: changes.segments.clone(),
+            changes: self.users.clone(),
+        }
+    }
+}
+
+impl Desk {
+    /// What changed between who was sent and who is to be there.
+    pub(crate) async fn changes(
+        &self,
+        audience: &Audience,
+        slots: &[Arc<Slot>],
+        is_full: bool,
+        now: Timestamp,
+    ) -> Result<(Changes, Waterfall), NotNow> {
+        let today = now.day().unwrap_or_default();
+        let last = today.plus(self.destination.max_ttl_days);
+        let (mut changes, mut pairs) =
+            (Changes { last, ..Changes::default() }, audience.pairs.clone());
+        let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
+        let of_sent = self.sent.keys().map(|(_, code)| &**code);
+        let all = audience.codes.keys().map(|code| &**code).chain(of_sent);
+        for code in all {
+            codes.entry(code).or_insert(usize::MAX);
+        }
+        for (at, (code, place)) in codes.iter_mut().enumerate() {
+            *place = at;
+            let rows = audience.rows.iter().filter(|row| *row.code == **code);
+            let names: Vec<&str> = rows.map(|row| &*row.segment).collect();
+            let name = names.join(", ").into();
+            changes.segments.push(SegmentKey { code: (*code).into(), name });
+            changes.mapped.push(audience.codes.get(*code).cloned().unwrap_or_default());
+        }
+        for slot in slots {
+            let mut own = PartitionChanges {
+                partition: slot.partition(),
+                left: RoaringBitmap::new(),
+                codes: BTreeMap::new(),
+            };
+            for (code, at) in &codes {
+                let place = (slot.partition(), Box::from(*code));
+                let nobody = (Sent::default(), RoaringBitmap::new());
+                let sent = self.sent.get(&place).unwrap_or(&nobody.0);
+                let wanted = audience.wanted.get(&place).unwrap_or(&nobody.1);
+                let mut found = CodeChanges::between(sent, wanted, today, is_full);
+                let lapses = self.lapses(&changes, *at, slot, &found, now).await?;
+                if !is_full {
+                    drop_idle(&mut found, &lapses, today);
+                }
+                pairs.adds += found.adds.len();
+                pairs.refreshes += found.refreshes.len();
+                pairs.removes += found.removes.len();
+                if !found.is_empty() {
+                    own.left |= found.visitors();
+                    own.codes.insert(*at, (found, lapses));
+                }
+            }
+            if !own.left.is_empty() {
+                changes.partitions.push(own);
+            }
+        }
+        pairs.unchanged = pairs.wanted.saturating_sub(pairs.adds + pairs.refreshes);
+        Ok((changes, pairs))
+    }
+
+    /// When those who are to be told of lapse.
+    async fn lapses(
+        &self,
+        changes: &Changes,
+        code: usize,
+        slot: &Arc<Slot>,
+        found: &CodeChanges,
+        now: Timestamp,
+    ) -> Result<Lapses, NotNow> {
+        let asked = &found.adds | &found.refreshes;
+        let mut all = Lapses::default();
+        if asked.is_empty() {
+            return Ok(all);
+        }
+        let (active, retention) = (self.app.active(), slot.retention());
+        let (hour, last) = (now.hour().unwrap_or_default(), changes.last);
+        for mapped in changes.mapped.get(code).into_iter().flatten() {
+            let Some(segment) = active.definitions().segment(mapped.segment) else { continue };
+            let own = slot.read(|index| index.members(mapped.segment).cloned());
+            let own = own.flatten().unwrap_or_default() & &asked;
+            let ends = mapped.period.hours().end.min(segment.period.hours().end).day();
+            let expression = Expression::parse(&segment.rule, active.definitions(), retention);
+            let mut days = match expression {
+                Ok(expression) if expression.traces() == 0 => {
+                    let until = (hour, last.min(ends));
+                    evaluate::lapses(self.app.store(), slot, &expression, until, &own).await?
+                }
+                Ok(_) => BTreeMap::from([(hour.day().plus(TRACED_DAYS), own.clone())]),
+                // It was compiled: it can be read.
+                Err(_) => BTreeMap::new(),
+            };
+            let known = days.values().fold(RoaringBitmap::new(), |all, own| all | own);
+            *days.entry(last.min(ends)).or_default() |= own - known;
+            days.retain(|_, own| !own.is_empty());
+            all = all.joined(Lapses(days));
+        }
+        Ok(all)
+    }
+
+    /// The next visitors, at most so many: none when all were given.
+    pub(crate) async fn next_chunk(
+        &mut self,
+        changes: &mut Changes,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Option<Chunk>, NotNow> {
+        let mut chunk = Chunk::default();
+        let mut room = most;
+        while room > 0 {
+            let at = changes.partitions.iter().position(|own| !own.left.is_empty());
+            let Some(own) = at.and_then(|at| changes.partitions.get_mut(at)) else { break };
+            let some: RoaringBitmap = own.left.iter().take(room).collect();
+            own.left -= &some;
+            room -= usize::try_from(some.len()).unwrap_or(room).min(room);
+            self.fill(&mut chunk, changes, at.unwrap_or_default(), &some, now).await?;
+        }
+        let is_empty = chunk.users.is_empty() && chunk.left_out == 0;
+        Ok((!is_empty).then_some(chunk))
+    }
+
+    /// Puts visitors of a chunk back: they go in smaller ones.
+    pub(crate) fn put_back(changes: &mut Changes, chunk: &Chunk) {
+        let mut back: BTreeMap<Partition, RoaringBitmap> = BTreeMap::new();
+        for pair in chunk.pairs.iter().flatten() {
+            back.entry(pair.partition).or_default().insert(pair.ordinal);
+        }
+        for (partition, ordinals) in back {
+            if let Some(own) = changes.partitions.iter_mut().find(|own| own.partition == partition)
+            {
+                own.left |= ordinals;
+            }
+        }
+    }
+
+    /// Adds some visitors of a partition: as they are now.
+    async fn fill(
+        &mut self,
+        chunk: &mut Chunk,
+        changes: &Changes,
+        at: usize,
+        some: &RoaringBitmap,
+        now: Timestamp,
+    ) -> Result<(), NotNow> {
+        let Some(own) = changes.partitions.get(at) else { return Ok(()) };
+        let slots = self.app.slots();
+        let slot = slots.iter().find(|slot| slot.partition() == own.partition);
+        let slot = slot.ok_or(NotNow::Loading)?;
+        let still = self.still(changes, slot, some).await?;
+        let ids = self.ids(own.partition, some, now).await?;
+        let with_id: RoaringBitmap = ids.keys().copied().collect();
+        if self.has_their_ids() {
+            self.note_unmatched(own.partition, &(some - with_id));
+        }
+        for ordinal in some {
+            let mut user = UserChange::default();
+            let (mut added, mut removed) = (Vec::new(), Vec::new());
+            for (&code, (found, lapses)) in &own.codes {
+                let place = |until| Pair { partition: own.partition, ordinal, code, until };
+                if found.removes.contains(ordinal) {
+                    user.removes.push(code);
+                    removed.push(place(None));
+                } else if found.adds.contains(ordinal) || found.refreshes.contains(ordinal) {
+                    if !still.get(&code).is_some_and(|still| still.contains(ordinal)) {
+                        chunk.left_out += 1;
+                        continue;
+                    }
+                    let until = lapses.of(ordinal).unwrap_or(changes.last);
+                    user.adds.push(Add { segment: code, ttl_s: self.ttl_s(until, now) });
+                    added.push(place(Some(until)));
+                }
+            }
+            let pairs = [added, removed].concat();
+            match ids.get(&ordinal) {
+                _ if pairs.is_empty() => {}
+                Some(uid) => {
+                    user.uid = uid.clone();
+                    chunk.users.push(user);
+                    chunk.pairs.push(pairs);
+                }
+                None => {
+                    chunk.left_out += pairs.len() as u64;
+                    chunk.untold.extend(pairs.into_iter().filter(|pair| pair.until.is_none()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who of some visitors is to be there at this moment, by code.
+    async fn still(
+        &mut self,
+        changes: &Changes,
+        slot: &Arc<Slot>,
+        some: &RoaringBitmap,
+    ) -> Result<BTreeMap<usize, RoaringBitmap>, NotNow> {
+        let some = some - self.app.hidden(slot.partition());
+        let allowed = self.permitted(slot, &some).await?;
+        let mut still = BTreeMap::new();
+        for (code, mapped) in changes.mapped.iter().enumerate() {
+            let mut all = RoaringBitmap::new();
+            for mapped in mapped {
+                let own = slot.read(|index| Some(index.members(mapped.segment)? & &allowed));
+                all |= own.ok_or(NotNow::Loading)?.unwrap_or_default();
+            }
+            still.insert(code, all);
+        }
+        Ok(still)
+    }
+
+    /// The ids of some visitors.
+    async fn ids(
+        &self,
+        partition: Partition,
+        some: &RoaringBitmap,
+        now: Timestamp,
+    ) -> Result<BTreeMap<Ordinal, Box<str>>, NotNow> {
+        let partner = self.partner.id;
+        if self.has_their_ids() {
+            let found = self.app.store().matches(partition, partner, some, now).await?;
+            return Ok(found.into_iter().map(|(ordinal, own)| (ordinal, own.uid)).collect());
+        }
+        let named = some.iter().filter_map(|ordinal| {
+            let visitor = Visitor { partition, ordinal };
+            Some((ordinal, self.app.pseudonym(visitor, partner)?.into()))
+        });
+        Ok(named.collect())
+    }
+
+    /// Seconds until a day begins, as the receiver may keep anyone.
+    fn ttl_s(&self, until: Day, now: Timestamp) -> u32 {
+        let most = i64::from(self.destination.max_ttl_days) * DAY_SECONDS;
+        let ttl = (until.start().secs() - now.secs()).clamp(TTL_LEAST_S, most);
+        u32::try_from(ttl).unwrap_or(u32::MAX)
+    }
+}
+
+/// Who would be told nothing new is not refreshed.
+fn drop_idle(found: &mut CodeChanges, lapses: &Lapses, today: Day) {
+    let soon = lapses.0.range(..=today.plus(1));
+    found.refreshes -= soon.fold(RoaringBitmap::new(), |all, (_, own)| all | own);
+}

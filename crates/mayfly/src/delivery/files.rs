@@ -1,0 +1,134 @@
+//! Deliveries to a folder: a set of files that is there whole, then noted; old sets go.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use mayfly_core::{Timestamp, time::DAY_SECONDS};
+use mayfly_export::{Batch, ExportError, Feed, FeedName, FeedWriter, UserChange};
+use mayfly_segments::destination::way::FilesSettings;
+
+use super::audience::NotNow;
+use super::changes::{Changes, Pair};
+use super::record::{BatchRow, Delivery, Mode};
+use super::runner::{End, Gone, Runner};
+use crate::clock;
+
+/// Visitors whose lines are made at a time.
+const CHUNK: usize = 10_000;
+
+impl Runner {
+    /// Writes a set of files, and notes what is in them.
+    pub(super) async fn to_files(
+        &mut self,
+        files: &FilesSettings,
+        delivery: &mut Delivery,
+        changes: &mut Changes,
+        gone: &[Gone],
+        now: Timestamp,
+    ) -> Result<End, NotNow> {
+        let begun = std::time::Instant::now();
+        let folder = self.app.settings().exports_folder().join(&*files.folder);
+        let name = FeedName {
+            destination: delivery.destination.as_str().into(),
+            is_full: delivery.mode == Mode::Full,
+            at_ms: now.millis(),
+        };
+        let mut told: Vec<Pair> = Vec::new();
+        let written = self.write_files(&folder, name, files, (delivery, changes, gone), &mut told);
+        let feed = match written.await? {
+            Ok(feed) => feed,
+            Err(error) => {
+                tracing::warn!(%error, "files of a delivery cannot be written");
+                let is_full = matches!(&error, ExportError::File { source, .. }
+                    if source.kind() == std::io::ErrorKind::StorageFull);
+                let code = if is_full { "disk_full" } else { "file" };
+                return Ok(End::Later(code.into(), None));
+            }
+        };
+        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        for part in &feed.parts {
+            delivery.push(BatchRow {
+                id: part.name.clone(),
+                visitors: 0,
+                pairs: part.lines,
+                bytes: part.bytes,
+                sha256: part.sha256.clone(),
+                ms,
+                result: "accepted".to_owned(),
+            });
+        }
+        delivery.pairs.sent += feed.pairs + feed.unfit;
+        delivery.pairs.accepted += feed.pairs;
+        if feed.unfit > 0 {
+            delivery.pairs.rejected.insert("unfit_id".to_owned(), feed.unfit);
+        }
+        self.standing.accepted_ms = clock::now().millis();
+        self.note(changes, &told, now).await?;
+        for own in gone {
+            self.standing.set_told(own.partition, own.at);
+        }
+        if let Err(error) = remove_old(&folder, files.keep_days, now) {
+            tracing::warn!(folder = %folder.display(), %error, "old files stay");
+        }
+        Ok(End::Done)
+    }
+
+    async fn write_files(
+        &mut self,
+        folder: &Path,
+        name: FeedName,
+        files: &FilesSettings,
+        (delivery, changes, gone): (&mut Delivery, &mut Changes, &[Gone]),
+        told: &mut Vec<Pair>,
+    ) -> Result<Result<Feed, ExportError>, NotNow> {
+        let id = delivery.id();
+        let mut writer = match FeedWriter::new(folder, name, files) {
+            Ok(writer) => writer,
+            Err(error) => return Ok(Err(error)),
+        };
+        let codes: Vec<usize> = (0..changes.segments.len()).collect();
+        let removed = |own: &Gone| UserChange {
+            uid: own.uid.clone(),
+            adds: Vec::new(),
+            removes: codes.clone(),
+        };
+        for some in gone.chunks(CHUNK) {
+            let batch = Batch {
+                id: id.as_str().into(),
+                now: clock::now(),
+                segments: changes.segments.clone(),
+                changes: some.iter().map(removed).collect(),
+            };
+            if let Err(error) = tokio::task::block_in_place(|| writer.write(&batch)) {
+                return Ok(Err(error));
+            }
+        }
+        loop {
+            let Some(desk) = &mut self.desk else { break };
+            let now = clock::now();
+            let Some(chunk) = desk.next_chunk(changes, CHUNK, now).await? else { break };
+            delivery.pairs.left_out += chunk.left_out;
+            told.extend(chunk.pairs.iter().flatten().chain(&chunk.untold));
+            let batch = chunk.batch(&id, changes, now);
+            if let Err(error) = tokio::task::block_in_place(|| writer.write(&batch)) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(tokio::task::block_in_place(|| writer.finish()))
+    }
+}
+
+/// Removes files that are older than so many days.
+fn remove_old(folder: &Path, keep_days: u16, now: Timestamp) -> std::io::Result<()> {
+    let oldest_s = now.secs() - i64::from(keep_days) * DAY_SECONDS;
+    let oldest = UNIX_EPOCH + Duration::from_secs(u64::try_from(oldest_s).unwrap_or(0));
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if about.is_file() && about.modified()? < oldest {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,402 @@
+//! Batches to a partner's server.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use mayfly_core::{Day, Partition, Timestamp};
+use mayfly_export::push::{
+    Adobe, Answer, Google, Judged, Rejected, Step, Talk, Template, Templated, TradeDesk, Xandr,
+};
+use mayfly_export::{Batch, UserChange};
+use mayfly_segments::destination::{Destination, Way};
+use mayfly_store::{Sent, StoreError};
+use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
+
+use super::audience::{Desk, NotNow};
+use super::changes::{Changes, Chunk, Pair};
+use super::connect::Connector;
+use super::record::{BatchRow, Delivery, HELD_PAIRS, Held, Told};
+use super::runner::{End, Gone, Runner};
+use super::secrets;
+use crate::clock;
+
+/// What a destination's talks need.
+pub(super) struct Terms<'d> {
+    pub(super) destination: &'d Destination,
+    pub(super) secrets: Vec<(Box<str>, Box<str>)>,
+    pub(super) template: Option<Template>,
+}
+
+impl<'d> Terms<'d> {
+    /// Why nothing can be sent: a code.
+    pub(super) fn new(
+        destination: &'d Destination,
+        secrets: Vec<(Box<str>, Box<str>)>,
+    ) -> Result<Self, &'static str> {
+        let template = match &destination.way {
+            Way::Request(settings) => {
+                Some(Template::new(settings.clone(), &secrets).map_err(|_| "template")?)
+            }
+            Way::Files(_) | Way::Xandr(_) | Way::TradeDesk(_) | Way::Google(_) | Way::Adobe(_) => {
+                None
+            }
+        };
+        Ok(Self { destination, secrets, template })
+    }
+
+    /// The way of a batch; none for files, which have none.
+    pub(super) fn talk<'b>(&'b self, batch: &'b Batch) -> Option<Talk<'b>> {
+        let secret = |what| secrets::used_for(&self.secrets, what);
+        Some(match &self.destination.way {
+            Way::Files(_) => return None,
+            Way::Xandr(own) => {
+                Talk::Xandr(Xandr::new(own, batch, secret("password").unwrap_or_default(), None))
+            }
+            Way::TradeDesk(own) => {
+                let token = secret("token").unwrap_or_default();
+                Talk::TradeDesk(TradeDesk::new(own, batch, token, secret("signing")))
+            }
+            Way::Google(own) => Talk::Google(Google::new(own, self.destination.ids, batch)),
+            Way::Adobe(own) => Talk::Adobe(Adobe::new(own, batch, secret("signing"))),
+            Way::Request(_) => {
+                Talk::Template(Templated::new(self.template.as_ref()?, batch, &self.secrets))
+            }
+        })
+    }
+}
+
+/// Sends batches, no faster than the receiver wants.
+struct Sender<'r> {
+    connector: &'r Connector,
+    terms: &'r Terms<'r>,
+    next: Instant,
+}
+
+impl Sender<'_> {
+    /// One batch to its end; what it was, and what became of it.
+    async fn send(&mut self, batch: &Batch) -> (BatchRow, Judged) {
+        let (begun, mut hash) = (Instant::now(), Sha256::new());
+        let mut row = BatchRow {
+            id: batch.id.to_string(),
+            visitors: batch.changes.len() as u64,
+            pairs: batch.pairs() as u64,
+            ..BatchRow::default()
+        };
+        let judged = self.go(batch, &mut row, &mut hash).await;
+        row.ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        row.sha256 = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        row.result = match &judged {
+            Judged::Taken { .. } => "accepted".to_owned(),
+            Judged::Later { code, .. } | Judged::Refused { code } => code.to_string(),
+            Judged::Smaller => "too_large".to_owned(),
+        };
+        (row, judged)
+    }
+
+    async fn go(&mut self, batch: &Batch, row: &mut BatchRow, hash: &mut Sha256) -> Judged {
+        let terms = self.terms;
+        let Some(mut talk) = terms.talk(batch) else {
+            return Judged::Refused { code: "no_way".into() };
+        };
+        let mut received = None;
+        loop {
+            let answer = received.as_ref().map(|own: &super::connect::Received| Answer {
+                status: own.status,
+                retry_after_s: own.retry_after_s,
+                body: &own.body,
+            });
+            match talk.next(answer.as_ref()) {
+                Step::Done(judged) => return judged,
+                Step::Wait(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                Step::Send(request) => {
+                    self.pace().await;
+                    hash.update(&request.body);
+                    row.bytes += request.body.len() as u64;
+                    received = match self.connector.send(&request).await {
+                        Ok(received) => Some(received),
+                        Err(why) if why.is_for_good() => {
+                            return Judged::Refused { code: why.code().into() };
+                        }
+                        Err(why) => {
+                            return Judged::Later { after_s: None, code: why.code().into() };
+                        }
+                    };
+                }
+            }
+        }
+    }
+
+    async fn pace(&mut self) {
+        tokio::time::sleep_until(self.next.into()).await;
+        let between = Duration::from_secs(60) / self.terms.destination.per_minute.max(1);
+        self.next = Instant::now() + between;
+    }
+}
+
+impl Runner {
+    /// Sends all that changed: first whose ids are gone, then the rest.
+    pub(super) async fn push(
+        &mut self,
+        destination: &Destination,
+        delivery: &mut Delivery,
+        changes: &mut Changes,
+        gone: &[Gone],
+    ) -> Result<End, NotNow> {
+        let secrets = match secrets::of(destination, &self.app.settings().secrets_folder()) {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                tracing::warn!(destination = &*destination.name, %error, "nothing can be sent");
+                return Ok(held("no_secret", "", &[], changes));
+            }
+        };
+        let terms = match Terms::new(destination, secrets) {
+            Ok(terms) => terms,
+            Err(code) => return Ok(held(code, "", &[], changes)),
+        };
+        let connector = self.connector.clone();
+        let mut sender = Sender { connector: &connector, terms: &terms, next: Instant::now() };
+        if let Some(end) = self.push_gone(&mut sender, delivery, changes, gone).await? {
+            return Ok(end);
+        }
+        let mut most = usize::try_from(destination.batch).unwrap_or(usize::MAX);
+        let mut number = 0;
+        loop {
+            let Some(desk) = &mut self.desk else { return Ok(End::Done) };
+            let now = clock::now();
+            let Some(chunk) = desk.next_chunk(changes, most, now).await? else {
+                return Ok(End::Done);
+            };
+            if chunk.users.is_empty() {
+                delivery.pairs.left_out += chunk.left_out;
+                self.note(changes, &chunk.untold, now).await?;
+                continue;
+            }
+            number += 1;
+            let batch = chunk.batch(&format!("{}.{number}", delivery.id()), changes, now);
+            self.take_off(destination, &batch, &chunk, changes).await?;
+            let (row, judged) = sender.send(&batch).await;
+            self.landed(delivery, row);
+            match judged {
+                Judged::Smaller if most > 1 => {
+                    Desk::put_back(changes, &chunk);
+                    most = (most.min(chunk.users.len()) / 2).max(1);
+                    self.write(delivery).await?;
+                }
+                Judged::Taken { rejected } => {
+                    self.taken(delivery, changes, &chunk, &rejected).await?;
+                }
+                not => return Ok(self.not_taken(destination, not, &batch, &chunk, changes)),
+            }
+        }
+    }
+
+    /// A batch that must not arrive twice is noted before it goes.
+    async fn take_off(
+        &mut self,
+        destination: &Destination,
+        batch: &Batch,
+        chunk: &Chunk,
+        changes: &Changes,
+    ) -> Result<(), StoreError> {
+        if destination.idempotent {
+            return Ok(());
+        }
+        if let End::Held(held) = held("", &batch.id, &chunk.pairs, changes) {
+            self.standing.in_flight = Some(held);
+        }
+        self.keep().await
+    }
+
+    fn landed(&mut self, delivery: &mut Delivery, row: BatchRow) {
+        self.standing.in_flight = None;
+        delivery.push(row);
+    }
+
+    fn not_taken(
+        &self,
+        destination: &Destination,
+        judged: Judged,
+        batch: &Batch,
+        chunk: &Chunk,
+        changes: &Changes,
+    ) -> End {
+        match judged {
+            Judged::Later { code, .. } if !destination.idempotent && may_have_arrived(&code) => {
+                held("may_have_arrived", &batch.id, &chunk.pairs, changes)
+            }
+            Judged::Later { code, after_s } => End::Later(code, after_s),
+            Judged::Refused { code } => held(&code, &batch.id, &chunk.pairs, changes),
+            Judged::Smaller => held("too_large", &batch.id, &chunk.pairs, changes),
+            Judged::Taken { .. } => End::Done,
+        }
+    }
+
+    /// Tells of ids that are nobody's any more: they leave every code.
+    async fn push_gone(
+        &mut self,
+        sender: &mut Sender<'_>,
+        delivery: &mut Delivery,
+        changes: &Changes,
+        gone: &[Gone],
+    ) -> Result<Option<End>, NotNow> {
+        let codes: Vec<usize> = (0..changes.segments.len()).collect();
+        let mut most = usize::try_from(sender.terms.destination.batch).unwrap_or(usize::MAX);
+        let (mut left, mut number) = (gone, 0);
+        while !left.is_empty() {
+            let (some, rest) = left.split_at(left.len().min(most));
+            number += 1;
+            let users = some.iter().map(|own| UserChange {
+                uid: own.uid.clone(),
+                adds: Vec::new(),
+                removes: codes.clone(),
+            });
+            let batch = Batch {
+                id: format!("{}.gone.{number}", delivery.id()).into(),
+                now: clock::now(),
+                segments: changes.segments.clone(),
+                changes: users.collect(),
+            };
+            // Without a code there is nothing that they could leave.
+            let mut judged = Judged::Taken { rejected: Vec::new() };
+            if !codes.is_empty() {
+                let (row, answered) = sender.send(&batch).await;
+                self.landed(delivery, row);
+                judged = answered;
+            }
+            match judged {
+                Judged::Taken { rejected } => {
+                    count(delivery, &batch, &rejected);
+                    self.standing.accepted_ms = clock::now().millis();
+                }
+                // Removals do no harm when they come twice.
+                Judged::Later { code, after_s } => return Ok(Some(End::Later(code, after_s))),
+                Judged::Smaller if most > 1 => {
+                    most = (most.min(some.len()) / 2).max(1);
+                    continue;
+                }
+                Judged::Smaller => return Ok(Some(held_gone("too_large", &batch.id, some))),
+                Judged::Refused { code } => return Ok(Some(held_gone(&code, &batch.id, some))),
+            }
+            for own in some {
+                self.standing.set_told(own.partition, own.at);
+            }
+            self.keep().await?;
+            left = rest;
+        }
+        Ok(None)
+    }
+
+    /// A batch was taken, but for some.
+    async fn taken(
+        &mut self,
+        delivery: &mut Delivery,
+        changes: &Changes,
+        chunk: &Chunk,
+        rejected: &[Rejected],
+    ) -> Result<(), StoreError> {
+        let now = clock::now();
+        let batch = chunk.batch("", changes, now);
+        count(delivery, &batch, rejected);
+        delivery.pairs.left_out += chunk.left_out;
+        self.standing.accepted_ms = now.millis();
+        let goes_again = |user: usize, code: usize| {
+            rejected.iter().any(|own| {
+                own.again && own.user == Some(user) && own.segment.is_none_or(|of| of == code)
+            })
+        };
+        let mut noted = chunk.untold.clone();
+        for (user, pairs) in chunk.pairs.iter().enumerate() {
+            noted.extend(pairs.iter().filter(|pair| !goes_again(user, pair.code)));
+        }
+        self.note(changes, &noted, now).await?;
+        self.write(delivery).await
+    }
+
+    /// Notes pairs as told.
+    pub(super) async fn note(
+        &mut self,
+        changes: &Changes,
+        pairs: &[Pair],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let mut groups: BTreeMap<(Partition, usize), BTreeMap<Option<Day>, RoaringBitmap>> =
+            BTreeMap::new();
+        for pair in pairs {
+            let group = groups.entry((pair.partition, pair.code)).or_default();
+            group.entry(pair.until).or_default().insert(pair.ordinal);
+        }
+        let (mut rows, today) = (Vec::with_capacity(groups.len()), now.day().unwrap_or_default());
+        for ((partition, code), days) in groups {
+            let Some(key) = changes.segments.get(code) else { continue };
+            let fresh = || Sent { code: key.code.clone(), ..Sent::default() };
+            let own = desk.sent.entry((partition, key.code.clone())).or_insert_with(fresh);
+            own.forget(today);
+            for (until, who) in days {
+                match until {
+                    Some(until) => own.add(until, &who),
+                    None => own.remove(&who),
+                }
+            }
+            rows.push((partition, own.clone()));
+        }
+        self.app.store().put_sent(self.id.0, &rows, now).await
+    }
+}
+
+/// Counts what a receiver took of a batch, and what not.
+fn count(delivery: &mut Delivery, batch: &Batch, rejected: &[Rejected]) {
+    let sent = batch.pairs() as u64;
+    let mut left = sent;
+    for own in rejected {
+        let of_user = own.user.and_then(|user| batch.changes.get(user));
+        let pairs = match (of_user, own.segment) {
+            (Some(user), None) => user.pairs(),
+            (Some(_), Some(_)) | (None, _) => own.pairs,
+        };
+        // No more than there are, whatever the receiver says.
+        let pairs = (pairs as u64).min(left);
+        left -= pairs;
+        *delivery.pairs.rejected.entry(own.code.to_string()).or_default() += pairs;
+    }
+    delivery.pairs.sent += sent;
+    delivery.pairs.accepted += left;
+}
+
+/// Whether an answer, or its absence, leaves open what became of the batch.
+fn may_have_arrived(code: &str) -> bool {
+    matches!(code, "timeout" | "broken_off" | "garbled")
+        || code.parse::<u16>().is_ok_and(|status| status >= 500)
+}
+
+/// A person has to look.
+pub(super) fn held(code: &str, batch: &str, pairs: &[Vec<Pair>], changes: &Changes) -> End {
+    let mut told: BTreeMap<(Partition, usize, Option<Day>), Vec<u32>> = BTreeMap::new();
+    if pairs.iter().map(Vec::len).sum::<usize>() <= HELD_PAIRS {
+        for pair in pairs.iter().flatten() {
+            let place = (pair.partition, pair.code, pair.until);
+            told.entry(place).or_default().push(pair.ordinal);
+        }
+    }
+    let told = told.into_iter().filter_map(|((partition, code, until), ordinals)| {
+        let code = changes.segments.get(code)?.code.to_string();
+        let until = until.map(|day| day.0);
+        Some(Told { partition: partition.0, code, until, ordinals })
+    });
+    End::Held(Held {
+        code: code.to_owned(),
+        since_ms: clock::now().millis(),
+        batch: batch.to_owned(),
+        told: told.collect(),
+        gone: BTreeMap::new(),
+    })
+}
+
+/// A person has to look at ids that are nobody's any more.
+fn held_gone(code: &str, batch: &str, some: &[Gone]) -> End {
+    let gone = some.iter().map(|own| (own.partition.0, (own.at.ms, own.at.seq)));
+    let (code, batch) = (code.to_owned(), batch.to_owned());
+    let since_ms = clock::now().millis();
+    End::Held(Held { code, since_ms, batch, gone: gone.collect(), ..Held::default() })
+}

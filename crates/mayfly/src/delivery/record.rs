@@ -1,0 +1,281 @@
+//! What the ledger holds: counts and codes, nobody's id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mayfly_core::{Ordinal, Partition};
+use mayfly_store::EntryId;
+use serde::{Deserialize, Serialize};
+
+/// Where a destination stands, in the ledger.
+pub(crate) const STANDING: u64 = 0;
+/// What a person asked of it.
+pub(crate) const ASKED: u64 = 1;
+/// The first delivery.
+pub(crate) const FIRST: u64 = mayfly_store::delivered::LEDGER_FIRST;
+/// Batches of a delivery that are told one by one; the newest.
+const BATCHES: usize = 100;
+/// Pairs of a batch up to which it can be dropped by a person.
+pub(crate) const HELD_PAIRS: usize = 100_000;
+
+/// What was to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    /// What changed.
+    #[default]
+    Delta,
+    /// Everything.
+    Full,
+}
+
+/// How a delivery ended, or stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// Under way, or cut off.
+    #[default]
+    Running,
+    /// All of it went.
+    Done,
+    /// The rest goes later.
+    Waiting,
+    /// A person has to look.
+    Held,
+}
+
+/// From members to what was accepted, in pairs of visitor and code. Of each line the next ones are
+/// the parts: `members` = `allowed` + `not_allowed`, `allowed` = `matched` + `without_id`,
+/// `matched` = `wanted` + `held_back`, `wanted` = `unchanged` + `adds` + `refreshes`, and
+/// `adds` + `refreshes` + `removes` + `gone` = `sent` + `left_out` + `unsent`,
+/// `sent` = `accepted` + all of `rejected`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Waterfall {
+    /// Members of the mapped segments.
+    pub(crate) members: u64,
+    /// Whose newest choice does not permit the receiver.
+    pub(crate) not_allowed: u64,
+    /// Whose does.
+    pub(crate) allowed: u64,
+    /// Of whom the partner has no id.
+    pub(crate) without_id: u64,
+    /// Of whom it has.
+    pub(crate) matched: u64,
+    /// In segments that are too small, or have a label that forbids it.
+    pub(crate) held_back: u64,
+    /// Who is to be there.
+    pub(crate) wanted: u64,
+    /// Who is there.
+    pub(crate) unchanged: u64,
+    /// Who comes.
+    pub(crate) adds: u64,
+    /// Who stays for longer.
+    pub(crate) refreshes: u64,
+    /// Who goes.
+    pub(crate) removes: u64,
+    /// Ids that are nobody's any more, in each code.
+    pub(crate) gone: u64,
+    /// What was sent.
+    pub(crate) sent: u64,
+    /// What the receiver took.
+    pub(crate) accepted: u64,
+    /// What it did not, by its own code.
+    pub(crate) rejected: BTreeMap<String, u64>,
+    /// What changed before it was sent: a choice, a membership, an id.
+    pub(crate) left_out: u64,
+    /// What was not sent this time.
+    pub(crate) unsent: u64,
+}
+
+impl Waterfall {
+    /// All that is to be told.
+    pub(crate) fn changed(&self) -> u64 {
+        self.adds + self.refreshes + self.removes + self.gone
+    }
+
+    /// What is left when the rest was dealt with.
+    pub(crate) fn settle(&mut self) {
+        self.unsent = self.changed().saturating_sub(self.sent + self.left_out);
+    }
+}
+
+/// A segment in a delivery.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SegmentRow {
+    /// Its name.
+    pub(crate) segment: String,
+    /// The receiver's.
+    pub(crate) code: String,
+    /// Members.
+    pub(crate) members: u64,
+    /// Who is to be there under the code.
+    pub(crate) wanted: u64,
+    /// Why nobody is: `below_minimum`, `label`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) held_back: Option<String>,
+}
+
+/// A batch, or a file.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct BatchRow {
+    /// Its id: the same when it is sent again by the same delivery.
+    pub(crate) id: String,
+    /// Visitors in it.
+    pub(crate) visitors: u64,
+    /// Pairs in it.
+    pub(crate) pairs: u64,
+    /// Bytes of its requests.
+    pub(crate) bytes: u64,
+    /// Hex of the SHA-256 of all its bytes.
+    pub(crate) sha256: String,
+    /// How long it took, milliseconds.
+    pub(crate) ms: u64,
+    /// `accepted`, or why not.
+    pub(crate) result: String,
+}
+
+/// One delivery.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Delivery {
+    /// [`FIRST`] and on.
+    pub(crate) number: u64,
+    /// The destination's name then.
+    pub(crate) destination: String,
+    /// What was to be sent.
+    pub(crate) mode: Mode,
+    /// How it ended.
+    pub(crate) status: Status,
+    /// Why it did not end well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
+    /// When it began, milliseconds since 1970.
+    pub(crate) began_ms: i64,
+    /// When it ended.
+    pub(crate) ended_ms: Option<i64>,
+    /// The instant for which the members are exact.
+    pub(crate) as_of_ms: i64,
+    /// The definitions version.
+    pub(crate) version: u32,
+    /// The counts.
+    pub(crate) pairs: Waterfall,
+    /// Segment by segment.
+    pub(crate) segments: Vec<SegmentRow>,
+    /// The newest batches.
+    pub(crate) batches: Vec<BatchRow>,
+    /// All batches.
+    pub(crate) batches_in_all: u64,
+    /// Bytes of all batches.
+    pub(crate) bytes: u64,
+}
+
+impl Delivery {
+    /// How a person calls it.
+    pub(crate) fn id(&self) -> String {
+        format!("{}-{}", self.destination, self.number.saturating_sub(FIRST - 1))
+    }
+
+    /// Adds a batch.
+    pub(crate) fn push(&mut self, batch: BatchRow) {
+        self.batches_in_all += 1;
+        self.bytes += batch.bytes;
+        self.batches.push(batch);
+        let more = self.batches.len().saturating_sub(BATCHES);
+        self.batches.drain(..more);
+    }
+}
+
+/// A batch that cannot go.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Held {
+    /// Why.
+    pub(crate) code: String,
+    /// Since when, milliseconds.
+    pub(crate) since_ms: i64,
+    /// Its id.
+    pub(crate) batch: String,
+    /// What is in it, so that a person can drop it; empty where there is too much.
+    pub(crate) told: Vec<Told>,
+    /// News of matches that are in it instead: up to where, by partition.
+    #[serde(default)]
+    pub(crate) gone: BTreeMap<u16, (u64, u64)>,
+}
+
+/// What a batch says of visitors under one code.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// The partition.
+    pub(crate) partition: u16,
+    /// The code.
+    pub(crate) code: String,
+    /// The day on which they are forgotten; none = they leave.
+    pub(crate) until: Option<u16>,
+    /// Who.
+    pub(crate) ordinals: Vec<Ordinal>,
+}
+
+/// Where a destination stands between deliveries.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// The last delivery's number.
+    pub(crate) number: u64,
+    /// When it was last served, whether or not anything was to be sent, milliseconds.
+    pub(crate) served_ms: i64,
+    /// When the receiver last took anything.
+    pub(crate) accepted_ms: i64,
+    /// When all was last sent.
+    pub(crate) full_ms: i64,
+    /// Since when something waits that is not delivered; none = nothing does.
+    pub(crate) pending_ms: Option<i64>,
+    /// Not before this instant.
+    pub(crate) retry_ms: Option<i64>,
+    /// Failures one after the other.
+    pub(crate) failures: u32,
+    /// What a person has to look at.
+    pub(crate) held: Option<Held>,
+    /// A batch that may have arrived, of a destination that must not get it twice.
+    pub(crate) in_flight: Option<Held>,
+    /// Codes that fell below the minimum.
+    pub(crate) below: BTreeSet<String>,
+    /// Up to where news of matches were told, by partition.
+    pub(crate) news: BTreeMap<u16, (u64, u64)>,
+    /// The last request of a person that was followed.
+    pub(crate) asked: u64,
+}
+
+impl Standing {
+    /// Up to where news were told.
+    pub(crate) fn told(&self, partition: Partition) -> EntryId {
+        let (ms, seq) = self.news.get(&partition.0).copied().unwrap_or_default();
+        EntryId { ms, seq }
+    }
+
+    /// News up to here were told.
+    pub(crate) fn set_told(&mut self, partition: Partition, upto: EntryId) {
+        self.news.insert(partition.0, (upto.ms, upto.seq));
+    }
+}
+
+/// What a person may ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ask {
+    /// Deliver now.
+    #[default]
+    Now,
+    /// Deliver everything now.
+    Full,
+    /// Try again what is held.
+    Resume,
+    /// Give up the batch that is held, and go on.
+    Drop,
+}
+
+/// What a person asked.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// One more with each.
+    pub(crate) number: u64,
+    /// What.
+    pub(crate) ask: Ask,
+    /// Who.
+    pub(crate) by: String,
+}

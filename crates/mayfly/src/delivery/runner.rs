@@ -1,0 +1,536 @@
+//! One destination's task: looks what changed, sends it, notes what was taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mayfly_core::{Day, Partition, Timestamp, time::DAY_SECONDS};
+use mayfly_segments::DestinationId;
+use mayfly_segments::destination::{Destination, Schedule, Way};
+use mayfly_store::{LedgerRow, MatchNews, Sent, StoreError};
+use roaring::RoaringBitmap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::audience::{Desk, NotNow};
+use super::connect::Connector;
+use super::record::{
+    ASKED, Ask, Asked, Delivery, FIRST, Held, Mode, STANDING, Standing, Status, Waterfall,
+};
+use crate::app::App;
+use crate::clock;
+use crate::worker::Mode as Owning;
+
+/// Between looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// News of matches read at a time.
+const NEWS_AT_ONCE: usize = 10_000;
+/// After so many days without anything taken, all is sent again.
+const SILENCE_DAYS: i64 = 30;
+/// The longest pause after failures, seconds.
+const PAUSE_MOST_S: u64 = 300;
+/// The longest that a receiver may ask to be left alone, seconds.
+const RETRY_AFTER_MOST_S: u64 = DAY_SECONDS.unsigned_abs();
+
+/// The task of one destination.
+pub(crate) struct Runner {
+    pub(super) app: Arc<App>,
+    pub(super) id: DestinationId,
+    pub(super) connector: Connector,
+    pub(super) standing: Standing,
+    pub(super) desk: Option<Desk>,
+}
+
+/// An id that is nobody's any more, and where its news stand.
+#[derive(Clone, Debug)]
+pub(super) struct Gone {
+    pub(super) partition: Partition,
+    pub(super) at: mayfly_store::EntryId,
+    pub(super) uid: Box<str>,
+}
+
+/// How a delivery goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// All of it went.
+    Done,
+    /// The rest goes later: why, and when at the earliest.
+    Later(Box<str>, Option<u64>),
+    /// A person has to look.
+    Held(Held),
+}
+
+impl Runner {
+    pub(super) fn new(app: &Arc<App>, id: DestinationId, connector: Connector) -> Self {
+        let (app, standing) = (Arc::clone(app), Standing::default());
+        Self { app, id, connector, standing, desk: None }
+    }
+
+    /// Runs until the destination is gone or everything stops.
+    pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+        let mut told = None;
+        loop {
+            let stop = stopping.wait_for(|stop| *stop);
+            if tokio::time::timeout(LOOK, stop).await.is_ok() {
+                return;
+            }
+            // Cut off at a stop: what was taken is noted, the rest is found again.
+            let stepped = tokio::select! {
+                stepped = self.step(clock::now()) => stepped,
+                _ = stopping.wait_for(|stop| *stop) => return,
+            };
+            match stepped {
+                Ok(true) => told = None,
+                Ok(false) => return,
+                Err(error) => {
+                    self.app.metrics().failed(&error);
+                    if told.replace(error.label()) != Some(error.label()) {
+                        tracing::warn!(destination = self.id.0, %error, "a delivery waits");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what is due; whether there is still such a destination.
+    async fn step(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        let active = self.app.active();
+        let defined = active.definitions().destinations().find(|own| own.id == self.id);
+        let Some(destination) = defined.cloned() else {
+            let name = self.desk.as_ref().map(|desk| desk.destination.name.clone());
+            self.app.metrics().deliveries.forget(&name.unwrap_or_default());
+            return Ok(false);
+        };
+        if !self.is_ours() {
+            self.desk = None;
+            return Ok(true);
+        }
+        self.sit_down(&destination).await?;
+        let asked = self.asked().await?;
+        self.show(&destination, now);
+        let is_due = match asked {
+            Some(_) => true,
+            None if destination.paused || self.standing.held.is_some() => false,
+            None => self.is_due(&destination, now),
+        };
+        if !is_due {
+            return Ok(true);
+        }
+        let is_asked_full = asked == Some(Ask::Full);
+        let is_forced = asked.is_some();
+        match self.deliver(&destination, is_asked_full, is_forced, now).await {
+            Ok(()) | Err(NotNow::Loading) => {}
+            Err(NotNow::Store(error)) => return Err(error),
+        }
+        self.show(&destination, clock::now());
+        Ok(true)
+    }
+
+    /// Whoever owns the first partition serves all destinations.
+    fn is_ours(&self) -> bool {
+        let slots = self.app.slots();
+        slots.first().is_some_and(|slot| slot.mode() == Owning::Owner)
+    }
+
+    /// Reads what is known, the first time, and takes a changed definition on.
+    async fn sit_down(&mut self, destination: &Destination) -> Result<(), StoreError> {
+        let active = self.app.active();
+        let partners = &mut active.definitions().partners();
+        let Some(partner) = partners.find(|own| own.id == destination.partner).cloned() else {
+            return Ok(());
+        };
+        match &mut self.desk {
+            Some(desk) if desk.partner == partner && desk.destination.ids == destination.ids => {
+                desk.destination = destination.clone();
+            }
+            Some(_) | None => {
+                let store = self.app.store();
+                self.standing = read(store, self.id, STANDING).await?.unwrap_or_default();
+                let desk = Desk::open(&self.app, destination.clone(), partner).await?;
+                self.desk = Some(desk);
+                self.close_cut_off().await?;
+                // It was under way when the process ended.
+                if let Some(mut held) = self.standing.in_flight.take() {
+                    held.code = "may_have_arrived".to_owned();
+                    self.standing.held = Some(held);
+                    self.keep().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A delivery that was under way when its process ended is over: its rest is found again.
+    async fn close_cut_off(&self) -> Result<(), StoreError> {
+        let last: Option<Delivery> = match self.standing.number {
+            0 => None,
+            number => read(self.app.store(), self.id, number).await?,
+        };
+        let Some(mut last) = last.filter(|own| own.status == Status::Running) else {
+            return Ok(());
+        };
+        (last.status, last.code) = (Status::Waiting, Some("cut_off".to_owned()));
+        last.ended_ms = Some(clock::now().millis());
+        self.write(&mut last).await
+    }
+
+    /// What a person asked since the last look.
+    async fn asked(&mut self) -> Result<Option<Ask>, StoreError> {
+        let asked: Option<Asked> = read(self.app.store(), self.id, ASKED).await?;
+        let Some(asked) = asked.filter(|asked| asked.number > self.standing.asked) else {
+            return Ok(None);
+        };
+        self.standing.asked = asked.number;
+        (self.standing.retry_ms, self.standing.failures) = (None, 0);
+        let held = self.standing.held.take();
+        if let (Ask::Drop, Some(held)) = (asked.ask, held) {
+            self.drop_held(&held).await?;
+            tracing::info!(
+                destination = self.id.0,
+                batch = held.batch,
+                by = asked.by,
+                "a batch was dropped"
+            );
+        }
+        self.keep().await?;
+        Ok(Some(asked.ask))
+    }
+
+    /// Notes a held batch as if it had been taken: it is not sent again.
+    async fn drop_held(&mut self, held: &Held) -> Result<(), StoreError> {
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let mut rows = Vec::new();
+        for told in &held.told {
+            let place = (Partition(told.partition), Box::from(told.code.as_str()));
+            let own = desk.sent.entry(place.clone()).or_default();
+            own.code = place.1;
+            let who: RoaringBitmap = told.ordinals.iter().copied().collect();
+            match told.until {
+                Some(until) => own.add(Day(until), &who),
+                None => own.remove(&who),
+            }
+            rows.push((place.0, own.clone()));
+        }
+        self.standing.news.extend(&held.gone);
+        self.app.store().put_sent(self.id.0, &rows, clock::now()).await
+    }
+
+    fn is_due(&self, destination: &Destination, now: Timestamp) -> bool {
+        if let Some(retry) = self.standing.retry_ms {
+            return now.millis() >= retry;
+        }
+        if self.standing.served_ms == 0 {
+            return true;
+        }
+        let last = Timestamp::from_millis(self.standing.served_ms);
+        // A clock that went back does not stop deliveries.
+        last > now || destination.schedule.after(last, &destination.time_zone) <= now
+    }
+
+    /// Looks what changed, and sends it.
+    async fn deliver(
+        &mut self,
+        destination: &Destination,
+        is_asked_full: bool,
+        is_forced: bool,
+        now: Timestamp,
+    ) -> Result<(), NotNow> {
+        let is_first = self.standing.number == 0;
+        let silent_ms = now.millis() - self.standing.accepted_ms;
+        let was_silent = silent_ms > SILENCE_DAYS * DAY_SECONDS * 1000;
+        let is_full = is_first || is_asked_full || was_silent;
+        let gone = self.read_news(now).await?;
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let audience = desk.audience(&mut self.standing, now).await?;
+        show_match(&self.app, destination, &audience.pairs);
+        let slots = self.app.slots();
+        let (mut changes, mut pairs) = desk.changes(&audience, &slots, is_full, now).await?;
+        pairs.gone = gone.len() as u64 * changes.segments.len() as u64;
+        let is_daily = matches!(destination.schedule, Schedule::Daily { .. });
+        let is_idle = pairs.changed() == 0;
+        self.standing.served_ms = now.millis();
+        let wants_all = matches!(&destination.way, Way::Files(files) if files.full);
+        if is_idle && !(is_forced && is_asked_full) && !(wants_all && is_daily) {
+            self.standing.pending_ms = None;
+            (self.standing.retry_ms, self.standing.failures) = (None, 0);
+            let told = gone.is_empty();
+            return self.tell_all(told, now).await.map_err(NotNow::Store);
+        }
+        let sends_all = is_full || wants_all;
+        if wants_all && !is_full {
+            (changes, pairs) = desk.changes(&audience, &slots, true, now).await?;
+        }
+        let as_of = slots.iter().map(|slot| slot.as_of()).min().unwrap_or_default();
+        self.standing.number = (self.standing.number + 1).max(FIRST);
+        self.standing.pending_ms.get_or_insert(now.millis());
+        let mut delivery = Delivery {
+            number: self.standing.number,
+            destination: destination.name.to_string(),
+            mode: if sends_all { Mode::Full } else { Mode::Delta },
+            began_ms: now.millis(),
+            as_of_ms: as_of.millis(),
+            version: self.app.active().version(),
+            pairs,
+            segments: audience.rows,
+            ..Delivery::default()
+        };
+        self.write(&mut delivery).await?;
+        self.keep().await?;
+        let end = match &destination.way {
+            Way::Files(files) => {
+                self.to_files(files, &mut delivery, &mut changes, &gone, now).await?
+            }
+            Way::Xandr(_)
+            | Way::TradeDesk(_)
+            | Way::Google(_)
+            | Way::Adobe(_)
+            | Way::Request(_) => self.push(destination, &mut delivery, &mut changes, &gone).await?,
+        };
+        self.finish(delivery, end, sends_all).await.map_err(NotNow::Store)
+    }
+
+    /// Reads news of matches: who has an id now is to be sent, and whose went is to be removed.
+    async fn read_news(&mut self, now: Timestamp) -> Result<Vec<Gone>, NotNow> {
+        let is_first = self.standing.number == 0;
+        let mut gone = Vec::new();
+        let Some(desk) = &mut self.desk else { return Ok(gone) };
+        if !desk.has_their_ids() {
+            return Ok(gone);
+        }
+        let mut touched: Vec<(Partition, Box<str>)> = Vec::new();
+        for partition in self.app.partitions() {
+            let mut after = self.standing.told(partition);
+            loop {
+                let (store, partner) = (self.app.store(), desk.partner.id);
+                let news = store.match_news(partition, partner, after, NEWS_AT_ONCE).await?;
+                let is_last = news.len() < NEWS_AT_ONCE;
+                for (at, news) in news {
+                    after = at;
+                    match news {
+                        MatchNews::Matched(ordinal) => {
+                            desk.note_matched(partition, ordinal);
+                            forget_sent(desk, partition, ordinal, &mut touched);
+                        }
+                        MatchNews::Gone(uid) if !is_first => {
+                            gone.push(Gone { partition, at, uid });
+                        }
+                        MatchNews::Gone(_) => {}
+                    }
+                }
+                if is_last {
+                    break;
+                }
+            }
+            if gone.iter().all(|own| own.partition != partition) {
+                self.standing.set_told(partition, after);
+            }
+        }
+        // Whose ids were told of as gone is nobody who could be told by his number.
+        forget_erased(&self.app, desk, &mut touched);
+        touched.sort();
+        touched.dedup();
+        let row = |place: &(Partition, Box<str>)| Some((place.0, desk.sent.get(place)?.clone()));
+        let rows: Vec<(Partition, Sent)> = touched.iter().filter_map(row).collect();
+        self.app.store().put_sent(self.id.0, &rows, now).await?;
+        Ok(gone)
+    }
+
+    /// News up to the newest were told: they can go when every destination was.
+    pub(super) async fn tell_all(
+        &mut self,
+        are_told: bool,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.keep().await?;
+        let Some(desk) = self.desk.as_ref().filter(|desk| desk.has_their_ids()) else {
+            return Ok(());
+        };
+        if !are_told {
+            return Ok(());
+        }
+        let active = self.app.active();
+        let partner = desk.partner.id;
+        let others = active.definitions().destinations();
+        let others = others.filter(|own| own.partner == partner && own.ids == desk.destination.ids);
+        let mut standings = Vec::new();
+        for other in others.filter(|own| own.id != self.id) {
+            let own: Option<Standing> = read(self.app.store(), other.id, STANDING).await?;
+            standings.push(own.unwrap_or_default());
+        }
+        for partition in self.app.partitions() {
+            let all = standings.iter().map(|own| own.told(partition));
+            let upto = all.fold(self.standing.told(partition), Ord::min);
+            if upto > mayfly_store::EntryId::ZERO {
+                self.app.store().forget_news(partition, partner, upto).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down how it ended.
+    async fn finish(
+        &mut self,
+        mut delivery: Delivery,
+        end: End,
+        sends_all: bool,
+    ) -> Result<(), StoreError> {
+        let now = clock::now();
+        delivery.ended_ms = Some(now.millis());
+        match end {
+            End::Done => {
+                delivery.status = Status::Done;
+                let own = &mut self.standing;
+                (own.pending_ms, own.retry_ms, own.failures) = (None, None, 0);
+                if sends_all {
+                    own.full_ms = now.millis();
+                }
+            }
+            End::Later(code, after_s) => {
+                delivery.status = Status::Waiting;
+                delivery.code = Some(code.to_string());
+                self.standing.failures = self.standing.failures.saturating_add(1);
+                let pause_s = pause(self.standing.failures, after_s);
+                self.standing.retry_ms = Some(now.plus_secs(pause_s).millis());
+            }
+            End::Held(held) => {
+                delivery.status = Status::Held;
+                delivery.code = Some(held.code.clone());
+                tracing::warn!(
+                    destination = delivery.destination,
+                    code = held.code,
+                    "a delivery is held until a person looks: mayfly delivery list"
+                );
+                self.standing.held = Some(held);
+            }
+        }
+        self.count(&delivery);
+        let is_done = delivery.status == Status::Done;
+        self.write(&mut delivery).await?;
+        self.tell_all(is_done, now).await
+    }
+
+    /// Counts what became of pairs.
+    fn count(&self, delivery: &Delivery) {
+        let Waterfall { accepted, rejected, left_out, .. } = &delivery.pairs;
+        let pairs = &self.app.metrics().deliveries.pairs;
+        for (result, n) in [
+            ("accepted", *accepted),
+            ("rejected", rejected.values().sum()),
+            ("left_out", *left_out),
+        ] {
+            pairs.with_label_values(&[delivery.destination.as_str(), result]).inc_by(n);
+        }
+    }
+
+    /// Writes the standing.
+    pub(super) async fn keep(&self) -> Result<(), StoreError> {
+        write(self.app.store(), self.id, STANDING, &self.standing).await
+    }
+
+    /// Writes a delivery.
+    pub(super) async fn write(&self, delivery: &mut Delivery) -> Result<(), StoreError> {
+        delivery.pairs.settle();
+        write(self.app.store(), self.id, delivery.number, delivery).await
+    }
+
+    /// Shows where it stands.
+    fn show(&self, destination: &Destination, now: Timestamp) {
+        let name = [&*destination.name];
+        let metrics = &self.app.metrics().deliveries;
+        let age = self.standing.pending_ms.map_or(0, |since| (now.millis() - since).max(0));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics.waiting.with_label_values(&name).set(age as f64 / 1000.0);
+        metrics.held.with_label_values(&name).set(i64::from(self.standing.held.is_some()));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        let accepted = self.standing.accepted_ms as f64 / 1000.0;
+        metrics.accepted_at.with_label_values(&name).set(accepted);
+    }
+}
+
+/// Shows the share of allowed members of whom the partner has an id.
+fn show_match(app: &App, destination: &Destination, pairs: &Waterfall) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    let ratio = pairs.matched as f64 / pairs.allowed.max(1) as f64;
+    app.metrics().deliveries.match_ratio.with_label_values(&[&*destination.name]).set(ratio);
+}
+
+/// A visitor has another id there than the one that was sent.
+fn forget_sent(
+    desk: &mut Desk,
+    partition: Partition,
+    ordinal: u32,
+    touched: &mut Vec<(Partition, Box<str>)>,
+) {
+    let own = RoaringBitmap::from_iter([ordinal]);
+    for (place, sent) in desk.sent.iter_mut().filter(|((of, _), _)| *of == partition) {
+        if sent.until.values().any(|all| all.contains(ordinal)) {
+            sent.remove(&own);
+            touched.push(place.clone());
+        }
+    }
+}
+
+/// Erased visitors were not sent to anybody.
+fn forget_erased(app: &App, desk: &mut Desk, touched: &mut Vec<(Partition, Box<str>)>) {
+    for slot in app.slots() {
+        let erased = slot.erased();
+        let own = desk.sent.iter_mut().filter(|((of, _), _)| *of == slot.partition());
+        for (place, sent) in own {
+            if sent.until.values().any(|all| !all.is_disjoint(&erased)) {
+                sent.remove(&erased);
+                touched.push(place.clone());
+            }
+        }
+    }
+}
+
+/// How long to wait after failures: twice as long each time, give or take a half; at least what
+/// the receiver asks for.
+fn pause(failures: u32, asked_s: Option<u64>) -> i64 {
+    let usual = 2_u64.saturating_pow(failures.min(16)).min(PAUSE_MOST_S);
+    let share = getrandom::u32().unwrap_or(u32::MAX / 2) % 1000;
+    let jittered = usual / 2 + usual * u64::from(share) / 1000;
+    let asked_s = asked_s.unwrap_or(0).min(RETRY_AFTER_MOST_S);
+    i64::try_from(jittered.max(asked_s).max(1)).unwrap_or(i64::MAX)
+}
+
+/// Reads a row of the ledger.
+pub(crate) async fn read<T: DeserializeOwned>(
+    store: &mayfly_store::Store,
+    id: DestinationId,
+    number: u64,
+) -> Result<Option<T>, StoreError> {
+    let rows = store.ledger(id.0, number + 1, 1).await?;
+    let found = rows.into_iter().find(|row| row.number == number);
+    let what = mayfly_store::Corruption::Record;
+    let read = |row: LedgerRow| serde_json::from_slice(&row.bytes);
+    found.map(read).transpose().map_err(|_| StoreError::Corrupt { what })
+}
+
+/// Writes a row of the ledger.
+pub(crate) async fn write<T: Serialize>(
+    store: &mayfly_store::Store,
+    id: DestinationId,
+    number: u64,
+    row: &T,
+) -> Result<(), StoreError> {
+    let what = mayfly_store::Corruption::Record;
+    let bytes = serde_json::to_vec(row).map_err(|_| StoreError::Corrupt { what })?;
+    store.write_ledger(id.0, &LedgerRow { number, bytes }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_what_is_asked_for_is_kept() {
+        for _ in 0..100 {
+            assert!((1..=3).contains(&pause(1, None)));
+            assert!((4..=12).contains(&pause(3, None)));
+            assert!((150..=450).contains(&pause(40, None)));
+            assert_eq!(pause(1, Some(600)), 600);
+            assert_eq!(pause(1, Some(u64::MAX)), 86_400);
+        }
+    }
+}

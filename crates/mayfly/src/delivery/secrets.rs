@@ -1,0 +1,38 @@
+//! Secrets of destinations: by name, from the environment or a folder. No definition, export or
+//! log holds one.
+
+use std::path::Path;
+
+use mayfly_segments::Destination;
+
+/// What stands before a secret's name in the environment.
+pub(crate) const PREFIX: &str = "MAYFLY_SECRET_";
+
+/// A secret that is not there.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the secret {name:?} is neither in {PREFIX}{} nor a file of that name in the folder of secrets", name.to_uppercase())]
+pub(crate) struct NoSecret {
+    /// Its name.
+    pub(crate) name: Box<str>,
+}
+
+/// The secrets of a destination by what they are used for.
+pub(crate) fn of(
+    destination: &Destination,
+    folder: &Path,
+) -> Result<Vec<(Box<str>, Box<str>)>, NoSecret> {
+    let found = destination.secrets.iter().map(|(used_for, name)| {
+        let variable = format!("{PREFIX}{}", name.to_uppercase());
+        // Names are of a-z, 0-9 and _: none leads out of the folder.
+        let read = || std::fs::read_to_string(folder.join(&**name)).ok();
+        let value = std::env::var(variable).ok().or_else(read);
+        let value = value.map(|value| value.trim_end_matches(['\r', '\n']).into());
+        value.map(|value| (used_for.clone(), value)).ok_or_else(|| NoSecret { name: name.clone() })
+    });
+    found.collect()
+}
+
+/// The value that is used for something.
+pub(crate) fn used_for<'s>(secrets: &'s [(Box<str>, Box<str>)], what: &str) -> Option<&'s str> {
+    secrets.iter().find(|(own, _)| **own == *what).map(|(_, value)| &**value)
+}
