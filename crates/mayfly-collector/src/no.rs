@@ -34,8 +34,8 @@ pub struct No {
 }
 
 impl Collector {
-    /// Keeps a no that may be a withdrawal, or that forbids passing anything on: one of a visitor who
-    /// has chosen.
+    /// Keeps a no that may be a withdrawal, or that forbids passing anything on: one of a visitor
+    /// who has chosen.
     pub(crate) fn note_no(&self, who: WhoseNo, site: &Site, denial: &Denial, at: Timestamp) {
         let Denial::Consent(refusal, choice) = denial else { return };
         let has_string = choice.tcf.is_some() || choice.gpp.is_some();

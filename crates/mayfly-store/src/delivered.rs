@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_core::{Day, Ordinal};
+use mayfly_core::{Day, Ordinal, Partition, PartnerId, Timestamp};
 use roaring::RoaringBitmap;
+
+use crate::{EntryId, Result, Store};
 
 /// No destination has this number: its codes name noes, and who was "sent" there refused that
 /// anything of him is passed on, until he says otherwise.
@@ -78,4 +80,105 @@ pub struct LedgerRow {
     pub number: u64,
     /// Its bytes; they belong to the crates above.
     pub bytes: Vec<u8>,
+}
+
+impl Store {
+    /// From now on, news are kept of the matches of these partners, and of no others
+    /// (the head of this file). Each process says so for what it notes and erases.
+    pub fn tell(&self, partners: &[PartnerId]) {
+        match self {
+            Self::Embedded(s) => s.tell(partners),
+            Self::Redis(s) => s.tell(partners),
+        }
+    }
+
+    /// What happened to the matches of a partner in a partition after `after`, the oldest first.
+    /// News older than [`NEWS_DAYS`] are gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn match_news(
+        &self,
+        partition: Partition,
+        partner: PartnerId,
+        after: EntryId,
+        limit: usize,
+    ) -> Result<Vec<(EntryId, MatchNews)>> {
+        match self {
+            Self::Embedded(s) => s.match_news(partition, partner, after, limit).await,
+            Self::Redis(s) => s.match_news(partition, partner, after, limit).await,
+        }
+    }
+
+    /// Forgets news up to and with `upto`: everyone was told.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn forget_news(
+        &self,
+        partition: Partition,
+        partner: PartnerId,
+        upto: EntryId,
+    ) -> Result<()> {
+        match self {
+            Self::Embedded(s) => s.forget_news(partition, partner, upto).await,
+            Self::Redis(s) => s.forget_news(partition, partner, upto).await,
+        }
+    }
+
+    /// Who was sent to a destination, by code.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn sent(&self, destination: u32, partition: Partition) -> Result<Vec<Sent>> {
+        match self {
+            Self::Embedded(s) => s.sent(destination, partition).await,
+            Self::Redis(s) => s.sent(destination, partition).await,
+        }
+    }
+
+    /// Writes rows of who was sent; one without visitors is removed. A row is gone after the last
+    /// of its days.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn put_sent(
+        &self,
+        destination: u32,
+        rows: &[(Partition, Sent)],
+        now: Timestamp,
+    ) -> Result<()> {
+        match self {
+            Self::Embedded(s) => s.put_sent(destination, rows, now).await,
+            Self::Redis(s) => s.put_sent(destination, rows, now).await,
+        }
+    }
+
+    /// The deliveries to a destination with numbers below `before`, the newest first.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn ledger(
+        &self,
+        destination: u32,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<LedgerRow>> {
+        match self {
+            Self::Embedded(s) => s.ledger(destination, before, limit).await,
+            Self::Redis(s) => s.ledger(destination, before, limit).await,
+        }
+    }
+
+    /// Writes a delivery, new or anew; the one [`LEDGER_ROWS`] before it goes,
+    /// unless it is below [`LEDGER_FIRST`].
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn write_ledger(&self, destination: u32, row: &LedgerRow) -> Result<()> {
+        match self {
+            Self::Embedded(s) => s.write_ledger(destination, row).await,
+            Self::Redis(s) => s.write_ledger(destination, row).await,
+        }
+    }
 }

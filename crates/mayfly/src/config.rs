@@ -13,7 +13,7 @@ use mayfly_collector::{Ack, CookieNames, Placement};
 use mayfly_core::{Retention, limits};
 use mayfly_store::{StoreConfig, StoreUrl};
 
-use said::{Said, SaidCollector, SaidHttp, SaidStore};
+use said::{Said, SaidCollector, SaidDelivery, SaidHttp, SaidStore};
 
 use crate::networks::Networks;
 
@@ -38,6 +38,21 @@ pub enum LogFormat {
     Text,
     /// For collectors of logs.
     Json,
+}
+
+/// How segments are delivered.
+#[derive(Clone, Debug)]
+pub struct DeliverySettings {
+    /// Where destinations with files have their folders.
+    pub exports: PathBuf,
+    /// Where secrets lie.
+    pub secrets: PathBuf,
+    /// Hosts that may be reached wherever they are.
+    pub allow_hosts: Vec<String>,
+    /// Certificates that are believed besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long a receiver may take to answer.
+    pub timeout: Duration,
 }
 
 /// The settings, checked.
@@ -93,16 +108,8 @@ pub struct Settings {
     pub contact: Option<String>,
     /// From a withdrawn consent to its erasure.
     pub withdrawal_grace: Duration,
-    /// Where destinations with files have their folders; none = in the data folder.
-    pub exports: Option<PathBuf>,
-    /// Where secrets lie; none = in the data folder.
-    pub secrets: Option<PathBuf>,
-    /// Hosts that may be reached wherever they are.
-    pub allow_hosts: Vec<String>,
-    /// Certificates that are believed besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// How long a receiver may take to answer.
-    pub delivery_timeout: Duration,
+    /// How segments are delivered.
+    pub delivery: DeliverySettings,
     /// The spill's limit, bytes.
     pub spill_bytes_max: u64,
     /// Time between checkpoints.
@@ -164,18 +171,6 @@ impl Settings {
     #[must_use]
     pub fn address_file(&self) -> PathBuf {
         self.data.join("server.address")
-    }
-
-    /// Where destinations with files have their folders.
-    #[must_use]
-    pub fn exports_folder(&self) -> PathBuf {
-        self.exports.clone().unwrap_or_else(|| self.data.join("exports"))
-    }
-
-    /// Where secrets lie.
-    #[must_use]
-    pub fn secrets_folder(&self) -> PathBuf {
-        self.secrets.clone().unwrap_or_else(|| self.data.join("secrets"))
     }
 
     /// The folder of the spill.
@@ -343,11 +338,7 @@ fn resolve(
         controller: said.privacy.controller.clone(),
         contact: filled(&said.privacy.contact),
         withdrawal_grace: Duration::from_secs(said.privacy.withdrawal_grace_s),
-        exports: filled(&said.delivery.exports).map(PathBuf::from),
-        secrets: filled(&said.delivery.secrets).map(PathBuf::from),
-        allow_hosts: words(&said.delivery.allow_hosts),
-        ca_file: filled(&said.delivery.ca_file).map(PathBuf::from),
-        delivery_timeout: Duration::from_secs(said.delivery.timeout_s.max(1)),
+        delivery: resolve_delivery(&said.delivery, &said.data),
         spill_bytes_max: (*spill_bytes_max).min(limits::SPILL_BYTES),
         checkpoint: Duration::from_secs(said.worker.checkpoint_s),
         poll: Duration::from_millis(said.worker.poll_ms),
@@ -356,6 +347,20 @@ fn resolve(
         log_format,
         sources,
     })
+}
+
+/// How segments are delivered.
+fn resolve_delivery(said: &SaidDelivery, data: &str) -> DeliverySettings {
+    let data = Path::new(data);
+    let filled =
+        |text: &String| Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty());
+    DeliverySettings {
+        exports: filled(&said.exports).unwrap_or_else(|| data.join("exports")),
+        secrets: filled(&said.secrets).unwrap_or_else(|| data.join("secrets")),
+        allow_hosts: words(&said.allow_hosts),
+        ca_file: filled(&said.ca_file),
+        timeout: Duration::from_secs(said.timeout_s.max(1)),
+    }
 }
 
 /// The words of a list with commas.

@@ -163,7 +163,7 @@ impl Template {
             Some((_, false)) => "body:remove",
         };
         let mut headers = Vec::with_capacity(self.settings.headers.len());
-        for (name, _) in &self.settings.headers {
+        for name in self.settings.headers.keys() {
             let value = self.fill(&format!("header:{name}"), &context)?;
             headers.push((name.to_ascii_lowercase(), value));
         }

@@ -24,6 +24,9 @@ const NAMES: &str = "\
      site keys are of a-z 0-9 _ - . ; levels of a category stand between \" > \" and \
      are not empty; no name has control characters or quotes";
 
+const ORIGINS: &str = "an origin is scheme, host and port (\"https://news.example\"), or \"*\"";
+const PATHS: &str = "write \"/health/\": from the first slash on, without ? and #";
+
 impl ProblemKind {
     /// What would be right, when that is known.
     #[must_use]
@@ -55,7 +58,19 @@ impl ProblemKind {
 
     /// What to write instead, where that does not hang on a name.
     fn fix(&self) -> Option<&'static str> {
+        if let Self::Partner { fault } = self {
+            return fault.fix();
+        }
+        if let Self::Destination { fault } = self {
+            return fault.fix();
+        }
+        self.fix_of_text()
+    }
+
+    /// The same for what is wrong with texts and names.
+    fn fix_of_text(&self) -> Option<&'static str> {
         Some(match self {
+            Self::BadDate { .. } => "write the day as 2026-12-31",
             Self::UnknownField { .. } => FIELDS,
             Self::BadCharacter { found } => return instead_of(*found),
             Self::OperatorMismatch { .. } => OPERATORS,
@@ -74,23 +89,20 @@ impl ProblemKind {
             Self::MixedWindow => WINDOWS,
             Self::WindowEmpty => "the shortest window is `within 1d`: the current UTC day",
             Self::BadQuorum { .. } => "k is 1 or more, and at most the number of branches",
-            Self::BadDate { .. } => "write the day as 2026-12-31",
             Self::Format => "write `format = 1` in the first line",
             Self::ConsentRole => ROLES,
             Self::TimeZone { .. } => "names are those of the IANA database: \"Europe/Amsterdam\"",
-            Self::BadOrigin { .. } => {
-                "an origin is scheme, host and port (\"https://news.example\"), or \"*\""
-            }
-            Self::Partner { fault } => return fault.fix(),
-            Self::Destination { fault } => return fault.fix(),
+            Self::BadOrigin { .. } => ORIGINS,
             Self::NoWord => "`contains` finds signs, too",
             Self::SensitiveCategory { .. } | Self::StaysSensitive => ENABLE,
             Self::BadStandard { .. } => "write it as content-3.1, audience-1.1 or ad-product-2.0",
             Self::NotAMapping => "give a .tsv file of `Taxonomy Mappings` as it is published",
             Self::NotATaxonomy => "give a .tsv file as the IAB Tech Lab publishes it",
-            Self::BadPath { .. } => "write \"/health/\": from the first slash on, without ? and #",
+            Self::BadPath { .. } => PATHS,
             Self::BadName { .. } => NAMES,
-            Self::NotYet { .. }
+            Self::Partner { .. }
+            | Self::Destination { .. }
+            | Self::NotYet { .. }
             | Self::Expected { .. }
             | Self::BadShare
             | Self::UnknownValue { .. }

@@ -106,7 +106,7 @@ pub async fn who_was_sent_is_kept_by_code(opener: &Opener) {
     let none = Sent { code: odd.code.clone(), ..Sent::default() };
     store.put_sent(7, &[(PARTITION, fewer.clone()), (PARTITION, none)], noon).await.unwrap();
     let expected = Sent { code: "11".into(), until: days(&[(30, &[70_000]), (60, &[2, 9])]) };
-    assert_eq!(store.sent(7, PARTITION).await.unwrap(), [expected.clone()]);
+    assert_eq!(store.sent(7, PARTITION).await.unwrap(), std::slice::from_ref(&expected));
     assert_eq!(expected.all().iter().collect::<Vec<_>>(), [2, 9, 70_000]);
     assert_eq!(store.sent(7, Partition(4)).await.unwrap(), [fans]);
     assert_eq!(store.sent(8, PARTITION).await.unwrap(), [odd]);

@@ -190,10 +190,8 @@ fn why(error: &reqwest::Error) -> Unreached {
         }
         // An error of the system that wraps another hides it from `source`.
         let wrapped = own.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(wrapped) = wrapped {
-            if wrapped.is::<rustls::Error>() {
-                return Unreached::Tls;
-            }
+        if wrapped.is_some_and(|own| own.is::<rustls::Error>()) {
+            return Unreached::Tls;
         }
         cause = own.source();
     }

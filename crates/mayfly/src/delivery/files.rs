@@ -10,8 +10,9 @@ use mayfly_segments::destination::way::FilesSettings;
 
 use super::audience::NotNow;
 use super::changes::{Changes, Pair};
+use super::news::Gone;
 use super::record::{BatchRow, Delivery, Mode};
-use super::runner::{End, Gone, Runner};
+use super::runner::{End, Runner};
 use crate::clock;
 
 /// Visitors whose lines are made at a time.
@@ -19,7 +20,7 @@ const CHUNK: usize = 10_000;
 
 impl Runner {
     /// Writes a set of files, and notes what is in them.
-    pub(super) async fn to_files(
+    pub(super) async fn put_files(
         &mut self,
         files: &FilesSettings,
         delivery: &mut Delivery,
@@ -28,7 +29,7 @@ impl Runner {
         now: Timestamp,
     ) -> Result<End, NotNow> {
         let begun = std::time::Instant::now();
-        let folder = self.app.settings().exports_folder().join(&*files.folder);
+        let folder = self.app.settings().delivery.exports.join(&*files.folder);
         let name = FeedName {
             destination: delivery.destination.as_str().into(),
             is_full: delivery.mode == Mode::Full,
@@ -104,8 +105,7 @@ impl Runner {
                 return Ok(Err(error));
             }
         }
-        loop {
-            let Some(desk) = &mut self.desk else { break };
+        while let Some(desk) = &mut self.desk {
             let now = clock::now();
             let Some(chunk) = desk.next_chunk(changes, CHUNK, now).await? else { break };
             delivery.pairs.left_out += chunk.left_out;

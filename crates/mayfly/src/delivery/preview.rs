@@ -78,10 +78,8 @@ pub(crate) async fn preview(
 
 /// The lines of a layout; Parquet's as CSV.
 fn text_of(layout: &FeedLayout, batch: &mayfly_export::Batch, is_full: bool) -> String {
-    let layout = match layout {
-        FeedLayout::Parquet => &FeedLayout::Csv,
-        other => other,
-    };
+    let is_binary = *layout == FeedLayout::Parquet;
+    let layout = if is_binary { &FeedLayout::Csv } else { layout };
     String::from_utf8_lossy(&feed::text(layout, batch, is_full).unwrap_or_default()).into_owned()
 }
 

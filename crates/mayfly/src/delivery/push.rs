@@ -16,15 +16,16 @@ use sha2::{Digest, Sha256};
 use super::audience::{Desk, NotNow};
 use super::changes::{Changes, Chunk, Pair};
 use super::connect::Connector;
+use super::news::Gone;
 use super::record::{BatchRow, Delivery, HELD_PAIRS, Held, Told};
-use super::runner::{End, Gone, Runner};
-use super::secrets;
+use super::runner::{End, Runner};
+use super::secrets::{self, Secrets};
 use crate::clock;
 
 /// What a destination's talks need.
 pub(super) struct Terms<'d> {
     pub(super) destination: &'d Destination,
-    pub(super) secrets: Vec<(Box<str>, Box<str>)>,
+    pub(super) secrets: Secrets,
     pub(super) template: Option<Template>,
 }
 
@@ -32,7 +33,7 @@ impl<'d> Terms<'d> {
     /// Why nothing can be sent: a code.
     pub(super) fn new(
         destination: &'d Destination,
-        secrets: Vec<(Box<str>, Box<str>)>,
+        secrets: Secrets,
     ) -> Result<Self, &'static str> {
         let template = match &destination.way {
             Way::Request(settings) => {
@@ -143,7 +144,7 @@ impl Runner {
         changes: &mut Changes,
         gone: &[Gone],
     ) -> Result<End, NotNow> {
-        let secrets = match secrets::of(destination, &self.app.settings().secrets_folder()) {
+        let secrets = match secrets::of(destination, &self.app.settings().delivery.secrets) {
             Ok(secrets) => secrets,
             Err(error) => {
                 tracing::warn!(destination = &*destination.name, %error, "nothing can be sent");
@@ -186,7 +187,9 @@ impl Runner {
                 Judged::Taken { rejected } => {
                     self.taken(delivery, changes, &chunk, &rejected).await?;
                 }
-                not => return Ok(self.not_taken(destination, not, &batch, &chunk, changes)),
+                not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
+                    return Ok(self.not_taken(destination, not, &batch, &chunk, changes));
+                }
             }
         }
     }

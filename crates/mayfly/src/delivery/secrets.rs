@@ -8,6 +8,9 @@ use mayfly_segments::Destination;
 /// What stands before a secret's name in the environment.
 pub(crate) const PREFIX: &str = "MAYFLY_SECRET_";
 
+/// Values by what they are used for.
+pub(crate) type Secrets = Vec<(Box<str>, Box<str>)>;
+
 /// A secret that is not there.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the secret {name:?} is neither in {PREFIX}{} nor a file of that name in the folder of secrets", name.to_uppercase())]
@@ -17,10 +20,7 @@ pub(crate) struct NoSecret {
 }
 
 /// The secrets of a destination by what they are used for.
-pub(crate) fn of(
-    destination: &Destination,
-    folder: &Path,
-) -> Result<Vec<(Box<str>, Box<str>)>, NoSecret> {
+pub(crate) fn of(destination: &Destination, folder: &Path) -> Result<Secrets, NoSecret> {
     let found = destination.secrets.iter().map(|(used_for, name)| {
         let variable = format!("{PREFIX}{}", name.to_uppercase());
         // Names are of a-z, 0-9 and _: none leads out of the folder.
@@ -33,6 +33,6 @@ pub(crate) fn of(
 }
 
 /// The value that is used for something.
-pub(crate) fn used_for<'s>(secrets: &'s [(Box<str>, Box<str>)], what: &str) -> Option<&'s str> {
+pub(crate) fn used_for<'s>(secrets: &'s Secrets, what: &str) -> Option<&'s str> {
     secrets.iter().find(|(own, _)| **own == *what).map(|(_, value)| &**value)
 }

@@ -43,7 +43,7 @@ fn folder(request: &HttpRequest, state: &State, name: &str) -> Result<PathBuf, A
     if partner.is_none() || !may {
         return Err(ApiError::NoFile);
     }
-    Ok(state.settings().exports_folder().join(name))
+    Ok(state.settings().delivery.exports.join(name))
 }
 
 /// The files of a folder, the newest last.

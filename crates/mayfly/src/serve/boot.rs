@@ -119,9 +119,8 @@ pub(super) async fn open(
         None
     };
     let exporter = if options.has(Role::Export) && worker.is_some() && !options.private {
-        let own = settings;
-        let (timeout, ca_file) = (own.delivery_timeout, own.ca_file.as_deref());
-        let connector = Connector::new(timeout, ca_file, &own.allow_hosts);
+        let own = &settings.delivery;
+        let connector = Connector::new(own.timeout, own.ca_file.as_deref(), &own.allow_hosts);
         let connector = connector.context("deliveries cannot connect")?;
         Some(tokio::spawn(delivery::run(Arc::clone(&app), connector, stopping.clone())))
     } else {

@@ -1,0 +1,177 @@
+//! Deliveries that fail: what goes later, what a person has to look at, what is refused.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::program::Setup;
+use crate::receiver::{Asked, Fails, Receiver};
+use crate::story::{DEFINITIONS, Story, adds_up, strict};
+
+/// Each way to fail, then what is right: nothing is lost, nothing is told twice where that matters.
+#[test]
+fn what_a_partner_cannot_take_now_goes_later() {
+    let story = Story::begin(Setup::new());
+    for (n, fails) in [
+        Fails::Status(500, "", "{}"),
+        Fails::Status(503, "retry-after: 1\r\n", "sorry"),
+        Fails::Status(429, "", "{}"),
+        Fails::Status(200, "", "this is no JSON"),
+        Fails::Half,
+        Fails::Cuts,
+        Fails::TakesAndHangsUp,
+        Fails::Hangs,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        story.partner.fails([fails.clone()]);
+        let uid = format!("u{n}");
+        let browser = story.visitor("/cars/1", &uid);
+        let waiting = story.until_state("waiting");
+        assert_eq!(waiting["last"]["status"], json!("waiting"), "{fails:?}");
+        adds_up(&waiting["last"]);
+        story.program.until(&format!("get over {fails:?}"), |_| {
+            let there = story.partner.members();
+            (there == [(uid.clone(), "11".to_owned())]).then_some(())
+        });
+        let serving = story.until_state("serving");
+        assert_eq!(serving["failures"], json!(0));
+        drop(browser.clone().send("DELETE", "/api/v1/me", &[]));
+        story.until(&[]);
+        story.settled();
+    }
+    // What the partner asks for is kept to: nothing comes for so long.
+    story.partner.fails([Fails::Status(429, "retry-after: 4\r\n", "{}")]);
+    let begun = story.requests();
+    let _last = story.visitor("/cars/1", "patient");
+    story.until(&[("patient", "11")]);
+    let at = story
+        .partner
+        .look(|known| known.asked[begun..].iter().map(|own| own.at.unwrap()).collect::<Vec<_>>());
+    assert!(at[1] - at[0] >= Duration::from_secs(4), "{:?}", at[1] - at[0]);
+}
+
+/// What a person has to look at is kept, shown, and goes on when he says so.
+#[test]
+fn what_a_partner_refuses_is_held_until_a_person_looks() {
+    let story = Story::begin(Setup::new());
+    for status in [401, 302] {
+        story.partner.fails([Fails::Status(status, "location: http://10.0.0.1/\r\n", "{}")]);
+        let uid = format!("u{status}");
+        let browser = story.visitor("/cars/1", &uid);
+        let held = story.until_state("held");
+        assert!(
+            held["held"]["code"].as_str().unwrap().starts_with(&status.to_string()),
+            "{held:#}"
+        );
+        let before = story.requests();
+        std::thread::sleep(Duration::from_millis(2000));
+        assert_eq!(story.requests(), before, "nothing is sent meanwhile");
+        let listed = story.program.setup().ok(&["delivery", "list"]);
+        assert!(listed.contains(&format!("held: {status}")), "{listed}");
+        story.program.setup().ok(&["delivery", "resume", "acme"]);
+        story.until(&[(&uid, "11")]);
+        drop(browser.clone().send("DELETE", "/api/v1/me", &[]));
+        story.until(&[]);
+        story.settled();
+    }
+    let nothing = story.program.setup().run(&["delivery", "drop", "acme"]);
+    assert_eq!(nothing.code, 1);
+    assert!(nothing.stderr.contains("holds no batch"), "{}", nothing.stderr);
+    // Dropped: it is not sent again, and what comes later is.
+    story.partner.fails([Fails::Status(403, "", "{}")]);
+    let _poison = story.visitor("/cars/1", "poison");
+    let held = story.until_state("held");
+    assert_eq!(held["held"]["pairs"], json!(1), "{held:#}");
+    story.program.setup().ok(&["delivery", "drop", "acme"]);
+    let _later = story.visitor("/cars/1", "later");
+    story.until(&[("later", "11")]);
+    let metrics = story.program.http.get("/metrics").text();
+    assert!(metrics.contains("mayfly_delivery_held{destination=\"acme\"} 0"), "{metrics}");
+}
+
+/// A batch that may have arrived is not sent twice where that would do harm.
+#[test]
+fn what_may_have_arrived_is_held_where_twice_does_harm() {
+    let once = |text: &str| {
+        text.replace("LABEL", "x").replace("minimum = 1", "minimum = 1\nidempotent = false")
+    };
+    let story = Story::with(Setup::new(), strict, once);
+    story.partner.fails([Fails::TakesAndHangsUp]);
+    let _ann = story.visitor("/cars/1", "ann");
+    let held = story.until_state("held");
+    assert_eq!(held["held"]["code"], json!("may_have_arrived"));
+    assert_eq!(held["held"]["pairs"], json!(1));
+    assert_eq!(story.requests(), 1);
+    // The partner has it: a person who asked there drops it here.
+    story.program.setup().ok(&["delivery", "drop", "acme"]);
+    let _bob = story.visitor("/cars/1", "bob");
+    story.until(&[("ann", "11"), ("bob", "11")]);
+    assert_eq!(story.requests(), 2);
+    // So it is when the process ends while the partner has it.
+    story.partner.fails([Fails::Hangs]);
+    let _carl = story.visitor("/cars/1", "carl");
+    story.program.until("send it", |_| (story.requests() == 3).then_some(()));
+    let Story { program, partner } = story;
+    let story = Story { program: program.kill().start(), partner };
+    let held = story.until_state("held");
+    assert_eq!(held["held"]["code"], json!("may_have_arrived"));
+    story.program.setup().ok(&["delivery", "resume", "acme"]);
+    story.until(&[("ann", "11"), ("bob", "11"), ("carl", "11")]);
+}
+
+/// Killed again and again while it delivers, it tells everything.
+#[test]
+fn killed_at_any_moment_it_loses_nothing() {
+    let small =
+        |text: &str| text.replace("LABEL", "x").replace("minimum = 1", "minimum = 1\nbatch = 3");
+    let mut story = Story::with(Setup::new(), strict, small);
+    let mut expected = Vec::new();
+    for round in 0..4 {
+        for n in 0..20 {
+            let uid = format!("r{round}n{n}");
+            drop(story.visitor("/cars/1", &uid));
+            expected.push((uid, "11".to_owned()));
+        }
+        // At another moment each time.
+        std::thread::sleep(Duration::from_millis(300 + 170 * round));
+        let Story { program, partner } = story;
+        story = Story { program: program.kill().start(), partner };
+    }
+    expected.sort();
+    story
+        .program
+        .until("tell its partner of all", |_| (story.partner.members() == expected).then_some(()));
+    story.partner.check();
+    story.until_state("serving");
+    let sent: usize = story.partner.look(|known| {
+        let users = |own: &Asked| own.json()["users"].as_array().map_or(0, Vec::len);
+        known.asked.iter().map(users).sum()
+    });
+    assert!(sent <= expected.len() + 4 * 3, "each crash repeats one batch at most: {sent}");
+}
+
+/// Addresses inside private ranges, and hosts without TLS, are for those who are allowed by name.
+#[test]
+fn what_leads_inside_is_refused() {
+    for (base, code) in [
+        ("https://127.0.0.1:1", "private_address"),
+        ("https://[::1]:1", "private_address"),
+        ("https://10.0.0.1", "private_address"),
+        ("http://acme.example", "insecure"),
+        ("https://nobody.invalid", "dns"),
+        ("https://localhost:1", "connection_refused"),
+    ] {
+        let partner = Receiver::speaking(strict);
+        let setup = Setup::new()
+            .env("MAYFLY_SECRET_ACME_TOKEN", "s3cret")
+            .env("MAYFLY_DELIVERY__ALLOW_HOSTS", "localhost");
+        let story = Story { program: setup.start(), partner };
+        story.apply(&DEFINITIONS.replace("LABEL", "x").replace("BASE", base));
+        let _ann = story.visitor("/cars/1", "ann");
+        story.program.until(&format!("say {code}"), |_| {
+            (story.destination()["last"]["code"] == json!(code)).then_some(())
+        });
+    }
+}
