@@ -16,7 +16,7 @@ curl           curl          HTTP/2 over TLS
 chromium       chromium      the script tag and the cookies in a real browser
 node           nodejs        what drives that browser
 npm            npm           the same
-virtualenv     virtualenv    a home for schemathesis, which tries the API
+virtualenv     virtualenv    homes for schemathesis, which tries the API, and for readers of files
 '
 
 missing=()

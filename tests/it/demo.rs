@@ -46,6 +46,14 @@ fn a_few_clicks_lead_into_a_segment_and_forgetting_out_of_it() {
         found.map_or(Value::Null, |s| s["held"].clone())
     };
     assert_eq!(held(&program), json!(1));
+    // The partner that the server plays hears of it.
+    let knows = |program: &Program| {
+        let state = program.http.get("/demo/state").json();
+        let rows = state["partner"]["segments"].as_array().cloned().unwrap_or_default();
+        let own = rows.iter().find(|own| own["segment"] == "football-only").cloned();
+        own.map_or(Value::Null, |own| own["users"].clone())
+    };
+    program.until("tell the partner", |program| (knows(program) == json!(1)).then_some(()));
     let me = browser.get("/api/v1/me").json();
     assert_eq!(me["segments"], json!(["football-only"]));
     assert_eq!(me["hits"].as_array().map(Vec::len), Some(2));
@@ -53,6 +61,7 @@ fn a_few_clicks_lead_into_a_segment_and_forgetting_out_of_it() {
 
     assert_eq!(browser.send("DELETE", "/api/v1/me", &[]).status, 200);
     assert_eq!(held(&program), json!(0), "at once");
+    program.until("tell the partner", |program| (knows(program) == json!(0)).then_some(()));
     let me = browser.get("/api/v1/me").json();
     assert_eq!((&me["visitor"], me["hits"].as_array().map(Vec::len)), (&Value::Null, Some(0)));
 }

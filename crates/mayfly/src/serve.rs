@@ -156,6 +156,8 @@ struct Options {
     roles: Vec<Role>,
     /// Serve the demo.
     demo: bool,
+    /// The port of the public listener, once it is known.
+    port: u16,
     /// Serves one command of the same process: no address file, no token file, no greeting.
     private: bool,
 }
@@ -172,7 +174,7 @@ impl Options {
 /// A port that is taken, a store that cannot be opened and will not by waiting.
 pub fn run(settings: Settings, roles: &[Role], demo: bool) -> anyhow::Result<()> {
     logs(&settings);
-    let options = Options { roles: roles.to_vec(), demo, private: false };
+    let options = Options { roles: roles.to_vec(), demo, ..Options::default() };
     runtime()?.block_on(async {
         let (stop, stopping) = watch::channel(false);
         let serving = serve(settings, options, stopping, |_| {});
@@ -262,7 +264,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// Listens, opens the store, works, until `stopping` turns true.
 async fn serve(
     settings: Settings,
-    options: Options,
+    mut options: Options,
     mut stopping: watch::Receiver<bool>,
     started: impl FnOnce(Started),
 ) -> anyhow::Result<()> {
@@ -290,6 +292,7 @@ async fn serve(
     };
     let listeners = listen::bind(&settings, &shared, certificate.as_ref())?;
     let address = listeners.public;
+    options.port = address.port();
     let private = listeners.private;
     let servers = listeners.spawn();
     let files = tokio::spawn(follow_files(settings.clone(), Arc::clone(&shared), certificate));

@@ -167,6 +167,9 @@ impl Template {
             let value = self.fill(&format!("header:{name}"), &context)?;
             headers.push((name.to_ascii_lowercase(), value));
         }
+        if headers.iter().all(|(name, _)| name != "content-type") {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        }
         Ok(Request {
             method: self.settings.method,
             url: self.fill("url", &context)?,

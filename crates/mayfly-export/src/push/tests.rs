@@ -333,6 +333,10 @@ fn a_template_for_all_changes_knows_lives_and_operations() {
     assert_eq!(refused, Judged::Refused { code: "ERROR".into() }, "nothing at all was taken");
     let mut talk = Templated::new(&template, &batch, &[]);
     sent(talk.next(None));
+    let silent = TemplateSettings { headers: Default::default(), ..criteo() };
+    let silent = Template::new(silent, &secrets()).unwrap();
+    let asked = sent(Templated::new(&silent, &batch, &[]).next(None));
+    assert_eq!(header(&asked, "content-type"), Some("application/json"), "as nothing else is said");
     let stranger = done(talk.next(Some(&answer(401, ""))));
     assert_eq!(stranger, Judged::Refused { code: "401".into() });
 }

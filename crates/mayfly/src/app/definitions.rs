@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::lookup::Present;
 use crate::clock;
+use crate::delivery::record::Ask;
 use crate::http::ApiError;
 
 /// How long `apply` waits for its segments to be in force before it answers all the same.
@@ -172,14 +173,16 @@ impl App {
         Ok(())
     }
 
-    /// Applies the demo's definitions.
+    /// Applies the demo's definitions, for a server at this port.
     ///
     /// # Errors
     /// The store's.
-    pub async fn apply_demo(&self) -> Result<(), StoreError> {
+    pub async fn apply_demo(&self, port: u16) -> Result<(), StoreError> {
         let demo = Author { by: "demo", ..Author::default() };
-        match self.apply(crate::http::DEMO_DEFINITIONS, false, &demo).await {
-            Ok(_) | Err(ApiError::Store(StoreError::Conflict { .. })) => Ok(()),
+        match self.apply(&crate::http::demo_definitions(port), false, &demo).await {
+            // Its partner began anew with this server, and knows nobody.
+            Ok(_) => self.ask_destination("adcorp", Ask::Full, "demo").await.map(|_| ()).or(Ok(())),
+            Err(ApiError::Store(StoreError::Conflict { .. })) => Ok(()),
             Err(ApiError::Store(error)) => Err(error),
             Err(error) => {
                 tracing::error!(%error, "the demo's definitions were not applied");

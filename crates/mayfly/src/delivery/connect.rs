@@ -115,11 +115,11 @@ impl Connector {
         let headers = headers(request)?;
         let body = request.body.clone();
         let asked = self.client.request(method, url).headers(headers).body(body);
-        let mut answer = asked.send().await.map_err(|error| why(&error))?;
+        let mut answer = asked.send().await.map_err(why)?;
         let status = answer.status().as_u16();
         let retry_after_s = answer.headers().get(RETRY_AFTER).and_then(retry_after);
         let mut body = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(|error| why(&error))? {
+        while let Some(piece) = answer.chunk().await.map_err(why)? {
             let room = ANSWER_BYTES.saturating_sub(body.len());
             body.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
             if room <= piece.len() {
@@ -170,14 +170,17 @@ fn retry_after(value: &HeaderValue) -> Option<u64> {
 }
 
 /// What went wrong, read off the chain of causes.
-fn why(error: &reqwest::Error) -> Unreached {
+fn why(error: reqwest::Error) -> Unreached {
+    // A URL may hold a secret.
+    let error = error.without_url();
+    tracing::debug!(?error, "no answer");
     if error.is_timeout() {
         return Unreached::Timeout;
     }
     if error.is_builder() {
         return Unreached::BadRequest;
     }
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(own) = cause {
         if own.is::<PrivateAddress>() {
             return Unreached::PrivateAddress;
@@ -190,10 +193,10 @@ fn why(error: &reqwest::Error) -> Unreached {
         }
         // An error of the system that wraps another hides it from `source`.
         let wrapped = own.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if wrapped.is_some_and(|own| own.is::<rustls::Error>()) {
-            return Unreached::Tls;
-        }
-        cause = own.source();
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => own.source(),
+        };
     }
     if error.is_connect() { Unreached::Refused } else { Unreached::Broken }
 }

@@ -35,7 +35,7 @@ use actix_web::http::header::{self, AsHeaderName, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, Scope};
 
-pub use demo::DEFINITIONS as DEMO_DEFINITIONS;
+pub use demo::definitions as demo_definitions;
 pub use error::ApiError;
 pub(crate) use me::reading;
 pub use tag::snippet;

@@ -120,14 +120,17 @@ pub(super) async fn open(
     };
     let exporter = if options.has(Role::Export) && worker.is_some() && !options.private {
         let own = &settings.delivery;
-        let connector = Connector::new(own.timeout, own.ca_file.as_deref(), &own.allow_hosts);
+        let mut allowed = own.allow_hosts.clone();
+        // The demo's partner is this very server.
+        allowed.extend(options.demo.then(|| "127.0.0.1".to_owned()));
+        let connector = Connector::new(own.timeout, own.ca_file.as_deref(), &allowed);
         let connector = connector.context("deliveries cannot connect")?;
         Some(tokio::spawn(delivery::run(Arc::clone(&app), connector, stopping.clone())))
     } else {
         None
     };
     if options.demo {
-        app.apply_demo().await?;
+        app.apply_demo(options.port).await?;
     }
     let ticker =
         tokio::spawn(tick(Arc::clone(&app), Arc::clone(shared), options.private, stopping));

@@ -82,6 +82,19 @@ function lastHits(me) {
     : [make("h2", {}, "Your last hits"), table("Your last hits", ["time", "event", "page"], rows)];
 }
 
+function partner(state) {
+  const rows = state.partner.segments.map((own) =>
+    row("td", [own.segment, make("code", {}, own.code), own.users]));
+  const at = state.partner.accepted_at;
+  return [
+    make("h2", {}, "What a partner knows"),
+    make("p", { class: "soft" }, "AdCorp is played by this server. It is told within two seconds " +
+      "who enters and who leaves, under a name that is made for it alone."),
+    table("What a partner knows", ["segment", "its code", "visitors"], rows),
+    make("p", { class: "soft" }, at ? `Last accepted ${at}` : "Nothing was delivered yet."),
+  ];
+}
+
 function outcomes(state) {
   const seen = Object.entries(state.hits).filter(([, n]) => n > 0);
   const text = seen.map(([outcome, n]) => `${n} ${outcome}`).join(", ") || "none yet";
@@ -117,7 +130,8 @@ async function show() {
     shown = now;
     const mine = me?.segments ?? [];
     view.replaceChildren(
-      ...aboutYou(me), ...segments(state, mine), ...lastHits(me), ...outcomes(state));
+      ...aboutYou(me), ...segments(state, mine), ...partner(state), ...lastHits(me),
+      ...outcomes(state));
   } catch {
     shown = "";
     view.replaceChildren(make("p", {}, "The server does not answer. Trying again …"));
