@@ -174,3 +174,36 @@ fn who_comes_stays_and_goes_is_told_on_a_cluster() {
     let cluster = RedisCluster::start(&[]).unwrap();
     deliver(Setup::new().env("MAYFLY_STORE__URL", &cluster.url()));
 }
+
+/// A no that came before anybody received anything counts when somebody does.
+fn a_no_counts_from_its_day_on(setup: Setup) {
+    let (before, destination) = DEFINITIONS.split_at(DEFINITIONS.find("[[destination]]").unwrap());
+    let story = Story::with(setup, crate::story::strict, |_| before.replace("LABEL", "summer"));
+    let visitor = || {
+        let mut browser = Browser::new(&story.program.http);
+        story.hit(&mut browser, "/cars/1");
+        browser
+    };
+    let (_yes, mut no) = (visitor(), visitor());
+    let opted_out = no.post("/optout", &[("sec-fetch-site", "same-origin")], b"action=out");
+    assert_eq!(opted_out.status, 200, "{}", opted_out.text());
+    let ours = destination.replacen("minimum", "ids = \"ours\"\nminimum", 1);
+    story.apply(&format!("{before}{ours}").replace("LABEL", "summer"));
+    let is_told = || (story.partner.members().len() == 1).then_some(());
+    story.program.until("tell of the one who said nothing", |_| is_told());
+    story.settled();
+    assert_eq!(story.partner.members().len(), 1);
+    let last = story.destination()["last"].clone();
+    assert_eq!(last["pairs"]["not_allowed"], json!(1), "{last:#}");
+}
+
+#[test]
+fn a_no_counts_from_its_day_on_embedded() {
+    a_no_counts_from_its_day_on(Setup::new());
+}
+
+#[test]
+fn a_no_counts_from_its_day_on_redis() {
+    let server = RedisServer::start(&[]).unwrap();
+    a_no_counts_from_its_day_on(Setup::new().env("MAYFLY_STORE__URL", &server.url()));
+}

@@ -136,6 +136,11 @@ fn as_the_standard_says(story: &Story, file: &str, whole: &[u8]) {
     let etag = theirs.get(&path).header("etag").unwrap().to_owned();
     let with = |name: &str, value: &str| -> Answer { theirs.clone().with(name, value).get(&path) };
     assert_eq!(with("if-none-match", &etag).status, 304);
+    let head = theirs.send("HEAD", &path, &[], b"");
+    assert_eq!((head.status, head.header("etag")), (200, Some(etag.as_str())));
+    assert_eq!(status(&theirs, "/exports/acme-csv"), 200);
+    let hit = json!([{"visitor": {"space": "crm", "id": "1"}, "site": "shop", "url": "https://shop.example/"}]);
+    assert_eq!(theirs.post("/api/v1/hits", &hit).status, 403, "it is for files alone");
     let part = with("range", "bytes=2-5");
     assert_eq!((part.status, &part.body[..]), (206, &whole[2..6]));
     let range = format!("bytes 2-5/{}", whole.len());
@@ -144,6 +149,32 @@ fn as_the_standard_says(story: &Story, file: &str, whole: &[u8]) {
     assert_eq!(with("range", "bytes=99999-").status, 416);
     let other = theirs.clone().with("if-range", "\"other\"").with("range", "bytes=2-5").get(&path);
     assert_eq!((other.status, other.body.len()), (200, whole.len()));
+}
+
+/// A file that a person makes for a receiver holds what that one may have.
+#[test]
+fn an_export_for_a_destination_has_its_ids_and_its_consent() {
+    let story = begin(&[("csv", "")]);
+    let mut stranger = crate::http::Browser::new(&story.program.http);
+    story.hit(&mut stranger, "/cars/9");
+    let mut no = story.visitor("/cars/9", "no");
+    let gpc = [("referer", "https://shop.example/"), ("sec-gpc", "1")];
+    no.send("GET", "/p.gif?s=shop&u=https%3A%2F%2Fshop.example%2Fcars%2F2", &gpc);
+    let setup = story.program.setup();
+    let to = setup.data().join("made").display().to_string();
+    let made = story.program.until("hear the no", |_| {
+        let line = ["export", "run", "drivers", "sailors", "--to", &to, "--for", "acme-csv"];
+        let made = setup.json(&line);
+        (made["pairs"]["wanted"] == json!(2)).then_some(made)
+    });
+    assert_eq!((&made["pairs"]["members"], &made["pairs"]["without_id"]), (&json!(4), &json!(1)));
+    let file = made["files"][0]["name"].as_str().unwrap();
+    let text = fs::read_to_string(Path::new(&to).join(file)).unwrap();
+    let mut lines: Vec<&str> = text.lines().map(|own| own.rsplit_once(',').unwrap().0).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["\"ann,\"\"a\",11,add", "bob,11,add", "uid,segment,op"]);
+    let unknown = setup.run(&["export", "run", "drivers", "--to", &to, "--for", "acme-cvs"]);
+    assert!(unknown.stderr.contains("the nearest is \"acme-csv\""), "{}", unknown.stderr);
 }
 
 /// Partners read with programs of their own: Python's csv, DuckDB, pyroaring.

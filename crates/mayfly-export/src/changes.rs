@@ -28,7 +28,8 @@ impl CodeChanges {
         let ends = sent.until.range(soon..=soon).map(|(_, own)| own & wanted);
         let ends = ends.fold(RoaringBitmap::new(), |all, own| all | own);
         let refreshes = if is_full { &live & wanted } else { ends };
-        Self { adds: wanted - &live, refreshes, removes: live - wanted }
+        // Whoever was ever sent is told to leave: not every destination forgets by itself.
+        Self { adds: wanted - live, refreshes, removes: sent.all() - wanted }
     }
 
     /// Whether nothing changed.
@@ -92,13 +93,13 @@ mod tests {
         let found = CodeChanges::between(&sent, &wanted, today, false);
         assert_eq!(found.adds, set(&[1, 7]));
         assert_eq!(found.refreshes, set(&[3]));
-        assert_eq!(found.removes, set(&[4, 6]));
+        assert_eq!(found.removes, set(&[2, 4, 6]));
         let full = CodeChanges::between(&sent, &wanted, today, true);
         assert_eq!((full.adds, full.refreshes), (set(&[1, 7]), set(&[3, 5])));
         assert_eq!(full.removes, found.removes);
         assert_eq!(
             CodeChanges::between(&sent, &set(&[]), today, false).removes,
-            set(&[3, 4, 5, 6])
+            set(&[1, 2, 3, 4, 5, 6])
         );
         assert!(CodeChanges::between(&Sent::default(), &set(&[]), today, true).is_empty());
     }

@@ -15,6 +15,9 @@ use crate::{EntryId, Result, Store};
 /// No destination has this number: its codes name noes, and who was "sent" there refused that
 /// anything of him is passed on, until he says otherwise.
 pub const NOBODY: u32 = 0;
+/// How long those who were sent are remembered after a destination forgets them, days: so long a
+/// removal may still be under way.
+const REMOVAL_DAYS: u16 = 7;
 /// How long news are kept, days: who was not told by then is not told.
 pub const NEWS_DAYS: u16 = 30;
 /// Deliveries of a destination that are remembered; the oldest go first.
@@ -61,11 +64,11 @@ impl Sent {
         self.remove(sent);
         *self.until.entry(until).or_default() |= sent;
     }
+}
 
-    /// Takes out who is forgotten by today.
-    pub fn forget(&mut self, today: Day) {
-        self.until.retain(|day, _| *day > today);
-    }
+/// Whether nobody needs to know any more who was sent until this day.
+pub(crate) fn is_over(until: Day, today: Day) -> bool {
+    until.plus(REMOVAL_DAYS) <= today
 }
 
 /// The row that goes when this one is written.

@@ -133,6 +133,15 @@ impl Talk<'_> {
             Self::Template(own) => own.next(answer),
         }
     }
+
+    /// Whether the partner took a part of the batch already: only templates send it in parts.
+    #[must_use]
+    pub const fn is_partly_taken(&self) -> bool {
+        match self {
+            Self::Xandr(_) | Self::TradeDesk(_) | Self::Google(_) | Self::Adobe(_) => false,
+            Self::Template(own) => own.is_partly_taken(),
+        }
+    }
 }
 
 /// What a status means that the protocol does not explain: 429 and 5xx are tried again, 413 is too

@@ -125,8 +125,29 @@ impl Template {
                     is_json(&name, &filled)?;
                 }
             }
+            self.names_visitors(&batch, part, &context)?;
         }
         Ok(())
+    }
+
+    /// Whether a request says whom it is about: a misspelt field is no fault of the language.
+    fn names_visitors(
+        &self,
+        batch: &Batch,
+        part: Part,
+        context: &Value,
+    ) -> Result<(), TemplateFault> {
+        let name = body_of(part);
+        let text = body_text(&self.settings, part);
+        let failed = |error: &minijinja::Error| fault(name, text, error);
+        let body = self.fill(name, context).map_err(|error| failed(&error))?;
+        let url = self.fill("url", context).map_err(|error| failed(&error))?;
+        let items = placed(batch, part);
+        if items.iter().all(|(_, own)| body.contains(own.uid) || url.contains(own.uid)) {
+            return Ok(());
+        }
+        let what = "the ids of visitors are not in it: `items` have `uid`".into();
+        Err(TemplateFault { part: part_of(name), line: 1, column: 1, what })
     }
 
     fn context(&self, batch: &Batch, part: Part, secrets: &[(Box<str>, Box<str>)]) -> Value {
@@ -157,11 +178,7 @@ impl Template {
         secrets: &[(Box<str>, Box<str>)],
     ) -> Result<Request, minijinja::Error> {
         let context = self.context(batch, part, secrets);
-        let body = match part {
-            None => "body:all",
-            Some((_, true)) => "body:add",
-            Some((_, false)) => "body:remove",
-        };
+        let body = body_of(part);
         let mut headers = Vec::with_capacity(self.settings.headers.len());
         for name in self.settings.headers.keys() {
             let value = self.fill(&format!("header:{name}"), &context)?;
@@ -177,6 +194,25 @@ impl Template {
             body: self.fill(body, &context)?.into_bytes(),
         })
     }
+}
+
+/// The name of a request's body.
+const fn body_of(part: Part) -> &'static str {
+    match part {
+        None => "body:all",
+        Some((_, true)) => "body:add",
+        Some((_, false)) => "body:remove",
+    }
+}
+
+/// The text of a request's body.
+fn body_text(settings: &TemplateSettings, part: Part) -> &str {
+    let text = match part {
+        None => &settings.body,
+        Some((_, true)) => &settings.add,
+        Some((_, false)) => &settings.remove,
+    };
+    text.as_deref().unwrap_or_default()
 }
 
 /// Whether bodies are JSON: so they are when no header says otherwise.
@@ -298,7 +334,9 @@ impl<'b> Templated<'b> {
                     self.rejected.extend(rejected);
                 }
                 // A segment that the partner does not know keeps the others from nothing.
-                Judged::Refused { code } if !matches!(answer.status, 300..=399 | 401 | 403) => {
+                Judged::Refused { code }
+                    if !matches!(answer.status, 300..=399 | 401 | 403) && !self.removes() =>
+                {
                     self.refuse_part(&code);
                     self.refused = Some(code);
                 }
@@ -320,6 +358,17 @@ impl<'b> Templated<'b> {
             Ok(request) => Step::Send(request),
             Err(error) => Step::Done(Judged::Refused { code: code(&error.to_string()) }),
         }
+    }
+
+    /// Whether a part of the batch was taken already.
+    #[must_use]
+    pub const fn is_partly_taken(&self) -> bool {
+        self.is_taken
+    }
+
+    /// Whether the present request tells who leaves: that it is refused is never passed over.
+    fn removes(&self) -> bool {
+        matches!(self.parts.get(self.at), Some(Some((_, false))))
     }
 
     /// All items of the present request, rejected for one reason.

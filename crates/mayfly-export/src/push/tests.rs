@@ -295,6 +295,13 @@ fn a_template_makes_a_request_for_each_segment_and_operation() {
     let mut talk = Templated::new(&template, &batch, &secrets);
     sent(talk.next(None));
     assert_eq!(done(talk.next(Some(&answer(200, "half a bo")))), later("garbled"));
+    // Who leaves is never passed over: that nobody takes it is for a person to see.
+    let mut talk = Templated::new(&template, &batch, &secrets);
+    sent(talk.next(None));
+    assert!(!talk.is_partly_taken());
+    sent(talk.next(Some(&answer(200, "{}"))));
+    assert!(talk.is_partly_taken());
+    assert_eq!(done(talk.next(Some(&answer(404, "{}")))), Judged::Refused { code: "404".into() });
     // One segment that is not known there keeps the others from nothing.
     let mut talk = Templated::new(&template, &batch, &secrets);
     sent(talk.next(None));
@@ -357,6 +364,9 @@ fn what_is_wrong_with_a_template_is_told_with_its_place() {
     assert!(secret.starts_with("Authorization, line 1, column "), "{secret}");
     let quoted = wrong(|own| own.add = Some("{\n\"x\": \"{{ items[0].uid }}\"}".into()));
     assert!(quoted.starts_with("add, line 2, column 8: once filled it is no JSON"), "{quoted}");
+    let nobody =
+        wrong(|own| own.add = Some("{\"x\": {{ items|map(attribute='uidd')|list }}}".into()));
+    assert!(nobody.starts_with("add, line 1, column 1: the ids of visitors are not"), "{nobody}");
     let never = wrong(|own| own.remove = None);
     assert!(never.starts_with("remove, line 1, column 1: is missing"), "{never}");
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";

@@ -343,11 +343,24 @@ impl super::DefinitionsFile {
     ) -> Result<(), Vec<crate::problem::Problem>> {
         let source = crate::problem::Source::new(crate::problem::Subject::File, &self.text);
         let found = self.destinations.iter().filter_map(|item| {
-            let kind = fault(check(&item.destination)?);
-            Some(source.problem(Fault::new(kind, item.way_place.clone())))
+            let found = check(&item.destination)?;
+            let place = self.place_of(&found, &item.way_place);
+            Some(source.problem(Fault::new(fault(found), place)))
         });
         let found: Vec<_> = found.collect();
         if found.is_empty() { Ok(()) } else { Err(found) }
+    }
+}
+
+impl super::DefinitionsFile {
+    /// The line of the text that is at fault, behind the beginning of its table.
+    fn place_of(&self, found: &DestinationFault, table: &Span) -> Span {
+        let DestinationFault::Template { part, .. } = found else { return table.clone() };
+        let behind = self.text.get(table.start..).unwrap_or_default();
+        let key = ["url", "add", "remove", "body"].into_iter().find(|own| **own == **part);
+        let key = key.unwrap_or("headers");
+        let line = behind.find(&format!("\n{key} =")).map(|at| table.start + at + 1);
+        line.map_or_else(|| table.clone(), |at| at..at + key.len())
     }
 }
 

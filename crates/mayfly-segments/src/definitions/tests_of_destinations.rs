@@ -217,6 +217,33 @@ fn what_is_wrong_with_a_destination_is_told() {
 }
 
 #[test]
+fn a_destination_stays_the_one_that_it_was() {
+    let told = |from: &str, to: &str| {
+        assert!(DESTINATIONS.contains(from), "{from}");
+        let other = "[[partner]]\nkey = \"other\"\nvendor_id = 8\n";
+        let text = format!("{BEFORE}{other}{}", DESTINATIONS.replacen(from, to, 1));
+        try_apply(&all(), &text, false).map_err(|problems| problems[0].message())
+    };
+    for (from, to, what) in [
+        ("partner = \"acme\"\nids", "partner = \"other\"\nids", "partner"),
+        ("ids = \"ours\"", "ids = \"partner\"", "ids"),
+        ("[destination.google]\nnetwork = \"acme_dmp\"\n", ADOBE, "way"),
+    ] {
+        let message = told(from, to).unwrap_err();
+        assert!(message.starts_with(&format!("a destination keeps its {what}:")), "{message}");
+    }
+    told("folder = \"acme\"", "folder = \"elsewhere\"").unwrap();
+}
+
+const ADOBE: &str = r#"
+[destination.adobe]
+url = "https://acme.example/adobe"
+data_source = "1"
+client = "2"
+destination = "3"
+"#;
+
+#[test]
 fn templates_are_checked_at_their_place() {
     let file = DefinitionsFile::parse(&format!("format = 1\n{DESTINATIONS}")).unwrap();
     let what = || "unknown".into();

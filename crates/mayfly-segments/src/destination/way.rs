@@ -362,10 +362,10 @@ pub struct TemplateSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Box<str>>,
     /// Headers by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<Box<str>, Box<str>>,
     /// What an answer means.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Rule::is_usual")]
     pub answer: Rule,
 }
 
@@ -374,21 +374,32 @@ pub struct TemplateSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
     /// Statuses that take a request; 200 to 299 when none is said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<u16>,
     /// A JSON pointer (RFC 6901) to the list of failed items; none = all are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<Box<str>>,
     /// Within a failed item: the pointer to its place among the request's items, or to its id.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub failed_item: Box<str>,
     /// The place of the first item.
     pub first: usize,
     /// Within a failed item: the pointer to its code.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub failed_code: Box<str>,
     /// Codes that may go another time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<Box<str>>,
     /// What must stand in an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ok: Option<Expected>,
+}
+
+impl Rule {
+    /// Nothing is said: the status decides.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What must stand where in an answer.

@@ -70,6 +70,12 @@ pub enum DestinationFault {
     /// A layout in which nobody can leave.
     #[error("without the field \"expiration\" nobody could leave a segment")]
     NoRemoval,
+    /// A change that makes it another destination.
+    #[error("a destination keeps its {what}: who was sent there could not be told to leave")]
+    Kept {
+        /// What was changed.
+        what: &'static str,
+    },
     /// A template that cannot be used.
     #[error("{part}, line {line}, column {column}: {what}")]
     Template {
@@ -92,6 +98,7 @@ impl DestinationFault {
             Self::MissingSecret { .. } => Some(
                 "write secrets = { NAME = \"acme_token\" }; docs/deliver.md says where it lies",
             ),
+            Self::Kept { .. } => Some("give the new one a name of its own, and take this one out"),
             Self::Template { .. } => Some("docs/deliver-template.md lists what a template can use"),
             Self::Schedule { .. }
             | Self::Country { .. }

@@ -102,7 +102,7 @@ pub async fn who_was_sent_is_kept_by_code(opener: &Opener) {
     assert_eq!(store.sent(7, PARTITION).await.unwrap(), [fans.clone(), odd.clone()]);
     let mut fewer = fans.clone();
     fewer.add(opener.today.plus(60), &RoaringBitmap::from_iter([2, 9]));
-    fewer.forget(opener.today.plus(1));
+    fewer.remove(&RoaringBitmap::from_iter([1]));
     let none = Sent { code: odd.code.clone(), ..Sent::default() };
     store.put_sent(7, &[(PARTITION, fewer.clone()), (PARTITION, none)], noon).await.unwrap();
     let expected = Sent { code: "11".into(), until: days(&[(30, &[70_000]), (60, &[2, 9])]) };

@@ -49,7 +49,9 @@ pub(super) fn is_over(
         keys::IDS => IdRow::read(value)?.2 < today.0,
         keys::MATCHES => !retention.keeps(records::decode_match(value)?.seen, today),
         keys::NEWS => delivered::is_old(records::decode_news(value)?.0, today),
-        keys::SENT => records::decode_sent(value)?.keys().all(|day| *day <= today),
+        keys::SENT => {
+            records::decode_sent(value)?.keys().all(|day| crate::delivered::is_over(*day, today))
+        }
         keys::NAMES => NameRow::read(value)?.0 < today.0,
         keys::SEGMENTS => {
             let as_of = records::decode_membership(SegmentId(0), value)?.as_of;

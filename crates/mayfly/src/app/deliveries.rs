@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use mayfly_core::{PartnerId, Visitor};
-use mayfly_segments::destination::{Destination, Way};
+use mayfly_segments::definitions::Period;
+use mayfly_segments::destination::{Destination, Mapped, Way};
 use mayfly_segments::{DestinationId, nearest};
 use mayfly_store::{Corruption, StoreError};
 use serde_json::{Value, json};
@@ -11,7 +12,8 @@ use serde_json::{Value, json};
 use super::App;
 use crate::clock;
 use crate::delivery::audience::NotNow;
-use crate::delivery::preview::preview;
+use crate::delivery::preview::{self, preview};
+use crate::delivery::record::advice;
 use crate::delivery::record::{ASKED, Ask, Asked, Delivery, FIRST, Held, STANDING, Standing};
 use crate::delivery::runner;
 use crate::http::{ApiError, reading};
@@ -164,19 +166,53 @@ impl App {
         ask: Ask,
         by: &str,
     ) -> Result<Value, ApiError> {
-        let id = self.destination_named(name)?.id;
-        if matches!(ask, Ask::Drop) {
-            let standing: Option<Standing> = runner::read(&self.store, id, STANDING).await?;
-            let held = standing.and_then(|own| own.held);
-            if held.is_none_or(|held| held.told.is_empty() && held.gone.is_empty()) {
-                return Err(ApiError::NothingHeld { name: name.to_owned() });
+        let destination = self.destination_named(name)?;
+        let id = destination.id;
+        let standing: Option<Standing> = runner::read(&self.store, id, STANDING).await?;
+        let standing = standing.unwrap_or_default();
+        let state = state(&destination, &standing);
+        if matches!(ask, Ask::Drop | Ask::Resume) {
+            let held = standing.held;
+            let is_droppable = |held: &Held| !held.told.is_empty() || !held.gone.is_empty();
+            match &held {
+                None => return Err(ApiError::NothingHeld { name: name.to_owned() }),
+                Some(held) if matches!(ask, Ask::Drop) && !is_droppable(held) => {
+                    return Err(ApiError::NothingToDrop { name: name.to_owned() });
+                }
+                Some(_) => {}
             }
         }
         let before: Option<Asked> = runner::read(&self.store, id, ASKED).await?;
         let number = before.map_or(1, |own| own.number + 1);
         let asked = Asked { number, ask, by: by.to_owned() };
         runner::write(&self.store, id, ASKED, &asked).await?;
-        Ok(json!({"destination": name, "asked": ask}))
+        Ok(json!({"destination": name, "asked": ask, "state": state}))
+    }
+
+    /// A part of the members of some segments, as a destination's receiver may have them: with its
+    /// ids, its consent, its rules. For files that a person makes.
+    ///
+    /// # Errors
+    /// [`ApiError::NoDestination`], [`ApiError::NoSegment`], [`ApiError::Busy`].
+    pub(crate) async fn audience(
+        self: &Arc<Self>,
+        name: &str,
+        segments: &[&str],
+        part: (Option<Visitor>, usize),
+    ) -> Result<Value, ApiError> {
+        let mut destination = self.destination_named(name)?;
+        let mut mapping = Vec::with_capacity(segments.len());
+        for segment in segments {
+            let id = self.segment_id(segment)?;
+            let own = destination.mapping.iter().find(|own| own.segment == id).cloned();
+            let unmapped =
+                || Mapped { segment: id, code: (*segment).into(), period: Period::default() };
+            mapping.push(own.unwrap_or_else(unmapped));
+        }
+        destination.mapping = mapping;
+        let now = self.catch_up().await?;
+        let _turn = reading().await?;
+        Ok(preview::part(self, &destination, part, now).await?)
     }
 
     /// What would be sent to a destination now; nothing is.
@@ -226,6 +262,7 @@ fn shown_held(own: &Held) -> Value {
     let pairs: usize = own.told.iter().map(|told| told.ordinals.len()).sum();
     json!({
         "code": own.code,
+        "advice": advice(&own.code),
         "since": text_of(own.since_ms),
         "batch": own.batch,
         "pairs": pairs,

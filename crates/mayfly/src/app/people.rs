@@ -250,7 +250,10 @@ impl App {
             .iter()
             .map(|t| {
                 let created = clock::text(mayfly_core::Timestamp::from_millis(t.created_ms));
-                json!({"name": t.name, "role": t.role, "sites": t.sites, "created": created})
+                json!({
+                    "name": t.name, "role": t.role, "sites": t.sites, "partner": t.partner,
+                    "created": created,
+                })
             })
             .collect();
         json!({"tokens": shown})

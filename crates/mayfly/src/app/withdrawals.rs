@@ -15,7 +15,7 @@ use mayfly_core::{
     Admitted, Hit, Partition, PartnerId, SiteId, Timestamp, Visitor, consent, limits,
 };
 use mayfly_store::delivered::NOBODY;
-use mayfly_store::{MatchNote, StoreError};
+use mayfly_store::{MatchNote, Sent, StoreError};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
@@ -225,11 +225,11 @@ impl App {
             .waiting
             .iter()
             .any(|waiting| waiting.visitor() == visitor && waiting.scope == *scope);
-        if is_known {
-            return Ok(());
-        }
         if no.refusal.is_choice() {
             self.refuse_sharing(visitor, Some(no.site), no.at).await?;
+        }
+        if is_known {
+            return Ok(());
         }
         let sites = self.sites_of(scope);
         let hits = self.hits_of(visitor, no.at).await?;
@@ -271,20 +271,37 @@ impl App {
         let active = self.active();
         let mut told: Vec<PartnerId> =
             active.definitions().destinations().map(|own| own.partner).collect();
-        if told.is_empty() {
-            return Ok(());
-        }
         told.sort_unstable();
         told.dedup();
         let forget = |partner| MatchNote { visitor, partner, uid: None };
         let notes: Vec<MatchNote> = told.into_iter().map(forget).collect();
         self.store.note_matches(&notes, at).await?;
-        let until = self.settings.store.retention.expires_at(at.day().unwrap_or_default()).day();
         let refused = Refused { site: site.unwrap_or(Refused::EVERYWHERE), second: at.secs() };
+        let newest = self.hits_of(visitor, at).await?.iter().map(|hit| hit.time.secs()).max();
         let rows = self.store.sent(NOBODY, visitor.partition).await?;
-        let code = refused.code();
-        let mut row = rows.into_iter().find(|row| row.code == code).unwrap_or_default();
-        row.code = code;
+        // He said so before, and nothing came since that it would not cover.
+        let is_known = rows.iter().any(|row| {
+            let known = Refused::read(&row.code).filter(|known| known.site == refused.site);
+            known.is_some_and(|known| newest.is_none_or(|newest| known.second >= newest))
+                && row.all().contains(visitor.ordinal)
+        });
+        if is_known {
+            return Ok(());
+        }
+        let row = rows.into_iter().find(|row| row.code == refused.code());
+        self.keep_no(visitor, refused, row.unwrap_or_default(), at).await
+    }
+
+    /// Keeps a no, in the row of its place and second.
+    async fn keep_no(
+        &self,
+        visitor: Visitor,
+        refused: Refused,
+        mut row: Sent,
+        at: Timestamp,
+    ) -> Result<(), ApiError> {
+        let until = self.settings.store.retention.expires_at(at.day().unwrap_or_default()).day();
+        row.code = refused.code();
         row.add(until.unwrap_or_default(), &RoaringBitmap::from_iter([visitor.ordinal]));
         self.store.put_sent(NOBODY, &[(visitor.partition, row)], at).await?;
         if let Some(slot) = self.slots().iter().find(|own| own.partition() == visitor.partition)
@@ -316,6 +333,7 @@ impl App {
     async fn erase_scopes(&self, visitor: Visitor, now: Timestamp) -> Result<(), ApiError> {
         if !self.rest_of(visitor, now).await?.is_empty() {
             let to = self.collector.succeed(visitor, now).await.map_err(|_| ApiError::Busy)?;
+            self.pass_on_noes(visitor, to, now).await?;
             // Read again: until now more may have come.
             let rest = self.rest_of(visitor, now).await?;
             let hits = self.admitted_again(&rest).await?;
@@ -323,6 +341,23 @@ impl App {
             moved.map_err(|_| ApiError::Busy)?;
         }
         self.erase(visitor).await
+    }
+
+    /// Who goes on under another number goes on saying no.
+    async fn pass_on_noes(
+        &self,
+        visitor: Visitor,
+        to: Visitor,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        let rows = self.store.sent(NOBODY, visitor.partition).await?;
+        let known = self.store.sent(NOBODY, to.partition).await?;
+        for row in rows.into_iter().filter(|row| row.all().contains(visitor.ordinal)) {
+            let Some(refused) = Refused::read(&row.code) else { continue };
+            let own = known.iter().find(|own| own.code == row.code).cloned();
+            self.keep_no(to, refused, own.unwrap_or_default(), now).await?;
+        }
+        Ok(())
     }
 
     /// What a visitor did that no scope in which he waits takes back.

@@ -1,12 +1,38 @@
-//! `delivery list|show|run|dry-run|resume|drop`.
+//! `delivery list|show|run|dry-run|resume|drop`, `export run`.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
 use clap::Subcommand;
-use serde_json::Value;
+use mayfly_core::Timestamp;
+use mayfly_export::{Add, Batch, Feed, FeedName, FeedWriter, SegmentKey, UserChange};
+use mayfly_segments::destination::way::{FeedLayout, FilesSettings, Packing};
+use serde_json::{Value, json};
 
 use super::Asks;
-use super::client::{Create, part};
+use super::client::{Client, Create, part};
 use super::output::{self, items, line, text};
-use super::segments::ask;
+use super::segments::{self, ask};
+
+/// What is asked of files.
+#[derive(Debug, Subcommand)]
+pub(super) enum ExportCommand {
+    /// Write segments to files with a manifest
+    Run {
+        /// Names of segments
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// csv, jsonl or roaring; with --for: csv, tsv, jsonl or parquet
+        #[arg(long, default_value = "csv")]
+        format: String,
+        /// As this destination's receiver may have it: its ids, its consent, its minimum
+        #[arg(long = "for", value_name = "DESTINATION")]
+        receiver: Option<String>,
+    },
+}
 
 /// What is asked of deliveries.
 #[derive(Debug, Subcommand)]
@@ -71,19 +97,30 @@ pub(crate) fn run(asks: &Asks, command: DeliveryCommand) -> anyhow::Result<()> {
             order(asks, &destination, "resume", "it is tried again within a second")
         }
         DeliveryCommand::Drop { destination } => {
-            order(asks, &destination, "drop", "the batch is given up; the rest goes on")
+            order(asks, &destination, "drop", "the batch counts as delivered, and the rest goes on")
         }
     }
 }
 
 fn order(asks: &Asks, destination: &str, what: &str, done: &str) -> anyhow::Result<()> {
     let path = format!("/api/v1/destinations/{}/ask?ask={what}", part(destination));
-    let answer = ask(asks, Create::Never, |c| c.post(&path, "application/json", b""))?;
+    let answer = ask(asks, Create::Never, |c| {
+        if !c.is_remote() {
+            bail!("no server runs on this store: `mayfly serve` delivers");
+        }
+        c.post(&path, "application/json", b"")
+    })?;
     if asks.json {
         output::json(&answer);
         return Ok(());
     }
-    line(&format!("{done}: mayfly delivery show {destination}"));
+    match (what, answer["state"].as_str()) {
+        ("now" | "full", Some("held")) => line(&format!(
+            "noted, but a batch is held: mayfly delivery resume {destination}, or drop"
+        )),
+        (_, Some("paused")) => line("noted, but it is paused: take `paused` out of its definition"),
+        _ => line(&format!("{done}: mayfly delivery show {destination}")),
+    }
     Ok(())
 }
 
@@ -104,7 +141,7 @@ fn list(asks: &Asks, destination: Option<&str>, limit: usize) -> anyhow::Result<
         line("no destinations are defined: docs/deliver.md shows how");
         return Ok(());
     }
-    let head = ["destination", "partner", "to", "when", "state", "accepted"].map(String::from);
+    let head = ["destination", "partner", "to", "when", "state", "last accepted"].map(String::from);
     let mut rows = vec![head.to_vec()];
     for own in all.iter().filter(|own| destination.is_none_or(|name| text(own, "/name") == name)) {
         let mut row = vec![text(own, "/name"), text(own, "/partner"), host(&text(own, "/to"))];
@@ -113,13 +150,19 @@ fn list(asks: &Asks, destination: Option<&str>, limit: usize) -> anyhow::Result<
         rows.push(row);
     }
     output::table(&rows);
+    for own in all.iter().filter(|own| own["held"].is_object()) {
+        let (name, advice) = (text(own, "/name"), text(own, "/held/advice"));
+        line(&format!("{name} is held: {advice}"));
+    }
     line("");
     let head = ["delivery", "began", "what", "wanted", "sent", "accepted", "status"];
     let mut rows = vec![head.map(String::from).to_vec()];
+    let lasts: Vec<String> = all.iter().map(|own| text(own, "/last/id")).collect();
     for own in items(&answers, "/deliveries") {
         let mut row = ["/id", "/began", "/mode"].map(|at| text(own, at)).to_vec();
         row.extend(["/pairs/wanted", "/pairs/sent", "/pairs/accepted"].map(|at| count(own, at)));
-        row.push(ended(own));
+        let is_last = lasts.contains(&text(own, "/id"));
+        row.push(if is_last { ended(own) } else { past(own) });
         rows.push(row);
     }
     if rows.len() == 1 {
@@ -152,6 +195,14 @@ fn standing(own: &Value) -> String {
 fn ended(own: &Value) -> String {
     let (status, code) = (text(own, "/status"), text(own, "/code"));
     if code.is_empty() { status } else { format!("{status}: {code}") }
+}
+
+/// How one ended that another one followed.
+fn past(own: &Value) -> String {
+    match text(own, "/status").as_str() {
+        "waiting" | "held" => format!("failed: {}", text(own, "/code")),
+        other => other.to_owned(),
+    }
 }
 
 fn count(own: &Value, at: &str) -> String {
@@ -195,6 +246,7 @@ fn waterfall(pairs: &Value) {
             if off.is_empty() || lost == "0" { String::new() } else { format!("{lost} {why}") };
         vec![name.to_owned(), count(pairs, at), lost]
     };
+    line("counted in pairs of visitor and segment:");
     let mut rows = vec![
         row("members", "/members", "", ""),
         row("allowed by consent", "/allowed", "/not_allowed", "not allowed"),
@@ -281,4 +333,109 @@ fn dry_run(asks: &Asks, name: &str, visitors: usize, full: bool) -> anyhow::Resu
         }
     }
     Ok(())
+}
+
+pub(super) fn run_export(asks: &Asks, command: &ExportCommand) -> anyhow::Result<()> {
+    let ExportCommand::Run { names, to, format, receiver } = command;
+    match receiver {
+        None => segments::export(asks, names, to, format),
+        Some(receiver) => export(asks, names, to, (format, receiver)),
+    }
+}
+
+/// Segments to files as a destination's receiver may have them.
+fn export(
+    asks: &Asks,
+    names: &[String],
+    to: &Path,
+    (format, receiver): (&str, &str),
+) -> anyhow::Result<()> {
+    let layout = match format {
+        "csv" => FeedLayout::Csv,
+        "tsv" => FeedLayout::Tsv,
+        "jsonl" => FeedLayout::Jsonl,
+        "parquet" => FeedLayout::Parquet,
+        other => bail!("--format {other:?} with --for: csv, tsv, jsonl or parquet"),
+    };
+    let client = Client::open(asks, Create::Never)?;
+    let written = write_for(&client, names, to, (layout, receiver));
+    client.close()?;
+    let (feed, first) = written?;
+    if asks.json {
+        let files = feed.parts.iter().map(|own| {
+            json!({"name": own.name, "lines": own.lines, "bytes": own.bytes, "sha256": own.sha256})
+        });
+        let files: Vec<Value> = files.collect();
+        let (pairs, rows) = (&first["pairs"], &first["rows"]);
+        output::json(&json!({"for": receiver, "files": files, "pairs": pairs, "segments": rows}));
+        return Ok(());
+    }
+    let pairs = &first["pairs"];
+    let rows = [("members", "/members"), ("allowed by consent", "/allowed")];
+    let rows = rows.into_iter().chain([("with an id", "/matched"), ("written", "/wanted")]);
+    let rows: Vec<_> = rows.map(|(name, at)| vec![name.to_owned(), count(pairs, at)]).collect();
+    output::table(&rows);
+    for own in &feed.parts {
+        let (lines, bytes) = (output::number(own.lines), output::number(own.bytes));
+        line(&format!("{}  {lines} lines, {bytes} bytes", to.join(&own.name).display()));
+    }
+    if feed.parts.is_empty() {
+        line("nothing may be written: see the numbers above, and docs/deliver.md");
+    }
+    line(&format!("ids and consent are those of {receiver}; it is not noted as delivered"));
+    Ok(())
+}
+
+/// Writes all of it, a part of the members at a time; and what the server said first.
+fn write_for(
+    client: &Client,
+    names: &[String],
+    to: &Path,
+    (format, receiver): (FeedLayout, &str),
+) -> anyhow::Result<(Feed, Value)> {
+    let (folder, packing) = (receiver.into(), Packing::Plain);
+    let settings =
+        FilesSettings { folder, format, packing, part_bytes: u64::MAX, keep_days: 1, full: true };
+    let at_ms = crate::clock::now().millis();
+    let name = FeedName { destination: receiver.into(), is_full: true, at_ms };
+    let mut writer = FeedWriter::new(to, name, &settings)?;
+    let path = format!(
+        "/api/v1/destinations/{}/audience?segments={}",
+        part(receiver),
+        part(&names.join("\n"))
+    );
+    let (mut first, mut after) = (None, String::new());
+    loop {
+        let answer = client.get(&format!("{path}{after}"))?;
+        writer.write(&batch(receiver, &answer))?;
+        let next = text(&answer, "/next");
+        first.get_or_insert(answer);
+        if next.is_empty() {
+            break;
+        }
+        after = format!("&after={next}");
+    }
+    Ok((writer.finish()?, first.unwrap_or_default()))
+}
+
+/// What the server told, as files are written from.
+fn batch(receiver: &str, answer: &Value) -> Batch {
+    let segments = items(answer, "/segments")
+        .iter()
+        .map(|own| SegmentKey { code: text(own, "/code").into(), name: text(own, "/name").into() });
+    let add = |own: &Value| {
+        let segment = usize::try_from(own[0].as_u64()?).ok()?;
+        Some(Add { segment, ttl_s: u32::try_from(own[1].as_u64()?).ok()? })
+    };
+    let users = items(answer, "/users").iter().map(|own| UserChange {
+        uid: text(own, "/uid").into(),
+        adds: items(own, "/add").iter().filter_map(add).collect(),
+        removes: Vec::new(),
+    });
+    Batch {
+        id: receiver.into(),
+        now: Timestamp::from_millis(answer["now_ms"].as_i64().unwrap_or_default()),
+        segments: segments.collect(),
+        changes: users.collect(),
+    }
 }

@@ -142,7 +142,7 @@ enum Command {
     Segment(SegmentCommand),
     /// Segments to files
     #[command(subcommand)]
-    Export(ExportCommand),
+    Export(deliveries::ExportCommand),
     /// Deliveries to partners: list, show, dry run, what is held
     #[command(subcommand)]
     Delivery(deliveries::DeliveryCommand),
@@ -311,22 +311,6 @@ enum PageCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum ExportCommand {
-    /// Write segments to files with a manifest
-    Run {
-        /// Names of segments
-        #[arg(required = true)]
-        names: Vec<String>,
-        /// Folder to write to
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
-        /// csv, jsonl or roaring
-        #[arg(long, default_value = "csv")]
-        format: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum VisitorCommand {
     /// Everything held about a visitor
     Show {
@@ -459,9 +443,7 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Segment(SegmentCommand::Why { name, visitor }) => why::why(&asks, &name, &visitor),
         Command::Lint { file } => definitions::lint(&asks, file.as_deref()),
         Command::Page(PageCommand::Why(asked)) => why::page(&asks, &asked),
-        Command::Export(ExportCommand::Run { names, to, format }) => {
-            segments::export(&asks, &names, &to, &format)
-        }
+        Command::Export(command) => deliveries::run_export(&asks, &command),
         Command::Delivery(command) => deliveries::run(&asks, command),
         Command::Visitor(VisitorCommand::Show { id }) => people::show(&asks, &id),
         Command::Visitor(VisitorCommand::Erase { id, now }) => people::erase(&asks, &id, now),

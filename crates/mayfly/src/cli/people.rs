@@ -111,12 +111,14 @@ pub(crate) fn tokens(asks: &Asks) -> anyhow::Result<()> {
         output::json(&answer);
         return Ok(());
     }
-    let mut rows = vec![["name", "role", "sites", "created"].map(String::from).to_vec()];
+    let mut rows = vec![["name", "role", "sites", "partner", "created"].map(String::from).to_vec()];
     for token in items(&answer, "/tokens") {
         let sites: Vec<_> = items(token, "/sites").iter().filter_map(|s| s.as_str()).collect();
         let sites = if sites.is_empty() { "all".to_owned() } else { sites.join(" ") };
         let [name, role, created] = ["/name", "/role", "/created"].map(|p| text(token, p));
-        rows.push(vec![name, role, sites, created]);
+        let partner = text(token, "/partner");
+        let partner = if partner.is_empty() { "-".to_owned() } else { partner };
+        rows.push(vec![name, role, sites, partner, created]);
     }
     output::table(&rows);
     Ok(())

@@ -197,6 +197,17 @@ impl Desk {
         Ok((!is_empty).then_some(chunk))
     }
 
+    /// Leaves out every visitor up to and with this one, in the order of batches.
+    pub(crate) fn skip(changes: &mut Changes, upto: Visitor) {
+        for own in &mut changes.partitions {
+            if own.partition < upto.partition {
+                own.left.clear();
+            } else if own.partition == upto.partition {
+                own.left.remove_range(..=upto.ordinal);
+            }
+        }
+    }
+
     /// Puts visitors of a chunk back: they go in smaller ones.
     pub(crate) fn put_back(changes: &mut Changes, chunk: &Chunk) {
         let mut back: BTreeMap<Partition, RoaringBitmap> = BTreeMap::new();

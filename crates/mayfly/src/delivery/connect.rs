@@ -47,6 +47,8 @@ pub(crate) enum Unreached {
     Timeout,
     /// It broke off: it may have arrived.
     Broken,
+    /// It arrived, and the answer is longer than anybody would read.
+    LongAnswer,
 }
 
 impl Unreached {
@@ -61,6 +63,7 @@ impl Unreached {
             Self::Refused => "connection_refused",
             Self::Timeout => "timeout",
             Self::Broken => "broken_off",
+            Self::LongAnswer => "long_answer",
         }
     }
 
@@ -68,7 +71,12 @@ impl Unreached {
     pub(crate) const fn is_for_good(self) -> bool {
         match self {
             Self::PrivateAddress | Self::Insecure | Self::BadRequest => true,
-            Self::Dns | Self::Tls | Self::Refused | Self::Timeout | Self::Broken => false,
+            Self::Dns
+            | Self::Tls
+            | Self::Refused
+            | Self::Timeout
+            | Self::Broken
+            | Self::LongAnswer => false,
         }
     }
 }
@@ -120,11 +128,10 @@ impl Connector {
         let retry_after_s = answer.headers().get(RETRY_AFTER).and_then(retry_after);
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(why)? {
-            let room = ANSWER_BYTES.saturating_sub(body.len());
-            body.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
-            if room <= piece.len() {
-                break;
+            if body.len() + piece.len() > ANSWER_BYTES {
+                return Err(Unreached::LongAnswer);
             }
+            body.extend_from_slice(&piece);
         }
         Ok(Received { status, retry_after_s, body })
     }
@@ -260,12 +267,13 @@ fn is_public_6(own: Ipv6Addr) -> bool {
     if let Some(inner) = inner_4(own) {
         return is_public_4(inner);
     }
-    let [a, b, ..] = own.segments();
+    let [a, b, c, ..] = own.segments();
     let is_special = own.is_loopback()
         || own.is_unspecified()
         || own.is_multicast()
         || (a & 0xfe00) == 0xfc00 // unique local
-        || (a & 0xffc0) == 0xfe80 // link local
+        || (a & 0xff80) == 0xfe80 // link local, and what was once the site's
+        || (a == 0x0064 && b == 0xff9b && c == 1) // translated within one's own network
         || (a == 0x2001 && b == 0x0db8); // documentation
     !is_special
 }
@@ -274,7 +282,7 @@ fn is_public_6(own: Ipv6Addr) -> bool {
 fn inner_4(own: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match own.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             Some(of(high, low))
         }
         [0x2002, high, low, ..] => Some(of(high, low)),

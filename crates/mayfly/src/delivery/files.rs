@@ -69,9 +69,6 @@ impl Runner {
         for own in gone {
             self.standing.set_told(own.partition, own.at);
         }
-        if let Err(error) = remove_old(&folder, files.keep_days, now) {
-            tracing::warn!(folder = %folder.display(), %error, "old files stay");
-        }
         Ok(End::Done)
     }
 
@@ -105,7 +102,11 @@ impl Runner {
                 return Ok(Err(error));
             }
         }
-        while let Some(desk) = &mut self.desk {
+        loop {
+            if !self.may_go_on(delivery) {
+                return Err(NotNow::Loading);
+            }
+            let Some(desk) = &mut self.desk else { break };
             let now = clock::now();
             let Some(chunk) = desk.next_chunk(changes, CHUNK, now).await? else { break };
             delivery.pairs.left_out += chunk.left_out;
@@ -119,16 +120,26 @@ impl Runner {
     }
 }
 
-/// Removes files that are older than so many days.
-fn remove_old(folder: &Path, keep_days: u16, now: Timestamp) -> std::io::Result<()> {
-    let oldest_s = now.secs() - i64::from(keep_days) * DAY_SECONDS;
-    let oldest = UNIX_EPOCH + Duration::from_secs(u64::try_from(oldest_s).unwrap_or(0));
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+/// Removes the files of a folder that are older than so many days; all of them without.
+pub(super) fn remove_old(exports: &Path, folder: &str, keep_days: Option<u16>, now: Timestamp) {
+    let oldest = keep_days.map(|days| {
+        let oldest_s = now.secs() - i64::from(days) * DAY_SECONDS;
+        UNIX_EPOCH + Duration::from_secs(u64::try_from(oldest_s).unwrap_or(0))
+    });
+    let remove = |entry: fs::DirEntry| -> std::io::Result<()> {
         let about = entry.metadata()?;
-        if about.is_file() && about.modified()? < oldest {
+        let modified = about.modified()?;
+        if about.is_file() && oldest.is_none_or(|oldest| modified < oldest) {
             fs::remove_file(entry.path())?;
         }
+        Ok(())
+    };
+    let entries = match fs::read_dir(exports.join(folder)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        entries => entries,
+    };
+    let done = entries.and_then(|mut entries| entries.try_for_each(|entry| remove(entry?)));
+    if let Err(error) = done {
+        tracing::warn!(folder, %error, "old files stay");
     }
-    Ok(())
 }

@@ -54,8 +54,10 @@ impl Runner {
                     break;
                 }
             }
-            if gone.iter().all(|own| own.partition != partition) {
-                self.standing.set_told(partition, after);
+            // The last of them was told: so was what came after it.
+            match gone.iter_mut().rev().find(|own| own.partition == partition) {
+                Some(last) => last.at = after,
+                None => self.standing.set_told(partition, after),
             }
         }
         // Whose ids were told of as gone is nobody who could be told by his number.

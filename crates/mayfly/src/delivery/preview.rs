@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mayfly_core::Timestamp;
+use mayfly_core::{Timestamp, Visitor};
 use mayfly_export::feed;
 use mayfly_export::push::{Request, Step};
 use mayfly_segments::destination::way::FeedLayout;
@@ -73,6 +73,43 @@ pub(crate) async fn preview(
         "visitors_shown": batch.changes.len(),
         "request": request.map(|request| shown(&request)),
         "lines": lines.lines().collect::<Vec<_>>(),
+    }))
+}
+
+/// A part of all who would be there, as the receiver would be told: for files that a person makes.
+/// Nothing is noted.
+pub(crate) async fn part(
+    app: &Arc<App>,
+    destination: &Destination,
+    (after, limit): (Option<Visitor>, usize),
+    now: Timestamp,
+) -> Result<Value, NotNow> {
+    let active = app.active();
+    let partner = active.definitions().partners().find(|own| own.id == destination.partner);
+    let partner = partner.cloned().ok_or(NotNow::Loading)?;
+    let mut desk = Desk::open(app, destination.clone(), partner).await?;
+    // Nobody was told of anything by such a file.
+    desk.sent.clear();
+    let audience = desk.audience(&mut Standing::default(), now).await?;
+    let (mut changes, pairs) = desk.changes(&audience, &app.slots(), true, now).await?;
+    if let Some(after) = after {
+        Desk::skip(&mut changes, after);
+    }
+    let chunk = desk.next_chunk(&mut changes, limit, now).await?.unwrap_or_default();
+    let last = chunk.pairs.last().and_then(|own| own.first());
+    let next = last.map(|own| Visitor { partition: own.partition, ordinal: own.ordinal });
+    let segments = changes.segments.iter().map(|own| json!({"code": own.code, "name": own.name}));
+    let users = chunk.users.iter().map(|own| {
+        let adds = own.adds.iter().map(|add| json!([add.segment, add.ttl_s]));
+        json!({"uid": own.uid, "add": adds.collect::<Vec<_>>()})
+    });
+    Ok(json!({
+        "pairs": pairs,
+        "rows": audience.rows,
+        "segments": segments.collect::<Vec<_>>(),
+        "users": users.collect::<Vec<_>>(),
+        "next": next.map(|own| own.to_string()),
+        "now_ms": now.millis(),
     }))
 }
 

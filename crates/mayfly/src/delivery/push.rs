@@ -1,6 +1,6 @@
 //! Batches to a partner's server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use mayfly_core::{Day, Partition, Timestamp};
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::audience::{Desk, NotNow};
 use super::changes::{Changes, Chunk, Pair};
-use super::connect::Connector;
+use super::connect::{Connector, Unreached};
 use super::news::Gone;
 use super::record::{BatchRow, Delivery, HELD_PAIRS, Held, Told};
 use super::runner::{End, Runner};
@@ -108,7 +108,7 @@ impl Sender<'_> {
                 body: &own.body,
             });
             match talk.next(answer.as_ref()) {
-                Step::Done(judged) => return judged,
+                Step::Done(judged) => return self.once(&talk, judged),
                 Step::Wait(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
                 Step::Send(request) => {
                     self.pace().await;
@@ -119,12 +119,35 @@ impl Sender<'_> {
                         Err(why) if why.is_for_good() => {
                             return Judged::Refused { code: why.code().into() };
                         }
+                        // It arrived; smaller batches have shorter answers.
+                        Err(Unreached::LongAnswer) if terms.destination.idempotent => {
+                            return Judged::Smaller;
+                        }
+                        Err(why @ Unreached::LongAnswer) => {
+                            return Judged::Refused { code: why.code().into() };
+                        }
                         Err(why) => {
-                            return Judged::Later { after_s: None, code: why.code().into() };
+                            let code = why.code().into();
+                            return self.once(&talk, Judged::Later { after_s: None, code });
                         }
                     };
                 }
             }
+        }
+    }
+
+    /// What must not arrive twice is not sent again when a part of it was taken.
+    fn once(&self, talk: &Talk<'_>, judged: Judged) -> Judged {
+        match judged {
+            Judged::Later { .. } | Judged::Smaller
+                if talk.is_partly_taken() && !self.terms.destination.idempotent =>
+            {
+                Judged::Refused { code: "may_have_arrived".into() }
+            }
+            Judged::Taken { .. }
+            | Judged::Later { .. }
+            | Judged::Smaller
+            | Judged::Refused { .. } => judged,
         }
     }
 
@@ -163,6 +186,9 @@ impl Runner {
         let mut most = usize::try_from(destination.batch).unwrap_or(usize::MAX);
         let mut number = 0;
         loop {
+            if !self.may_go_on(delivery) {
+                return Ok(End::Later("changed".into(), None));
+            }
             let Some(desk) = &mut self.desk else { return Ok(End::Done) };
             let now = clock::now();
             let Some(chunk) = desk.next_chunk(changes, most, now).await? else {
@@ -192,6 +218,11 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// Whether what a delivery began with still holds: it may take hours.
+    pub(super) fn may_go_on(&self, delivery: &Delivery) -> bool {
+        self.is_ours() && self.app.active().version() == delivery.version
     }
 
     /// A batch that must not arrive twice is noted before it goes.
@@ -246,6 +277,8 @@ impl Runner {
         let codes: Vec<usize> = (0..changes.segments.len()).collect();
         let mut most = usize::try_from(sender.terms.destination.batch).unwrap_or(usize::MAX);
         let (mut left, mut number) = (gone, 0);
+        // News of these partitions are read again: some of them did not get through.
+        let mut again: BTreeSet<Partition> = BTreeSet::new();
         while !left.is_empty() {
             let (some, rest) = left.split_at(left.len().min(most));
             number += 1;
@@ -271,6 +304,9 @@ impl Runner {
                 Judged::Taken { rejected } => {
                     count(delivery, &batch, &rejected);
                     self.standing.accepted_ms = clock::now().millis();
+                    let missed = rejected.iter().filter(|own| own.again);
+                    let missed = missed.filter_map(|own| some.get(own.user?));
+                    again.extend(missed.map(|own| own.partition));
                 }
                 // Removals do no harm when they come twice.
                 Judged::Later { code, after_s } => return Ok(Some(End::Later(code, after_s))),
@@ -281,7 +317,7 @@ impl Runner {
                 Judged::Smaller => return Ok(Some(held_gone("too_large", &batch.id, some))),
                 Judged::Refused { code } => return Ok(Some(held_gone(&code, &batch.id, some))),
             }
-            for own in some {
+            for own in some.iter().filter(|own| !again.contains(&own.partition)) {
                 self.standing.set_told(own.partition, own.at);
             }
             self.keep().await?;
@@ -330,12 +366,11 @@ impl Runner {
             let group = groups.entry((pair.partition, pair.code)).or_default();
             group.entry(pair.until).or_default().insert(pair.ordinal);
         }
-        let (mut rows, today) = (Vec::with_capacity(groups.len()), now.day().unwrap_or_default());
+        let mut rows = Vec::with_capacity(groups.len());
         for ((partition, code), days) in groups {
             let Some(key) = changes.segments.get(code) else { continue };
             let fresh = || Sent { code: key.code.clone(), ..Sent::default() };
             let own = desk.sent.entry((partition, key.code.clone())).or_insert_with(fresh);
-            own.forget(today);
             for (until, who) in days {
                 match until {
                     Some(until) => own.add(until, &who),

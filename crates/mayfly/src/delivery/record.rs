@@ -199,6 +199,28 @@ pub(crate) struct Held {
     pub(crate) gone: BTreeMap<u16, (u64, u64)>,
 }
 
+/// What a person can do about a code.
+pub(crate) fn advice(code: &str) -> &'static str {
+    match code {
+        "no_secret" => {
+            "a secret is neither in its variable MAYFLY_SECRET_… nor in the folder of secrets"
+        }
+        "insecure" => "not https: only hosts in delivery.allow_hosts may be asked without TLS",
+        "private_address" => {
+            "the host is inside a private network: name it in delivery.allow_hosts"
+        }
+        "bad_request" => "the URL or a header cannot be sent: look at `mayfly delivery dry-run`",
+        "template" => "the template cannot be filled: apply the definitions again to see why",
+        "may_have_arrived" => "ask the partner: `drop` if it has the batch, `resume` if it has not",
+        "long_answer" => "ask the partner whether it has the batch, and make `batch` smaller",
+        "too_large" => "the partner refuses even one visitor as too much",
+        "401" | "403" => "the partner does not let us in: look at the secret, then `resume`",
+        "404" => "the partner knows no such address or segment: look at `url` and `code`",
+        _ if code.starts_with('3') => "the partner answers with a redirect: write the new URL",
+        _ => "mend the cause, then `mayfly delivery resume`; or `drop` the batch",
+    }
+}
+
 /// What a batch says of visitors under one code.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Told {
@@ -237,6 +259,12 @@ pub(crate) struct Standing {
     pub(crate) below: BTreeSet<String>,
     /// Up to where news of matches were told, by partition.
     pub(crate) news: BTreeMap<u16, (u64, u64)>,
+    /// Everything is to be sent, until that went well.
+    #[serde(default)]
+    pub(crate) wants_full: bool,
+    /// The last delivery came to nothing: its row is used again.
+    #[serde(default)]
+    pub(crate) was_idle: bool,
     /// The last request of a person that was followed.
     pub(crate) asked: u64,
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::audience::{Desk, NotNow};
 use super::connect::Connector;
+use super::files::remove_old;
 use super::record::{
     ASKED, Ask, Asked, Delivery, FIRST, Held, Mode, STANDING, Standing, Status, Waterfall,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Runner {
     pub(super) connector: Connector,
     pub(super) standing: Standing,
     pub(super) desk: Option<Desk>,
+    /// The day on which files were last looked through.
+    cleaned_on: Option<Day>,
 }
 
 /// How a delivery goes on.
@@ -53,7 +56,7 @@ pub(super) enum End {
 impl Runner {
     pub(super) fn new(app: &Arc<App>, id: DestinationId, connector: Connector) -> Self {
         let (app, standing) = (Arc::clone(app), Standing::default());
-        Self { app, id, connector, standing, desk: None }
+        Self { app, id, connector, standing, desk: None, cleaned_on: None }
     }
 
     /// Runs until the destination is gone or everything stops.
@@ -96,19 +99,14 @@ impl Runner {
             return Ok(true);
         }
         self.sit_down(&destination).await?;
-        let asked = self.asked().await?;
+        self.clean(&destination, now);
+        self.follow_ask(now).await?;
         self.show(&destination, now);
-        let is_due = match asked {
-            Some(_) => true,
-            None if destination.paused || self.standing.held.is_some() => false,
-            None => self.is_due(&destination, now),
-        };
-        if !is_due {
+        let may_send = !destination.paused && self.standing.held.is_none();
+        if !may_send || !self.is_due(&destination, now) {
             return Ok(true);
         }
-        let is_asked_full = asked == Some(Ask::Full);
-        let is_forced = asked.is_some();
-        match self.deliver(&destination, is_asked_full, is_forced, now).await {
+        match self.deliver(&destination, now).await {
             Ok(()) | Err(NotNow::Loading) => {}
             Err(NotNow::Store(error)) => return Err(error),
         }
@@ -117,7 +115,7 @@ impl Runner {
     }
 
     /// Whoever owns the first partition serves all destinations.
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         let slots = self.app.slots();
         slots.first().is_some_and(|slot| slot.mode() == Owning::Owner)
     }
@@ -151,7 +149,7 @@ impl Runner {
     }
 
     /// A delivery that was under way when its process ended is over: its rest is found again.
-    async fn close_cut_off(&self) -> Result<(), StoreError> {
+    async fn close_cut_off(&mut self) -> Result<(), StoreError> {
         let last: Option<Delivery> = match self.standing.number {
             0 => None,
             number => read(self.app.store(), self.id, number).await?,
@@ -160,30 +158,47 @@ impl Runner {
             return Ok(());
         };
         (last.status, last.code) = (Status::Waiting, Some("cut_off".to_owned()));
-        last.ended_ms = Some(clock::now().millis());
+        let now_ms = clock::now().millis();
+        last.ended_ms = Some(now_ms);
+        // Not with the next day's: who was to leave has waited long enough.
+        self.standing.retry_ms = Some(now_ms);
+        self.keep().await?;
         self.write(&mut last).await
     }
 
-    /// What a person asked since the last look.
-    async fn asked(&mut self) -> Result<Option<Ask>, StoreError> {
+    /// Follows what a person asked since the last look: it is due from now on.
+    async fn follow_ask(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let asked: Option<Asked> = read(self.app.store(), self.id, ASKED).await?;
         let Some(asked) = asked.filter(|asked| asked.number > self.standing.asked) else {
-            return Ok(None);
+            return Ok(());
         };
-        self.standing.asked = asked.number;
-        (self.standing.retry_ms, self.standing.failures) = (None, 0);
-        let held = self.standing.held.take();
-        if let (Ask::Drop, Some(held)) = (asked.ask, held) {
-            self.drop_held(&held).await?;
-            tracing::info!(
-                destination = self.id.0,
-                batch = held.batch,
-                by = asked.by,
-                "a batch was dropped"
-            );
+        match asked.ask {
+            Ask::Now => {}
+            Ask::Full => self.standing.wants_full = true,
+            Ask::Resume => self.standing.held = None,
+            Ask::Drop => {
+                if let Some(held) = self.standing.held.clone() {
+                    self.drop_held(&held).await?;
+                    tracing::info!(batch = held.batch, by = asked.by, "a batch was dropped");
+                }
+                self.standing.held = None;
+            }
         }
-        self.keep().await?;
-        Ok(Some(asked.ask))
+        self.standing.asked = asked.number;
+        (self.standing.retry_ms, self.standing.failures) = (Some(now.millis()), 0);
+        self.keep().await
+    }
+
+    /// Removes files that nobody is to read any more: once a day, and at first all that another
+    /// destination left in this folder.
+    fn clean(&mut self, destination: &Destination, now: Timestamp) {
+        let Way::Files(files) = &destination.way else { return };
+        if self.cleaned_on == now.day() {
+            return;
+        }
+        self.cleaned_on = now.day();
+        let keep_days = (self.standing.number > 0).then_some(files.keep_days);
+        remove_old(&self.app.settings().delivery.exports, &files.folder, keep_days, now);
     }
 
     /// Notes a held batch as if it had been taken: it is not sent again.
@@ -207,7 +222,8 @@ impl Runner {
 
     fn is_due(&self, destination: &Destination, now: Timestamp) -> bool {
         if let Some(retry) = self.standing.retry_ms {
-            return now.millis() >= retry;
+            let most_ms = DAY_SECONDS * 1000;
+            return now.millis() >= retry || retry > now.millis() + most_ms;
         }
         if self.standing.served_ms == 0 {
             return true;
@@ -218,17 +234,12 @@ impl Runner {
     }
 
     /// Looks what changed, and sends it.
-    async fn deliver(
-        &mut self,
-        destination: &Destination,
-        is_asked_full: bool,
-        is_forced: bool,
-        now: Timestamp,
-    ) -> Result<(), NotNow> {
+    async fn deliver(&mut self, destination: &Destination, now: Timestamp) -> Result<(), NotNow> {
         let is_first = self.standing.number == 0;
         let silent_ms = now.millis() - self.standing.accepted_ms;
         let was_silent = silent_ms > SILENCE_DAYS * DAY_SECONDS * 1000;
-        let is_full = is_first || is_asked_full || was_silent;
+        self.standing.wants_full |= is_first || was_silent;
+        let is_full = self.standing.wants_full;
         let gone = self.read_news(now).await?;
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let audience = desk.audience(&mut self.standing, now).await?;
@@ -240,7 +251,8 @@ impl Runner {
         let is_idle = pairs.changed() == 0;
         self.standing.served_ms = now.millis();
         let wants_all = matches!(&destination.way, Way::Files(files) if files.full);
-        if is_idle && !(is_forced && is_asked_full) && !(wants_all && is_daily) {
+        if is_idle && !(wants_all && is_daily) {
+            self.standing.wants_full = false;
             self.standing.pending_ms = None;
             (self.standing.retry_ms, self.standing.failures) = (None, 0);
             let told = gone.is_empty();
@@ -248,10 +260,14 @@ impl Runner {
         }
         let sends_all = is_full || wants_all;
         if wants_all && !is_full {
+            let told_gone = pairs.gone;
             (changes, pairs) = desk.changes(&audience, &slots, true, now).await?;
+            pairs.gone = told_gone;
         }
         let as_of = slots.iter().map(|slot| slot.as_of()).min().unwrap_or_default();
-        self.standing.number = (self.standing.number + 1).max(FIRST);
+        // What came to nothing and is tried again is one delivery.
+        let next = self.standing.number + u64::from(!self.standing.was_idle);
+        self.standing.number = next.max(FIRST);
         self.standing.pending_ms.get_or_insert(now.millis());
         let mut delivery = Delivery {
             number: self.standing.number,
@@ -268,14 +284,25 @@ impl Runner {
         self.keep().await?;
         let end = match &destination.way {
             Way::Files(files) => {
-                self.put_files(files, &mut delivery, &mut changes, &gone, now).await?
+                self.put_files(files, &mut delivery, &mut changes, &gone, now).await
             }
             Way::Xandr(_)
             | Way::TradeDesk(_)
             | Way::Google(_)
             | Way::Adobe(_)
-            | Way::Request(_) => self.push(destination, &mut delivery, &mut changes, &gone).await?,
+            | Way::Request(_) => self.push(destination, &mut delivery, &mut changes, &gone).await,
         };
+        let end = end.unwrap_or_else(|why| match why {
+            NotNow::Loading => End::Later("loading".into(), None),
+            NotNow::Store(error) => {
+                self.app.metrics().failed(&error);
+                End::Later("store".into(), None)
+            }
+        });
+        // Another process delivers from here on, and writes what became of it.
+        if !self.is_ours() {
+            return Ok(());
+        }
         self.finish(delivery, end, sends_all).await.map_err(NotNow::Store)
     }
 
@@ -295,6 +322,7 @@ impl Runner {
                 (own.pending_ms, own.retry_ms, own.failures) = (None, None, 0);
                 if sends_all {
                     own.full_ms = now.millis();
+                    own.wants_full = false;
                 }
             }
             End::Later(code, after_s) => {
@@ -317,6 +345,7 @@ impl Runner {
         }
         self.count(&delivery);
         let is_done = delivery.status == Status::Done;
+        self.standing.was_idle = delivery.status == Status::Waiting && delivery.pairs.sent == 0;
         self.write(&mut delivery).await?;
         self.tell_all(is_done, now).await
     }

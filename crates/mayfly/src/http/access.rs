@@ -27,7 +27,9 @@ pub(crate) fn require(
     right: Right,
 ) -> Result<Caller, ApiError> {
     let caller = caller(request, state)?;
-    if caller.role.may(right) { Ok(caller) } else { Err(ApiError::Forbidden) }
+    // A token that pulls a partner's files is for nothing else.
+    let is_puller = caller.partner.is_some() && right == Right::SendHits;
+    if caller.role.may(right) && !is_puller { Ok(caller) } else { Err(ApiError::Forbidden) }
 }
 
 /// Who calls.

@@ -13,6 +13,8 @@ use crate::tokens::Right;
 
 /// Deliveries listed where nobody says how many.
 const DELIVERIES: usize = 20;
+/// Members told at most at a time.
+const AUDIENCE_MOST: usize = 100_000;
 /// Deliveries listed at most.
 const DELIVERIES_MOST: usize = 1000;
 
@@ -57,6 +59,34 @@ pub(crate) async fn preview(
     Ok(HttpResponse::Ok().json(state.app()?.preview(&name, visitors, asked.full).await?))
 }
 
+/// Whose members are told, from where on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Audience {
+    /// Names of segments, one a line.
+    segments: String,
+    /// After this visitor.
+    after: Option<String>,
+    /// So many.
+    limit: Option<usize>,
+}
+
+/// A part of the members that the receiver may have, with its ids.
+pub(crate) async fn audience(
+    request: HttpRequest,
+    state: State,
+    name: Path<String>,
+    asked: Query<Audience>,
+) -> Answer {
+    require(&request, &state, Right::ReadMembers)?;
+    let limit = asked.limit.unwrap_or(AUDIENCE_MOST);
+    within("limit", limit, AUDIENCE_MOST)?;
+    let after = asked.after.as_deref().map(str::parse).transpose();
+    let after = after.map_err(|_| ApiError::NoVisitor)?;
+    let segments: Vec<&str> = asked.segments.lines().collect();
+    Ok(HttpResponse::Ok().json(state.app()?.audience(&name, &segments, (after, limit)).await?))
+}
+
 /// What is asked of a destination.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,7 +104,7 @@ pub(crate) async fn ask(
 ) -> Answer {
     let caller = require(&request, &state, Right::Define)?;
     let app = state.app()?;
-    Ok(HttpResponse::Accepted().json(app.ask_destination(&name, asked.ask, &caller.name).await?))
+    Ok(HttpResponse::Ok().json(app.ask_destination(&name, asked.ask, &caller.name).await?))
 }
 
 /// Which deliveries are listed.

@@ -101,9 +101,20 @@ pub enum ApiError {
         /// The id asked for.
         id: String,
     },
-    /// No batch that could be dropped.
-    #[error("destination {name:?} holds no batch that could be dropped")]
+    /// Nothing is held.
+    #[error(
+        "nothing is held at destination {name:?}: `mayfly delivery list` shows where it stands"
+    )]
     NothingHeld {
+        /// The destination.
+        name: String,
+    },
+    /// No batch that could be dropped.
+    #[error(
+        "what destination {name:?} holds is no batch that could be dropped: mend the cause, then \
+         `mayfly delivery resume {name}`"
+    )]
+    NothingToDrop {
         /// The destination.
         name: String,
     },
@@ -285,6 +296,7 @@ impl ApiError {
             Self::NoDestination { .. } => ("destination_not_found", StatusCode::NOT_FOUND),
             Self::NoDelivery { .. } => ("delivery_not_found", StatusCode::NOT_FOUND),
             Self::NothingHeld { .. } => ("nothing_held", StatusCode::CONFLICT),
+            Self::NothingToDrop { .. } => ("nothing_to_drop", StatusCode::CONFLICT),
             Self::NoFile => ("file_not_found", StatusCode::NOT_FOUND),
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::TokenName => ("bad_token_name", StatusCode::BAD_REQUEST),

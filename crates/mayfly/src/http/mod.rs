@@ -98,8 +98,13 @@ fn own(config: &mut ServiceConfig) {
         ))
         .route("/getuids", web::get().to(sync::uids))
         .route("/privacy.css", web::get().to(visitor_pages::style))
+        .route("/exports/{folder}", web::get().to(exports::list))
         .route("/exports/{folder}/", web::get().to(exports::list))
-        .route("/exports/{folder}/{file}", web::get().to(exports::one))
+        .service(at(
+            "/exports/{folder}/{file}",
+            "GET, HEAD",
+            [web::get().to(exports::one), web::head().to(exports::one)],
+        ))
         .route("/device-storage.json", web::get().to(visitor_pages::device_storage))
         .service(at("/api/v1/hits", "POST, OPTIONS", [web::post().to(hits::hits), options()]))
         .service(at(
@@ -160,6 +165,7 @@ fn asked() -> Vec<Resource> {
         at("/destinations", "GET", [web::get().to(deliveries::destinations)]),
         at("/destinations/{name}", "GET", [web::get().to(deliveries::destination)]),
         at("/destinations/{name}/preview", "GET", [web::get().to(deliveries::preview)]),
+        at("/destinations/{name}/audience", "GET", [web::get().to(deliveries::audience)]),
         at("/destinations/{name}/ask", "POST", [web::post().to(deliveries::ask)]),
         at("/deliveries", "GET", [web::get().to(deliveries::list)]),
         at("/deliveries/{id}", "GET", [web::get().to(deliveries::one)]),

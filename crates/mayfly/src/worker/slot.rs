@@ -237,6 +237,12 @@ impl Slot {
         if let Ok(mut state) = self.state.write() {
             state.cursors.retain(|day, _| *day >= oldest);
         }
+        let erased = self.erased();
+        if let Ok(mut own) = self.consents.write()
+            && let Some(own) = own.as_mut()
+        {
+            own.forget(oldest, &erased);
+        }
     }
 
     /// Everything that was stored before `as_of` is folded.

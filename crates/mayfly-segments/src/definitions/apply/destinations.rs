@@ -38,6 +38,10 @@ impl Draft {
             was
         });
         let own = Destination { id, partner, mapping, was, ..item.destination.clone() };
+        if let Some(what) = self.new.destinations.get(&id).and_then(|old| moved(old, &own)) {
+            let fault = DestinationFault::Kept { what };
+            return self.fault(ProblemKind::Destination { fault }, &item.name.span);
+        }
         if let Way::Files(FilesSettings { folder, .. }) = &own.way {
             let mut others = self.new.destinations.values().filter(|other| other.id != id);
             let other = others.find(|other| match &other.way {
@@ -80,5 +84,19 @@ impl Draft {
         for own in self.new.destinations.values_mut() {
             own.mapping.retain(|mapped| segments.contains_key(&mapped.segment));
         }
+    }
+}
+
+/// What of a destination would make it another one: those who were sent there could not be told
+/// to leave any more.
+fn moved(old: &Destination, new: &Destination) -> Option<&'static str> {
+    if old.partner != new.partner {
+        Some("partner")
+    } else if old.ids != new.ids {
+        Some("ids")
+    } else if old.way.label() != new.way.label() {
+        Some("way")
+    } else {
+        None
     }
 }
