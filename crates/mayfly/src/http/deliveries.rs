@@ -96,13 +96,11 @@ pub(crate) struct Asked {
 }
 
 /// Asks for a delivery, or says what becomes of one that is held.
-pub(crate) async fn ask(
-    request: HttpRequest,
-    state: State,
-    name: Path<String>,
-    asked: Query<Asked>,
-) -> Answer {
+pub(crate) async fn ask(request: HttpRequest, state: State, name: Path<String>) -> Answer {
     let caller = require(&request, &state, Right::Define)?;
+    // Read here: nobody is told what is wrong with it before we know who asks.
+    let asked = Query::<Asked>::from_query(request.query_string());
+    let asked = asked.map_err(|source| ApiError::Query { source })?;
     let app = state.app()?;
     Ok(HttpResponse::Ok().json(app.ask_destination(&name, asked.ask, &caller.name).await?))
 }
