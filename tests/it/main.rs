@@ -34,6 +34,7 @@ mod history;
 mod hostile;
 mod hosts;
 mod http;
+mod imports;
 mod insights;
 mod ledger;
 mod life;

@@ -62,3 +62,19 @@ fn what_the_pages_about_deliveries_show_can_be_applied() {
     }
     assert!(number >= 9, "{number} blocks");
 }
+
+#[test]
+fn what_the_page_about_imports_shows_can_be_applied() {
+    let program = Setup::new().start();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/import.md");
+    let page = fs::read_to_string(page).unwrap();
+    let all = blocks(&page);
+    assert_eq!(all.len(), 1);
+    let text = format!("format = 1\n{}", all[0]);
+    let file = program.setup().write("page.toml", &text).display().to_string();
+    program.setup().ok(&["apply", &file]);
+    let lines = page.split("$ cat buyers.csv\n").nth(1).unwrap().split("$ mayfly").next().unwrap();
+    let file = program.setup().write("buyers.csv", lines).display().to_string();
+    let receipt = program.setup().json(&["import", &file, "--partner", "acme"]);
+    assert_eq!(receipt["counts"]["unknown_id"], serde_json::json!(2), "{receipt:#}");
+}

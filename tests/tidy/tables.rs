@@ -218,6 +218,7 @@ fn status(name: &str) -> &'static str {
         "TOO_MANY_REQUESTS" => "429",
         "INTERNAL_SERVER_ERROR" => "500",
         "SERVICE_UNAVAILABLE" => "503",
+        "INSUFFICIENT_STORAGE" => "507",
         other => panic!("give the number of StatusCode::{other} in tests/tidy/tables.rs"),
     }
 }

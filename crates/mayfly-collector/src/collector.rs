@@ -170,6 +170,11 @@ impl Ready {
             ) => Err(received.due.decide(Reason::Busy)),
         }
     }
+
+    /// Puts a hit into the queue, and waits where that is full.
+    pub(crate) async fn queue(&self, received: Received) -> Result<(), Reason> {
+        self.intake.send(received).await.map_err(|_| Reason::NotOpen)
+    }
 }
 
 impl Collector {

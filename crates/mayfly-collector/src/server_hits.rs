@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::body::BodyItems;
 use crate::client::Hints;
 use crate::collector::{Collector, Ready};
-use crate::intake::Due;
+use crate::intake::{Due, Received};
 use crate::no::WhoseNo;
 use crate::refusal::{Reason, Verdict};
 use crate::submission::{Submission, VisitorRef};
@@ -127,13 +127,28 @@ impl Collector {
             waiting.push(due.reply());
             ready.enqueue(hit, to, Some(id), now, due).map_err(|_| Reason::Busy)?;
         }
-        for told in waiting {
-            let verdict = told.await.unwrap_or(Outcome::StoreFailed.into());
-            if !verdict.outcome.is_kept() && verdict.outcome != Outcome::Duplicate {
-                return Err(Reason::StoreAway);
-            }
+        all_kept(waiting).await
+    }
+
+    /// Stores what a partner declared of visitors; waits where the queue is full. They count as no
+    /// hits that were received: nobody was seen.
+    ///
+    /// # Errors
+    /// Why not all of them are kept: some may be.
+    pub async fn declare(
+        &self,
+        hits: Vec<(Visitor, Admitted)>,
+        now: Timestamp,
+    ) -> Result<(), Reason> {
+        let ready = self.ready().ok_or(Reason::NotOpen)?;
+        let mut waiting = Vec::with_capacity(hits.len());
+        for (visitor, hit) in hits {
+            let mut due = Due::counted();
+            waiting.push(due.reply());
+            let received = Received { hit, visitor, id: None, now, due };
+            ready.queue(received).await?;
         }
-        Ok(())
+        all_kept(waiting).await
     }
 
     async fn take_items(
@@ -267,4 +282,14 @@ async fn send(
         sent.push((at, told));
     }
     sent
+}
+/// Waits for the verdicts on hits that were counted before.
+async fn all_kept(waiting: Vec<oneshot::Receiver<Verdict>>) -> Result<(), Reason> {
+    for told in waiting {
+        let verdict = told.await.unwrap_or(Outcome::StoreFailed.into());
+        if !verdict.outcome.is_kept() && verdict.outcome != Outcome::Duplicate {
+            return Err(Reason::StoreAway);
+        }
+    }
+    Ok(())
 }

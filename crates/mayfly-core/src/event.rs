@@ -20,6 +20,8 @@ pub enum Event {
     Conversion,
     /// Declared by a partner's file or API.
     Import,
+    /// What a partner declared before is taken back.
+    ImportEnd,
     /// The site's own event.
     Own(Box<str>),
 }
@@ -36,6 +38,7 @@ impl Event {
             "ad_click" => Self::AdClick,
             "conversion" => Self::Conversion,
             "import" => Self::Import,
+            "import_end" => Self::ImportEnd,
             own if is_name(own, limits::EVENT_NAME_BYTES) => Self::Own(own.into()),
             _ => return None,
         })
@@ -51,6 +54,7 @@ impl Event {
             Self::AdClick => "ad_click",
             Self::Conversion => "conversion",
             Self::Import => "import",
+            Self::ImportEnd => "import_end",
             Self::Own(name) => name,
         }
     }

@@ -117,6 +117,27 @@ impl Admitted {
         }
     }
 
+    /// What a partner declares of a visitor: that he is in a category of its from this instant on,
+    /// or was in it on that day no more. `None` before 1970 and after 2149.
+    #[must_use]
+    pub fn declared(category: CategoryId, is_in: bool, time: Timestamp) -> Option<Self> {
+        let time = time.whole_secs();
+        Some(Self {
+            site: SiteId::NONE,
+            time,
+            day: time.day()?,
+            page: None,
+            event: if is_in { Event::Import } else { Event::ImportEnd },
+            engaged_s: 0,
+            referrer: Referrer::default(),
+            context: Context::default(),
+            attributes: Vec::new(),
+            consent: ConsentState::default(),
+            fired: vec![category],
+            pages_per_day: u32::MAX,
+        })
+    }
+
     /// The page to intern; `None` for a hit without one.
     #[must_use]
     pub fn page(&self) -> Option<&Page> {
@@ -306,6 +327,19 @@ impl Hit {
     #[must_use]
     pub fn day(&self) -> Day {
         self.0.time.day().unwrap_or_default()
+    }
+
+    /// Whether a partner declared it ([`Admitted::declared`]): nobody was seen, and no choice came
+    /// with it. No client can send such a hit, since each names a site.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.0.site == SiteId::NONE
+    }
+
+    /// Whether it takes back what a partner declared of the visitor on its day.
+    #[must_use]
+    pub fn takes_back(&self) -> bool {
+        self.is_declared() && self.0.event == Event::ImportEnd
     }
 }
 

@@ -204,6 +204,14 @@ pub const TRACE_HITS: usize = 4096;
 pub const DROP_PERCENT: u64 = 50;
 /// Members from which on such a loss is looked at.
 pub const DROP_MEMBERS: u64 = 100;
+/// A file with a partner's audiences as it is sent, bytes.
+pub const IMPORT_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+/// The same once it is unpacked, bytes.
+pub const IMPORT_UNPACKED_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+/// One line of it, bytes.
+pub const IMPORT_LINE_BYTES: usize = 128 * 1024;
+/// Lines that cannot be read, and unknown codes, that a receipt names.
+pub const IMPORT_BAD: usize = 100;
 /// What an author may say of a change, bytes.
 pub const WHY_BYTES: usize = 1000;
 /// Segments whose overlaps are told at once.

@@ -10,6 +10,11 @@ use crate::partner::PartnerId;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SiteId(pub u32);
 
+impl SiteId {
+    /// No site: what a partner declared happened on none.
+    pub const NONE: Self = Self(0);
+}
+
 /// One allowed origin of a site.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {

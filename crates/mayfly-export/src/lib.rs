@@ -9,6 +9,7 @@ pub mod batch;
 pub mod changes;
 pub mod feed;
 pub mod file;
+pub mod import;
 mod instant;
 pub mod manifest;
 pub mod push;
@@ -20,6 +21,8 @@ pub use batch::{Add, Batch, SegmentKey, UserChange};
 pub use changes::{CodeChanges, Lapses};
 pub use feed::{Feed, FeedName, FeedWriter, Part};
 pub use file::{Audience, Format, Source, export};
+pub use import::{BadRow, ImportError, ImportFormat, ImportRow, Spool, Spooled};
+pub use import::{clear_spool, read_import};
 pub use manifest::{Manifest, ManifestFile, Overdue, overdue};
 
 /// What can go wrong with an export.

@@ -301,7 +301,8 @@ fn classifier(
     plan: &Plan,
 ) -> (Classifier, Arrival) {
     let plain = definitions.categories().filter(|own| !definitions.is_sensitive(own.id));
-    let lines = plain.map(|own| (own.id, definitions.gives_until(own.id))).collect();
+    let line = |own: &Category| ((own.id, own.import.is_some()), definitions.gives_until(own.id));
+    let lines = plain.map(line).collect();
     let sites: HashMap<_, _> =
         definitions.sites.values().map(|e| (e.site.id, SiteFacts::of(&e.site))).collect();
     let is_sensitive = |rule: &ClassRule| definitions.is_sensitive(rule.of);

@@ -162,6 +162,16 @@ impl Tally {
         on!(&mut self.sums, blocks => blocks.entry(at).or_default().increase(low, by))
     }
 
+    /// Changes one visitor's sum; gives the sum before and after.
+    pub(crate) fn shift(&mut self, ordinal: Ordinal, by: i32) -> (u32, u32) {
+        if by >= 0 {
+            return self.increase(ordinal, by.unsigned_abs());
+        }
+        let before = self.get(ordinal);
+        let after = before.saturating_sub(by.unsigned_abs());
+        (self.set(ordinal, after), after)
+    }
+
     /// Sets one visitor's sum; gives the sum before.
     pub fn set(&mut self, ordinal: Ordinal, sum: u32) -> u32 {
         let before = self.get(ordinal);

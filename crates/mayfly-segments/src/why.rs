@@ -178,7 +178,17 @@ impl<'h> Past<'h> {
         let mut falls: HashMap<CategoryId, Vec<usize>> = HashMap::new();
         for (at, (hit, page)) in hits.iter().enumerate() {
             compiled.classifier().classify(&mut memo, hit, page, &mut found);
-            found.iter().for_each(|category| falls.entry(*category).or_default().push(at));
+            for category in &found {
+                let places = falls.entry(*category).or_default();
+                if hit.takes_back() {
+                    // What a partner declared before on that day.
+                    let is_other =
+                        |at: &usize| hits.get(*at).is_none_or(|h| h.0.day() != hit.day());
+                    places.retain(is_other);
+                } else {
+                    places.push(at);
+                }
+            }
         }
         let oldest = compiled.retention().oldest(now.day());
         Self { classifier: compiled.classifier(), now, oldest, hits, falls }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod delivery;
 pub mod explain;
 pub mod http;
+mod import;
 pub mod metrics;
 pub mod networks;
 pub mod replay;

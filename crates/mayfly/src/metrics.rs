@@ -7,6 +7,8 @@ use prometheus::{
     Opts, Registry, exponential_buckets,
 };
 
+use crate::import::Counts;
+
 /// Counters and gauges of worker and store.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -50,6 +52,8 @@ pub struct Metrics {
     pub withdrawals_held: IntGauge,
     /// Failures of the store by kind, as the worker sees them.
     pub errors: IntCounterVec,
+    /// Pairs of id and audience that partners brought, by what became of them.
+    pub imported: IntCounterVec,
     /// Deliveries, by destination.
     pub deliveries: DeliveryMetrics,
 }
@@ -135,11 +139,19 @@ impl Metrics {
                 Opts::new("mayfly_worker_errors_total", "Store failures seen by the worker"),
                 &["kind"],
             )?,
+            imported: imported()?,
             deliveries: DeliveryMetrics::new()?,
         };
         all.register(registry)?;
         all.deliveries.register(registry)?;
         Ok(all)
+    }
+
+    /// Counts what became of a file's pairs.
+    pub(crate) fn count_import(&self, counts: &Counts) {
+        for (result, n) in counts.rows() {
+            self.imported.with_label_values(&[result]).inc_by(n);
+        }
     }
 
     fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
@@ -151,7 +163,9 @@ impl Metrics {
         for label in ["unreachable", "deadline", "corrupt", "lease_lost", "cursor_moved"] {
             self.errors.with_label_values(&[label]).inc_by(0);
         }
-        let collectors: [Box<dyn prometheus::core::Collector>; 22] = [
+        self.count_import(&Counts::default());
+        let collectors: [Box<dyn prometheus::core::Collector>; 23] = [
+            Box::new(self.imported.clone()),
             Box::new(self.fold_lag.clone()),
             Box::new(self.hit_to_segment.clone()),
             Box::new(self.canary.clone()),
@@ -182,6 +196,14 @@ impl Metrics {
     pub fn failed(&self, error: &StoreError) {
         self.errors.with_label_values(&[error.label()]).inc();
     }
+}
+
+fn imported() -> Result<IntCounterVec, prometheus::Error> {
+    let opts = Opts::new(
+        "mayfly_import_pairs_total",
+        "Pairs of id and audience that partners brought, by what became of them",
+    );
+    IntCounterVec::new(opts, &["result"])
 }
 
 impl DeliveryMetrics {

@@ -155,8 +155,9 @@ pub struct Classifier {
     anywhere_hit: Vec<RuleAt>,
     /// What is given at all; `None` = every category.
     only: Option<BTreeSet<CategoryId>>,
-    /// What categories give, and until when, for hits that say where they fired at admission.
-    lines: HashMap<CategoryId, Vec<Group>>,
+    /// What categories give, and until when, for hits that say where they fired at admission; and
+    /// for those that a partner declared in a category that it fills.
+    lines: HashMap<(CategoryId, bool), Vec<Group>>,
     sites: HashMap<SiteId, SiteFacts>,
 }
 
@@ -168,7 +169,7 @@ static NO_PAGE: LazyLock<PageFacts> = LazyLock::new(PageFacts::default);
 impl Classifier {
     pub(crate) fn new(
         rules: Vec<ClassRule>,
-        lines: HashMap<CategoryId, Vec<Group>>,
+        lines: HashMap<(CategoryId, bool), Vec<Group>>,
         sites: HashMap<SiteId, SiteFacts>,
     ) -> Self {
         let mut anchors = Vec::new();
@@ -219,6 +220,9 @@ impl Classifier {
     /// `memo` is used with this classifier alone.
     pub fn classify(&self, memo: &mut PageMemo, hit: &Hit, page: &Page, out: &mut Vec<CategoryId>) {
         out.clear();
+        if hit.is_declared() {
+            return self.put_fired(hit, out);
+        }
         let fresh;
         let of_page = match hit.page {
             Some(key) => memo.get(key, || self.match_page(page)),
@@ -234,14 +238,19 @@ impl Classifier {
         }
         let before = out.len();
         self.try_open(hit, page, &of_page.open, out);
-        for id in &hit.fired {
-            let groups = self.lines.get(id).into_iter().flatten();
-            let open = groups.filter(|(until, _)| until.is_none_or(|until| hit.day() < until));
-            out.extend(open.flat_map(|(_, gives)| gives));
-        }
+        self.put_fired(hit, out);
         if out.len() > before {
             out.sort_unstable();
             out.dedup();
+        }
+    }
+
+    /// What the categories give that fired at admission, or that a partner declared.
+    fn put_fired(&self, hit: &Hit, out: &mut Vec<CategoryId>) {
+        for id in &hit.fired {
+            let groups = self.lines.get(&(*id, hit.is_declared())).into_iter().flatten();
+            let open = groups.filter(|(until, _)| until.is_none_or(|until| hit.day() < until));
+            out.extend(open.flat_map(|(_, gives)| gives));
         }
     }
 

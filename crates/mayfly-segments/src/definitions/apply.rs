@@ -4,6 +4,7 @@
 //! merges; the category keeps its id, and its cells while its effective rule is the same.
 
 mod destinations;
+mod imports;
 mod partners;
 
 use std::collections::{BTreeSet, HashSet};
@@ -57,6 +58,7 @@ impl Definitions {
         draft.implications(&file.categories);
         file.segments.iter().for_each(|item| draft.segment(item));
         file.partners.iter().for_each(|item| draft.partner(item));
+        file.categories.iter().for_each(|item| draft.import(item));
         file.destinations.iter().for_each(|item| draft.destination(item));
         if prune {
             draft.prune();
@@ -292,6 +294,7 @@ impl Draft {
             implies: Vec::new(),
             retired: None,
             sensitivity: Sensitivity::Plain,
+            import: None,
             was: Vec::new(),
             since: self.new.version,
         };
@@ -432,14 +435,16 @@ impl Draft {
                 category.except.clear();
                 category.implies.clear();
                 category.retired = None;
+                category.import = None;
             }
         }
         self.new.word_lists.retain(|name, _| self.word_lists.contains(name));
         self.new.segments.retain(|id, _| self.segments.contains(id));
         self.new.destinations.retain(|id, _| self.destinations.contains(id));
-        // What a destination needs stays.
-        let needed: HashSet<PartnerId> =
-            self.new.destinations.values().map(|own| own.partner).collect();
+        // Who is delivered to, or fills a category, stays.
+        let receivers = self.new.destinations.values().map(|own| own.partner);
+        let sources = self.new.categories().filter_map(|own| Some(own.import.as_ref()?.partner));
+        let needed: HashSet<PartnerId> = receivers.chain(sources).collect();
         let partners = &self.partners;
         self.new.partners.retain(|id, _| partners.contains(id) || needed.contains(id));
         for entry in self.new.sites.values_mut() {

@@ -18,10 +18,14 @@ type Effective = BTreeSet<(u128, Option<Day>)>;
 
 impl Definitions {
     /// The category, and all others that its hits fall in: those above it, those that it implies,
-    /// and so on, at most one more than [`limits::GIVEN`]. Sensitive ones are left out.
+    /// and so on, at most one more than [`limits::GIVEN`]. Sensitive ones are left out, and those
+    /// that a partner fills; and those give nothing but themselves.
     #[must_use]
     pub fn gives(&self, id: CategoryId) -> Vec<CategoryId> {
         let (mut all, mut known) = (vec![id], HashSet::from([id]));
+        if self.is_imported(id) {
+            return all;
+        }
         let mut at = 0;
         while let Some(own) = all.get(at)
             && all.len() <= limits::GIVEN
@@ -32,7 +36,8 @@ impl Definitions {
             all.extend(more.copied().collect::<Vec<_>>());
             at += 1;
         }
-        all.retain(|other| *other == id || !self.is_sensitive(*other));
+        let is_open = |id: CategoryId| !self.is_sensitive(id) && !self.is_imported(id);
+        all.retain(|other| *other == id || is_open(*other));
         all
     }
 
@@ -75,6 +80,9 @@ impl Definitions {
 
     /// The rules of a category: its own, and one for each standard id that sites declare.
     pub(crate) fn rules_of(&self, own: &Category, declaring: &Declaring<'_>) -> Vec<RuleText> {
+        if own.import.is_some() {
+            return Vec::new();
+        }
         let mut rules = own.rules.clone();
         for iab in &own.iab {
             let Some((standard, id)) = iab.split_once(':') else { continue };
@@ -112,6 +120,9 @@ impl Definitions {
     fn fingerprints(&self, own: &Category, zones: &str, declaring: &Declaring<'_>) -> Vec<u128> {
         if self.is_sensitive(own.id) {
             return Vec::new();
+        }
+        if let Some(import) = &own.import {
+            return vec![xxh3_128(format!("import {}", import.partner.0).as_bytes())];
         }
         let except: Vec<String> =
             own.except.iter().map(|text| self.hangs_on(text, zones)).collect();

@@ -59,7 +59,9 @@ impl Definitions {
     fn export_category(&self, out: &mut String, path: &str, category: &Category) {
         let parent = !self.categories.children(category.id).is_empty();
         let is_plain = category.sensitivity == Sensitivity::Plain && category.retired.is_none();
-        let says_more = !category.except.is_empty() || !category.implies.is_empty();
+        let says_more = !category.except.is_empty()
+            || !category.implies.is_empty()
+            || category.import.is_some();
         if parent && category.rules.is_empty() && category.iab.is_empty() && is_plain && !says_more
         {
             return; // comes by itself
@@ -106,6 +108,9 @@ impl Definitions {
                 let basis = basis.replace(char::is_control, " ");
                 line(out, "sensitive", &format!("true  # enabled here: {basis}"));
             }
+        }
+        if let Some(import) = &category.import {
+            self.export_import(out, import);
         }
     }
 

@@ -5,6 +5,7 @@ use mayfly_core::{Attribute, Page, Partner, Site, Value, limits};
 use toml::de::{DeTable, DeValue};
 
 use super::form::{FormItem, children, form};
+use super::import::{ImportItem, import};
 use super::period::Period;
 use super::segment_table;
 use super::table::{Placed, PlacedText, Table};
@@ -94,6 +95,7 @@ pub(crate) struct CategoryItem {
     pub(crate) sensitive: Option<Placed<bool>>,
     pub(crate) was: Vec<PlacedText>,
     pub(crate) form: Option<FormItem>,
+    pub(crate) import: Option<ImportItem>,
 }
 
 impl CategoryItem {
@@ -109,6 +111,7 @@ impl CategoryItem {
             sensitive: None,
             was: Vec::new(),
             form: None,
+            import: None,
         }
     }
 }
@@ -263,7 +266,7 @@ pub(super) fn is_path(path: &str) -> bool {
     sound && levels.len() <= limits::CATEGORY_DEPTH
 }
 
-const CATEGORY_KEYS: [&str; 11] = [
+const CATEGORY_KEYS: [&str; 12] = [
     "name",
     "iab",
     "rule",
@@ -275,6 +278,7 @@ const CATEGORY_KEYS: [&str; 11] = [
     "was",
     "form",
     "values",
+    "import",
 ];
 
 fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<CategoryItem> {
@@ -316,6 +320,9 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
             table.fault(kind, path.span.clone());
         }
     }
+    let has_rules = [!rules.is_empty(), form.is_some(), !implies.is_empty(), !except.is_empty()];
+    let has_rules = has_rules.contains(&true);
+    let import = import(&mut table, has_rules, faults);
     faults.extend(table.faults());
     let more = CategoryItem {
         iab,
@@ -325,6 +332,7 @@ fn category(table: &DeTable<'_>, span: Span, faults: &mut Vec<Fault>) -> Option<
         sensitive,
         was,
         form,
+        import,
         ..CategoryItem::new(name?, rules)
     };
     Some(more)

@@ -14,6 +14,7 @@ mod export;
 mod export_destination;
 pub mod file;
 mod form;
+mod import;
 mod load;
 mod mapping;
 mod partner_table;
@@ -40,6 +41,7 @@ pub use change::{Change, How, Noun};
 pub(crate) use effective::Declaring;
 pub use file::{DefinitionsFile, Fixture};
 pub use form::Fact;
+pub use import::{Import, Price};
 pub use mapping::Mapping;
 pub use period::Period;
 pub use sensitive::Sensitivity;
@@ -83,6 +85,8 @@ pub struct Category {
     pub retired: Option<Date>,
     /// Whether it tells what nobody may know.
     pub sensitivity: Sensitivity,
+    /// Who fills it, where that is a partner.
+    pub import: Option<Import>,
     /// Paths that it had before, or that were merged into it.
     pub was: Vec<Box<str>>,
     /// The definitions version that gave it its present effective rule: its own rules and its
@@ -266,6 +270,12 @@ impl Definitions {
         self.partners.values()
     }
 
+    /// The partner with this number.
+    #[must_use]
+    pub fn partner_by_id(&self, id: PartnerId) -> Option<&Partner> {
+        self.partners.get(&id)
+    }
+
     /// The partner with this key.
     #[must_use]
     pub fn partner(&self, key: &str) -> Option<&Partner> {
@@ -314,5 +324,7 @@ mod tests;
 mod tests_of_categories;
 #[cfg(test)]
 mod tests_of_destinations;
+#[cfg(test)]
+mod tests_of_imports;
 #[cfg(test)]
 mod tests_of_partners;

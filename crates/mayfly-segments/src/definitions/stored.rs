@@ -10,16 +10,19 @@ use mayfly_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::import::ImportRow;
 use super::stored_destination::DestinationRow;
 use super::stored_partner::PartnerRow;
 use crate::destination::Destination;
 
-use super::{Category, Definitions, OnPage, Period, RuleText, Segment, Sensitivity, SiteEntry};
+use super::{
+    Category, Definitions, Import, OnPage, Period, RuleText, Segment, Sensitivity, SiteEntry,
+};
 
 /// The format that this program writes, and the newest that it reads; 1 had fewer keys of sites,
 /// 2 at most one standard id of a category, 3 fewer keys of segments, 4 fewer of categories and no
-/// word lists, 5 no partners, 6 no destinations.
-const FORMAT: u32 = 7;
+/// word lists, 5 no partners, 6 no destinations, 7 no imports.
+const FORMAT: u32 = 8;
 
 /// A stored document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +174,8 @@ struct CategoryRow {
     retired: Option<Date>,
     #[serde(default)]
     sensitivity: SensitivityRow,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    import: Option<ImportRow>,
     was: Vec<Box<str>>,
     since: u32,
 }
@@ -399,6 +404,7 @@ fn category_row(category: &Category) -> CategoryRow {
             Sensitivity::Sensitive => SensitivityRow::Sensitive,
             Sensitivity::Enabled { basis } => SensitivityRow::Enabled(basis.clone()),
         },
+        import: category.import.clone().map(ImportRow::from),
         was: category.was.clone(),
         since: category.since,
     }
@@ -424,6 +430,7 @@ fn category(row: CategoryRow) -> Category {
             SensitivityRow::Sensitive => Sensitivity::Sensitive,
             SensitivityRow::Enabled(basis) => Sensitivity::Enabled { basis },
         },
+        import: row.import.map(Import::from),
         was: row.was,
         since: row.since,
     }

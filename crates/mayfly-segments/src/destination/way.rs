@@ -101,6 +101,19 @@ impl Way {
             Self::Request(own) => Some(&own.url),
         }
     }
+
+    /// The files that are written, where it is files.
+    #[must_use]
+    pub const fn files(&self) -> Option<&FilesSettings> {
+        match self {
+            Self::Files(own) => Some(own),
+            Self::Xandr(_)
+            | Self::TradeDesk(_)
+            | Self::Google(_)
+            | Self::Adobe(_)
+            | Self::Request(_) => None,
+        }
+    }
 }
 
 /// How a file is laid out.

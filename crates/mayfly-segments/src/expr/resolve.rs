@@ -11,7 +11,7 @@ use super::parse;
 use super::syntax::{Ago, Branch, Comparison, Count, Following, Named, Units, What};
 use crate::definitions::{Definitions, WordLists};
 use crate::leaf::{Filter, Measure, Plan, Step, TallyKey, Unit, Window};
-use crate::problem::{Fault, Problem, ProblemKind, Source, Subject};
+use crate::problem::{Fault, ImportFault, Problem, ProblemKind, Source, Subject};
 
 /// Resolves expressions against definitions; keeps the parsed segments.
 pub(crate) struct Resolver<'a> {
@@ -192,6 +192,9 @@ impl<'a> Resolver<'a> {
             return Err(Fault::new(ProblemKind::TooManySteps, last.named.span.clone()));
         }
         let key = self.tally(count)?;
+        if key.is_traced() {
+            self.refuse_imported(&key, count)?;
+        }
         if key.is_traced() && plan.traced().len() >= limits::TRACES {
             return Err(Fault::new(ProblemKind::TooManyTraces, count.of.span.clone()));
         }
@@ -205,6 +208,16 @@ impl<'a> Resolver<'a> {
             Comparison::Less => least(count, key, n, plan).map(not),
             Comparison::LessEqual => least(count, key, n.saturating_add(1), plan).map(not),
         }
+    }
+
+    /// What a partner declares has a day, and nothing else that could be looked at.
+    fn refuse_imported(&self, key: &TallyKey, count: &Count) -> Result<(), Fault> {
+        let imported = key.cells().find(|cell| self.definitions.is_imported(cell.category));
+        imported.map_or(Ok(()), |cell| {
+            let name = self.definitions.path(cell.category).into();
+            let fault = ImportFault::DaysAlone { name };
+            Err(Fault::new(ProblemKind::Import { fault }, count.of.span.clone()))
+        })
     }
 
     fn cell(&self, named: &Named) -> Result<CellId, Fault> {

@@ -16,13 +16,23 @@ pub(super) fn adds(hit: &Hit) -> (u8, u16) {
     (u8::from(hit.event != Event::Engagement), hit.engaged_s)
 }
 
-/// What a visitor's entry really grew by: count and seconds saturate.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Grown {
-    pub(super) count: u32,
-    pub(super) seconds: u32,
-    /// 1 for the first hit of the day.
-    pub(super) days: u32,
+/// By how much a visitor's entry really changed: count and seconds saturate.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Changed {
+    pub(super) count: i32,
+    pub(super) seconds: i32,
+    /// 1 for the first hit of the day, -1 when none is left.
+    pub(super) days: i32,
+}
+
+impl Changed {
+    fn between(before: CellEntry, after: CellEntry) -> Self {
+        Self {
+            count: i32::from(after.count) - i32::from(before.count),
+            seconds: i32::from(after.seconds) - i32::from(before.seconds),
+            days: i32::from(after.count > 0) - i32::from(before.count > 0),
+        }
+    }
 }
 
 /// Entries up to which a new visitor is put into the sorted list at once.
@@ -33,6 +43,8 @@ const SHORT: usize = 4096;
 pub(super) struct OpenDay {
     cells: DayCells,
     fresh: HashMap<CellId, BTreeMap<Ordinal, CellEntry>>,
+    /// Cells with entries that were emptied: those go when the cells are settled.
+    emptied: BTreeSet<CellId>,
     changed: BTreeSet<CategoryId>,
     dirty_bytes: usize,
 }
@@ -42,25 +54,31 @@ impl OpenDay {
         Self { cells, ..Self::default() }
     }
 
-    /// Adds to a visitor's entry.
-    pub(super) fn add(
-        &mut self,
-        cell: CellId,
-        ordinal: Ordinal,
-        (count, seconds): (u8, u16),
-    ) -> Grown {
+    /// Notes a hit in its visitor's entry: adds to it, or empties it where the hit takes back.
+    pub(super) fn note(&mut self, cell: CellId, hit: &Hit) -> Changed {
+        let ordinal = hit.visitor.ordinal;
+        let takes_back = hit.takes_back();
+        if takes_back && self.entry_of(cell, ordinal).is_none() {
+            return Changed::default();
+        }
         self.mark(cell.category, 1);
         let entry = self.entry(cell, ordinal);
         let before = *entry;
-        entry.count = before.count.saturating_add(count);
-        entry.seconds = before.seconds.saturating_add(seconds);
-        let grown = Grown {
-            count: u32::from(entry.count - before.count),
-            seconds: u32::from(entry.seconds - before.seconds),
-            days: u32::from(before.count == 0 && entry.count > 0),
+        let (count, seconds) = adds(hit);
+        *entry = match takes_back {
+            true => CellEntry { ordinal, count: 0, seconds: 0 },
+            false => CellEntry {
+                ordinal,
+                count: before.count.saturating_add(count),
+                seconds: before.seconds.saturating_add(seconds),
+            },
         };
+        let changed = Changed::between(before, *entry);
+        if takes_back {
+            self.emptied.insert(cell);
+        }
         self.fit(cell);
-        grown
+        changed
     }
 
     /// The visitor's entry, empty when it is new.
@@ -113,12 +131,19 @@ impl OpenDay {
     pub(super) fn settle(&mut self) -> &DayCells {
         let waiting: Vec<CellId> = self.fresh.keys().copied().collect();
         waiting.into_iter().for_each(|cell| self.sort_in(cell));
+        for id in std::mem::take(&mut self.emptied) {
+            let Some(cell) = self.cells.get_mut(&id) else { continue };
+            cell.entries.retain(|entry| (entry.count, entry.seconds) != (0, 0));
+            if cell.entries.is_empty() {
+                self.cells.remove(&id);
+            }
+        }
         &self.cells
     }
 
     /// The cells, as of the last [`OpenDay::settle`].
     pub(super) fn settled(&self) -> &DayCells {
-        debug_assert!(self.fresh.is_empty());
+        debug_assert!(self.fresh.is_empty() && self.emptied.is_empty());
         &self.cells
     }
 
@@ -252,15 +277,14 @@ impl CellsBuilder {
     /// Adds hits of the day, each with its page (an empty one when it has none).
     pub fn add(&mut self, hits: &[(&Hit, &Page)]) {
         for (hit, page) in hits {
-            let adds = adds(hit);
-            if adds == (0, 0) {
+            if adds(hit) == (0, 0) {
                 continue;
             }
             self.classifier.classify(&mut self.memo, hit, page, &mut self.categories);
             let ordinal = hit.visitor.ordinal;
             let cells = self.categories.iter().filter_map(|id| self.names.get(id)).copied();
             for cell in cells.clone().filter(|cell| self.fill.contains(cell)) {
-                self.day.add(cell, ordinal, adds);
+                self.day.note(cell, hit);
             }
             if !self.tracer.is_empty() {
                 for (at, seen) in self.tracer.find(cells, &self.classifier, (hit, page)) {

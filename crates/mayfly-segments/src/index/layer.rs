@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mayfly_core::{Cell, CellId, Day, DayCells, Hit, Hour, Ordinal, Page, Partition, Visitor};
 use roaring::RoaringBitmap;
 
-use super::day::Grown;
+use super::day::Changed;
 use crate::classify::{Classifier, PageMemo};
 use crate::compiled::Compiled;
 use crate::evaluate;
@@ -74,13 +74,13 @@ impl Layer {
         }
     }
 
-    /// A visitor's entry in a cell grew; `touched` gets the segments above leaves that flipped.
-    pub(super) fn grow(
+    /// A visitor's entry in a cell changed; `touched` gets the segments above leaves that flipped.
+    pub(super) fn shift(
         &mut self,
         cell: CellId,
         (day, today): (Day, Day),
         ordinal: Ordinal,
-        grown: Grown,
+        changed: Changed,
         touched: &mut Vec<usize>,
     ) {
         let plan = self.compiled.plan();
@@ -93,11 +93,11 @@ impl Layer {
                 continue;
             }
             let by = match key.measure {
-                Measure::Visited => grown.count,
-                Measure::Engaged => grown.seconds,
-                Measure::Days => grown.days,
+                Measure::Visited => changed.count,
+                Measure::Engaged => changed.seconds,
+                Measure::Days => changed.days,
             };
-            let (before, after) = tally.increase(ordinal, by);
+            let (before, after) = tally.shift(ordinal, by);
             for leaf in flipped(&self.compiled, *at, before, after) {
                 touched.extend_from_slice(self.compiled.above(leaf));
             }

@@ -288,7 +288,9 @@ impl Index {
                 continue;
             }
             self.fold_one(day, hit, page, &mut categories, &mut touched);
-            self.seen.note(ordinal, hit.time);
+            if !hit.is_declared() {
+                self.seen.note(ordinal, hit.time);
+            }
             touched.sort_unstable();
             touched.dedup();
             for segment in touched.drain(..) {
@@ -314,11 +316,11 @@ impl Index {
         live.compiled.classifier().classify(&mut live.memo, hit, page, categories);
         for category in &*categories {
             let Some(cell) = live.compiled.cell(*category) else { continue };
-            let grown = open.add(cell, ordinal, adds(hit));
-            live.grow(cell, when, ordinal, grown, touched);
+            let changed = open.note(cell, hit);
+            live.shift(cell, when, ordinal, changed, touched);
             if let Some(next) = &mut next {
                 // Its tallies over cells that both versions share; nobody is tested yet.
-                next.layer.grow(cell, when, ordinal, grown, &mut Vec::new());
+                next.layer.shift(cell, when, ordinal, changed, &mut Vec::new());
             }
         }
         let cells = categories.iter().filter_map(|id| live.compiled.cell(*id));
@@ -330,8 +332,8 @@ impl Index {
         next.classifier.classify(&mut next.memo, hit, page, categories);
         for category in &*categories {
             let Some(cell) = next.layer.compiled.cell(*category) else { continue };
-            let grown = open.add(cell, ordinal, adds(hit));
-            next.layer.grow(cell, when, ordinal, grown, &mut Vec::new());
+            let changed = open.note(cell, hit);
+            next.layer.shift(cell, when, ordinal, changed, &mut Vec::new());
             cells.push(cell);
         }
         if next.layer.traces(day) {
@@ -395,7 +397,8 @@ impl Index {
     /// Notes when a hit that is in the loaded cells already was: for the hits of today and
     /// yesterday after loading, since cells know the day alone.
     pub fn note_seen(&mut self, hit: &Hit) {
-        if adds(hit) != (0, 0) && !self.erased.contains(hit.visitor.ordinal) {
+        let is_hit = adds(hit) != (0, 0) && !hit.is_declared();
+        if is_hit && !self.erased.contains(hit.visitor.ordinal) {
             self.seen.note(hit.visitor.ordinal, hit.time);
         }
     }

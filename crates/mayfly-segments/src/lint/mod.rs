@@ -196,6 +196,9 @@ fn has_rules(definitions: &Definitions, path: &str) -> bool {
         return true;
     }
     let Some(own) = definitions.category_named(path) else { return true };
+    if own.import.is_some() {
+        return true;
+    }
     let declaring = definitions.declaring();
     let has_own = |other: &&Category| !definitions.rules_of(other, &declaring).is_empty();
     let mut all = definitions.categories().filter(has_own);

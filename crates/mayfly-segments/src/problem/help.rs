@@ -64,6 +64,9 @@ impl ProblemKind {
         if let Self::Destination { fault } = self {
             return fault.fix();
         }
+        if let Self::Import { fault } = self {
+            return fault.fix();
+        }
         self.fix_of_text()
     }
 
@@ -102,6 +105,7 @@ impl ProblemKind {
             Self::BadName { .. } => NAMES,
             Self::Partner { .. }
             | Self::Destination { .. }
+            | Self::Import { .. }
             | Self::NotYet { .. }
             | Self::Expected { .. }
             | Self::BadShare

@@ -2,7 +2,7 @@
 
 use mayfly_core::limits;
 
-use super::{DestinationFault, PartnerFault};
+use super::{DestinationFault, ImportFault, PartnerFault};
 
 /// What is wrong. The fields are for programs; [`std::fmt::Display`] puts it into words.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -338,6 +338,12 @@ pub enum ProblemKind {
     Destination {
         /// What.
         fault: DestinationFault,
+    },
+    /// A `[category.import]` that cannot be, or a condition over it.
+    #[error("{fault}")]
+    Import {
+        /// What is wrong with it.
+        fault: ImportFault,
     },
     /// A time zone that is not known.
     #[error("\"{name}\" is no time zone")]

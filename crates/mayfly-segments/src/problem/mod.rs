@@ -10,11 +10,13 @@ use mayfly_core::limits;
 
 mod destination;
 mod help;
+mod import;
 pub mod kind;
 mod nearest;
 mod partner;
 
 pub use destination::DestinationFault;
+pub use import::ImportFault;
 pub use kind::ProblemKind;
 pub use nearest::nearest;
 pub(crate) use nearest::one_slip;

@@ -278,7 +278,8 @@ const FIXTURES_AT: i64 = 47_488 * 86_400;
 /// A fixture as an admitted hit of its site, or of any site that takes every origin.
 fn hit_of(fixture: &Fixture, compiled: &Compiled) -> Option<Present> {
     let definitions = compiled.definitions();
-    let anywhere = Site::new(SiteId(0), "fixture", vec![mayfly_core::Origin::Any]);
+    // A number that no site gets; that of none is for what partners declare.
+    let anywhere = Site::new(SiteId(u32::MAX), "fixture", vec![mayfly_core::Origin::Any]);
     let named = fixture.site.as_deref().and_then(|key| definitions.site(key));
     let url = url::Url::parse(&fixture.page.url).ok()?;
     let candidate = Candidate {

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::App;
 use crate::clock;
 use crate::delivery::audience::NotNow;
+use crate::delivery::ledger;
 use crate::delivery::preview::{self, preview};
 use crate::delivery::record::advice;
 use crate::delivery::record::{ASKED, Ask, Asked, Delivery, FIRST, Held, STANDING, Standing};
-use crate::delivery::runner;
 use crate::http::{ApiError, reading};
 
 /// Visitors that a dry run shows at most.
@@ -70,13 +70,13 @@ impl App {
     async fn shown_destination(&self, own: &Destination) -> Result<Value, ApiError> {
         let active = self.active();
         let definitions = active.definitions();
-        let standing: Option<Standing> = runner::read(&self.store, own.id, STANDING).await?;
+        let standing: Option<Standing> = ledger::read(&self.store, own.id, STANDING).await?;
         let standing = standing.unwrap_or_default();
         let last = match standing.number {
             0 => None,
-            number => runner::read::<Delivery>(&self.store, own.id, number).await?,
+            number => ledger::read::<Delivery>(&self.store, own.id, number).await?,
         };
-        let partner = definitions.partners().find(|partner| partner.id == own.partner);
+        let partner = definitions.partner_by_id(own.partner);
         let mapping = own.mapping.iter().map(|mapped| {
             let segment = definitions.segment(mapped.segment).map(|segment| &*segment.name);
             json!({
@@ -147,7 +147,7 @@ impl App {
         let number: u64 = number.parse().map_err(|_| none())?;
         let destination = self.destination_named(name).map_err(|_| none())?;
         let row = number.checked_add(FIRST - 1).filter(|row| *row >= FIRST).ok_or_else(none)?;
-        let found = runner::read::<Delivery>(&self.store, destination.id, row).await?;
+        let found = ledger::read::<Delivery>(&self.store, destination.id, row).await?;
         let found = found.ok_or_else(none)?;
         let mut all = shown(&found);
         all["segments"] = json!(found.segments);
@@ -168,7 +168,7 @@ impl App {
     ) -> Result<Value, ApiError> {
         let destination = self.destination_named(name)?;
         let id = destination.id;
-        let standing: Option<Standing> = runner::read(&self.store, id, STANDING).await?;
+        let standing: Option<Standing> = ledger::read(&self.store, id, STANDING).await?;
         let standing = standing.unwrap_or_default();
         let state = state(&destination, &standing);
         if matches!(ask, Ask::Drop | Ask::Resume) {
@@ -182,10 +182,10 @@ impl App {
                 Some(_) => {}
             }
         }
-        let before: Option<Asked> = runner::read(&self.store, id, ASKED).await?;
+        let before: Option<Asked> = ledger::read(&self.store, id, ASKED).await?;
         let number = before.map_or(1, |own| own.number + 1);
         let asked = Asked { number, ask, by: by.to_owned() };
-        runner::write(&self.store, id, ASKED, &asked).await?;
+        ledger::write(&self.store, id, ASKED, &asked).await?;
         Ok(json!({"destination": name, "asked": ask, "state": state}))
     }
 
@@ -286,10 +286,8 @@ fn state(own: &Destination, standing: &Standing) -> &'static str {
 
 /// Where it goes.
 fn place(way: &Way) -> String {
-    match way {
-        Way::Files(own) => format!("/exports/{}/", own.folder),
-        Way::Xandr(_) | Way::TradeDesk(_) | Way::Google(_) | Way::Adobe(_) | Way::Request(_) => {
-            way.url().unwrap_or_default().to_owned()
-        }
+    match way.files() {
+        Some(own) => format!("/exports/{}/", own.folder),
+        None => way.url().unwrap_or_default().to_owned(),
     }
 }

@@ -9,6 +9,7 @@ mod insights;
 mod journal;
 mod lint;
 pub(crate) use deliveries::PREVIEW_VISITORS;
+pub(crate) use segments::rounded;
 pub mod lookup;
 mod partners;
 mod people;
@@ -37,7 +38,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::tokens::{Token, Tokens};
-use crate::worker::Slot;
+use crate::worker::{Mode, Slot};
 
 /// The data of an open store.
 pub struct App {
@@ -55,6 +56,8 @@ pub struct App {
     erased_lately: Mutex<VecDeque<(Timestamp, Visitor)>>,
     withdrawals: Withdrawals,
     journal: Journal,
+    /// Held by whoever imports.
+    importing: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -101,6 +104,7 @@ impl App {
             slots: RwLock::new(Vec::new()),
             health: RwLock::new(Health::default()),
             erased_lately: Mutex::default(),
+            importing: tokio::sync::Mutex::default(),
         };
         app.set_sites();
         for partition in app.partitions() {
@@ -113,6 +117,21 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What takes hits.
+    pub(crate) fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
+    /// Waits until nobody else imports.
+    pub(crate) async fn importing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.importing.lock().await
+    }
+
+    /// Whether this process owns the first partition: it does what one process does for all.
+    pub(crate) fn leads(&self) -> bool {
+        self.slots().first().is_some_and(|slot| slot.mode() == Mode::Owner)
     }
 
     /// The settings.

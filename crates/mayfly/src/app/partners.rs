@@ -1,7 +1,9 @@
 //! Partners: whom their ids are known of.
 
+use std::collections::{BTreeMap, HashMap};
+
 use mayfly_core::consent::Ground;
-use mayfly_core::{Partition, Partner, PartnerKind, Timestamp, Visitor};
+use mayfly_core::{Partition, Partner, PartnerId, PartnerKind, Timestamp, Visitor};
 use mayfly_segments::nearest;
 use mayfly_store::Match;
 use roaring::RoaringBitmap;
@@ -75,7 +77,7 @@ impl App {
     ///
     /// # Errors
     /// [`ApiError::NoPartner`].
-    pub(super) fn partner_named(&self, key: &str) -> Result<Partner, ApiError> {
+    pub(crate) fn partner_named(&self, key: &str) -> Result<Partner, ApiError> {
         let active = self.active();
         let definitions = active.definitions();
         definitions.partner(key).cloned().ok_or_else(|| {
@@ -93,18 +95,38 @@ impl App {
         let active = self.active();
         let partner = active.definitions().partners().find(|partner| partner.is_called(key));
         let Some(partner) = partner.map(|partner| partner.id) else { return Ok(None) };
+        let found = self.of_partner_all(partner, &[id], Self::now()).await?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    /// The same for many, in their order.
+    pub(crate) async fn of_partner_all(
+        &self,
+        partner: PartnerId,
+        ids: &[&str],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Visitor>>, ApiError> {
         let collector = &self.collector;
-        let ids = collector.pseudonym_id(partner, id).zip(collector.uid_id(partner, id));
-        let Some((ours, theirs)) = ids else { return Ok(None) };
-        let found = self.store.lookup_ids(&[ours, theirs]).await?;
-        let &[ours, theirs] = found.as_slice() else { return Ok(None) };
-        if ours.is_some() {
-            return Ok(ours);
+        let ours = ids.iter().map(|id| collector.pseudonym_id(partner, id));
+        let theirs = ids.iter().map(|id| collector.uid_id(partner, id));
+        let asked: Option<Vec<_>> = ours.chain(theirs).collect();
+        let found = self.store.lookup_ids(&asked.ok_or(ApiError::Starting)?).await?;
+        let (ours, theirs) = found.split_at(ids.len().min(found.len()));
+        let mut claimed: BTreeMap<Partition, RoaringBitmap> = BTreeMap::new();
+        for Visitor { partition, ordinal } in theirs.iter().flatten() {
+            claimed.entry(*partition).or_default().insert(*ordinal);
         }
-        let Some(visitor) = theirs else { return Ok(None) };
-        let own = self.store.matches_of(visitor, &[partner], Self::now()).await?;
-        let is_his = own.into_iter().flatten().any(|own| *own.uid == *id);
-        Ok(is_his.then_some(visitor))
+        // Somebody may have been called so, and have another id now.
+        let mut present: HashMap<Visitor, Match> = HashMap::new();
+        for (partition, ordinals) in claimed {
+            let matches = self.store.matches(partition, partner, &ordinals, now).await?;
+            let of = |ordinal| Visitor { partition, ordinal };
+            present.extend(matches.into_iter().map(|(ordinal, own)| (of(ordinal), own)));
+        }
+        let is_his =
+            |visitor: &Visitor, id: &str| present.get(visitor).is_some_and(|own| *own.uid == *id);
+        let both = ours.iter().zip(theirs).zip(ids);
+        Ok(both.map(|((ours, theirs), id)| ours.or(theirs.filter(|own| is_his(own, id)))).collect())
     }
 
     /// A visitor's matches, as he may see them.

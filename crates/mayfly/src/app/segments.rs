@@ -323,7 +323,7 @@ pub(super) fn may_sample(expression: &Expression, exact: bool) -> Result<(), Api
 }
 
 /// Two significant digits; nothing under the floor.
-pub(super) fn rounded(n: u64) -> Option<u64> {
+pub(crate) fn rounded(n: u64) -> Option<u64> {
     if n < FLOOR {
         return None;
     }

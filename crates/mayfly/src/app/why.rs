@@ -102,6 +102,8 @@ fn condition(own: &Condition, definitions: &Definitions, hits: &[(&Hit, &Page)])
         CategoryId::ALL => EVERY_HIT.to_owned(),
         id => definitions.path(id),
     };
+    let import = definitions.category(own.category).and_then(|own| own.import.as_ref());
+    let source = import.and_then(|import| definitions.partner_by_id(import.partner));
     let named = own.hits.iter().filter_map(|at| hits.get(*at)).map(|(hit, page)| {
         json!({
             "time": clock::text(hit.time),
@@ -110,6 +112,7 @@ fn condition(own: &Condition, definitions: &Definitions, hits: &[(&Hit, &Page)])
             "engaged_s": hit.engaged_s,
             "url": hit.page.map(|_| &*page.url),
             "attributes": attributes(hit),
+            "declared_by": source.filter(|_| hit.is_declared()).map(|source| &*source.key),
         })
     });
     // Days by their dates, both included; hours by their instants, the last one excluded.

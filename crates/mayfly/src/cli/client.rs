@@ -96,6 +96,13 @@ impl Client {
         read_json(self.with_token(request).content_type(kind).send(body)?)
     }
 
+    /// `POST` of what a reader gives.
+    pub(crate) fn post_reader(&self, path: &str, body: &mut dyn Read) -> anyhow::Result<Value> {
+        let request = self.with_token(self.agent.post(format!("{}{path}", self.base)));
+        let body = ureq::SendBody::from_reader(body);
+        read_json(request.content_type("application/octet-stream").send(body)?)
+    }
+
     /// `POST` of JSON.
     pub(crate) fn post_json(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.post(path, "application/json", &serde_json::to_vec(body)?)

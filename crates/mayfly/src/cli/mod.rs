@@ -9,6 +9,7 @@ mod consent;
 mod definitions;
 mod deliveries;
 mod doctor;
+mod imports;
 mod insights;
 mod output;
 mod partners;
@@ -140,6 +141,8 @@ enum Command {
     /// Segments: list, count, members
     #[command(subcommand)]
     Segment(SegmentCommand),
+    /// Bring a partner's audiences in, with a receipt
+    Import(imports::Import),
     /// Segments to files
     #[command(subcommand)]
     Export(deliveries::ExportCommand),
@@ -425,6 +428,7 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
             consent::explain(&asks, &string, site.as_deref(), receiver)
         }
         Command::Replay(replay) => replay::run(&asks, &replay),
+        Command::Import(import) => imports::run(&asks, &import),
         Command::Segment(SegmentCommand::List) => segments::list(&asks),
         Command::Segment(SegmentCommand::Count { name, rule }) => {
             segments::count(&asks, name.as_deref(), rule.as_deref())

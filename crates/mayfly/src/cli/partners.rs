@@ -21,12 +21,18 @@ pub(crate) enum PartnerCommand {
         #[arg(long, value_name = "NAME")]
         segment: Option<String>,
     },
+    /// The audiences that a partner brings in, and what became of its last files
+    Imports {
+        /// Its key
+        key: String,
+    },
 }
 
 pub(crate) fn run(asks: &Asks, command: PartnerCommand) -> anyhow::Result<()> {
     match command {
         PartnerCommand::List => list(asks),
         PartnerCommand::Show { key, segment } => show(asks, &key, segment.as_deref()),
+        PartnerCommand::Imports { key } => super::imports::list(asks, &key),
     }
 }
 

@@ -159,7 +159,12 @@ fn show(part: &Value, depth: usize) {
         let hits = items(part, "/hits");
         for hit in hits {
             let url = text(hit, "/url");
-            let page = if url.is_empty() { "(no page kept)" } else { &url };
+            let source = text(hit, "/declared_by");
+            let page = match &*source {
+                "" if url.is_empty() => "(no page kept)".to_owned(),
+                "" => url,
+                source => format!("declared by {source}"),
+            };
             let attributes = hit["attributes"].as_object().into_iter().flatten();
             let attributes: String =
                 attributes.map(|(name, value)| format!("  {name}={value}")).collect();

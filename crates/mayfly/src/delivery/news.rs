@@ -6,8 +6,9 @@ use mayfly_store::{EntryId, MatchNews, Sent, StoreError};
 use roaring::RoaringBitmap;
 
 use super::audience::{Desk, NotNow};
+use super::ledger::read;
 use super::record::{STANDING, Standing};
-use super::runner::{Runner, read};
+use super::runner::Runner;
 use crate::app::App;
 
 /// News of matches read at a time.
@@ -42,7 +43,7 @@ impl Runner {
                     match news {
                         MatchNews::Matched(ordinal) => {
                             desk.note_matched(partition, ordinal);
-                            forget_sent(desk, partition, ordinal, &mut touched);
+                            touched.extend(desk.forget_sent(partition, ordinal));
                         }
                         MatchNews::Gone(uid) if !is_first => {
                             gone.push(Gone { partition, at, uid });
@@ -103,19 +104,22 @@ impl Runner {
     }
 }
 
-/// A visitor has another id there than the one that was sent.
-fn forget_sent(
-    desk: &mut Desk,
-    partition: Partition,
-    ordinal: u32,
-    touched: &mut Vec<(Partition, Box<str>)>,
-) {
-    let own = RoaringBitmap::from_iter([ordinal]);
-    for (place, sent) in desk.sent.iter_mut().filter(|((of, _), _)| *of == partition) {
-        if sent.until.values().any(|all| all.contains(ordinal)) {
-            sent.remove(&own);
-            touched.push(place.clone());
+impl Desk {
+    /// A visitor has another id there than the one that was sent; the places that say so now.
+    pub(super) fn forget_sent(
+        &mut self,
+        partition: Partition,
+        ordinal: u32,
+    ) -> Vec<(Partition, Box<str>)> {
+        let own = RoaringBitmap::from_iter([ordinal]);
+        let mut touched = Vec::new();
+        for (place, sent) in self.sent.iter_mut().filter(|((of, _), _)| *of == partition) {
+            if sent.until.values().any(|all| all.contains(ordinal)) {
+                sent.remove(&own);
+                touched.push(place.clone());
+            }
         }
+        touched
     }
 }
 

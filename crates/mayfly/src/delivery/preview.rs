@@ -8,13 +8,12 @@ use mayfly_export::push::{Request, Step};
 use mayfly_segments::destination::way::FeedLayout;
 use mayfly_segments::destination::{Destination, Way};
 use mayfly_store::MatchNews;
-use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
 use super::audience::{Desk, NotNow};
+use super::ledger::read;
 use super::push::Terms;
 use super::record::{STANDING, Standing};
-use super::runner::read;
 use crate::app::App;
 
 /// What stands in a preview in place of a secret.
@@ -31,7 +30,7 @@ pub(crate) async fn preview(
     now: Timestamp,
 ) -> Result<Value, NotNow> {
     let active = app.active();
-    let partner = active.definitions().partners().find(|own| own.id == destination.partner);
+    let partner = active.definitions().partner_by_id(destination.partner);
     let partner = partner.cloned().ok_or(NotNow::Loading)?;
     let standing: Option<Standing> = read(app.store(), destination.id, STANDING).await?;
     let mut standing = standing.unwrap_or_default();
@@ -44,9 +43,7 @@ pub(crate) async fn preview(
             match news {
                 MatchNews::Gone(_) => gone += u64::from(standing.number > 0),
                 MatchNews::Matched(ordinal) => {
-                    let own = RoaringBitmap::from_iter([ordinal]);
-                    let mut sent = desk.sent.iter_mut().filter(|((of, _), _)| *of == partition);
-                    sent.by_ref().for_each(|(_, sent)| sent.remove(&own));
+                    desk.forget_sent(partition, ordinal);
                 }
             }
         }
@@ -85,7 +82,7 @@ pub(crate) async fn part(
     now: Timestamp,
 ) -> Result<Value, NotNow> {
     let active = app.active();
-    let partner = active.definitions().partners().find(|own| own.id == destination.partner);
+    let partner = active.definitions().partner_by_id(destination.partner);
     let partner = partner.cloned().ok_or(NotNow::Loading)?;
     let mut desk = Desk::open(app, destination.clone(), partner).await?;
     // Nobody was told of anything by such a file.

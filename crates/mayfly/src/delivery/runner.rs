@@ -6,21 +6,19 @@ use std::time::Duration;
 use mayfly_core::{Day, Partition, Timestamp, time::DAY_SECONDS};
 use mayfly_segments::DestinationId;
 use mayfly_segments::destination::{Destination, Schedule, Way};
-use mayfly_store::{LedgerRow, StoreError};
+use mayfly_store::StoreError;
 use roaring::RoaringBitmap;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::audience::{Desk, NotNow};
 use super::connect::Connector;
 use super::files::remove_old;
+use super::ledger::{read, write};
 use super::record::{
     ASKED, Ask, Asked, Delivery, FIRST, Held, Mode, STANDING, Standing, Status, Waterfall,
 };
 use crate::app::App;
 use crate::clock;
-use crate::worker::Mode as Owning;
 
 /// Between looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -116,17 +114,14 @@ impl Runner {
 
     /// Whoever owns the first partition serves all destinations.
     pub(super) fn is_ours(&self) -> bool {
-        let slots = self.app.slots();
-        slots.first().is_some_and(|slot| slot.mode() == Owning::Owner)
+        self.app.leads()
     }
 
     /// Reads what is known, the first time, and takes a changed definition on.
     async fn sit_down(&mut self, destination: &Destination) -> Result<(), StoreError> {
         let active = self.app.active();
-        let partners = &mut active.definitions().partners();
-        let Some(partner) = partners.find(|own| own.id == destination.partner).cloned() else {
-            return Ok(());
-        };
+        let partner = active.definitions().partner_by_id(destination.partner);
+        let Some(partner) = partner.cloned() else { return Ok(()) };
         match &mut self.desk {
             Some(desk) if desk.partner == partner && desk.destination.ids == destination.ids => {
                 desk.destination = destination.clone();
@@ -193,7 +188,7 @@ impl Runner {
     /// destination left in this folder.
     fn clean(&mut self, destination: &Destination, now: Timestamp) {
         let Way::Files(files) = &destination.way else { return };
-        if self.cleaned_on == now.day() {
+        if self.desk.is_none() || self.cleaned_on == now.day() {
             return;
         }
         self.cleaned_on = now.day();
@@ -403,31 +398,6 @@ fn pause(failures: u32, asked_s: Option<u64>) -> i64 {
     let jittered = usual / 2 + usual * u64::from(share) / 1000;
     let asked_s = asked_s.unwrap_or(0).min(RETRY_AFTER_MOST_S);
     i64::try_from(jittered.max(asked_s).max(1)).unwrap_or(i64::MAX)
-}
-
-/// Reads a row of the ledger.
-pub(crate) async fn read<T: DeserializeOwned>(
-    store: &mayfly_store::Store,
-    id: DestinationId,
-    number: u64,
-) -> Result<Option<T>, StoreError> {
-    let rows = store.ledger(id.0, number + 1, 1).await?;
-    let found = rows.into_iter().find(|row| row.number == number);
-    let what = mayfly_store::Corruption::Record;
-    let read = |row: LedgerRow| serde_json::from_slice(&row.bytes);
-    found.map(read).transpose().map_err(|_| StoreError::Corrupt { what })
-}
-
-/// Writes a row of the ledger.
-pub(crate) async fn write<T: Serialize>(
-    store: &mayfly_store::Store,
-    id: DestinationId,
-    number: u64,
-    row: &T,
-) -> Result<(), StoreError> {
-    let what = mayfly_store::Corruption::Record;
-    let bytes = serde_json::to_vec(row).map_err(|_| StoreError::Corrupt { what })?;
-    store.write_ledger(id.0, &LedgerRow { number, bytes }).await
 }
 
 #[cfg(test)]

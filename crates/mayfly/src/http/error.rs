@@ -4,6 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use mayfly_collector::{BadSync, SiteTable};
 use mayfly_core::{Refusal, limits};
+use mayfly_export::ImportError;
 use mayfly_segments::{Fact, Problem, nearest};
 use mayfly_store::StoreError;
 use serde_json::json;
@@ -117,6 +118,44 @@ pub enum ApiError {
     NothingToDrop {
         /// The destination.
         name: String,
+    },
+    /// No category is filled by the partner.
+    #[error(
+        "partner {partner:?} fills no category: give one a [category.import] with its `partner`, \
+         `code` and `basis`"
+    )]
+    NothingImported {
+        /// Its key.
+        partner: String,
+    },
+    /// The partner fills no category under this code.
+    #[error(
+        "partner {partner:?} fills no category under the code {code:?}; `mayfly partner imports \
+         {partner}` shows them"
+    )]
+    NoAudience {
+        /// Its key.
+        partner: String,
+        /// As asked for.
+        code: String,
+    },
+    /// A file's format that is neither said nor seen.
+    #[error("say which format the file has: `format` is one of csv, tsv, jsonl, parquet, adobe")]
+    NoFormat,
+    /// A file with audiences that cannot be read.
+    #[error("{source}")]
+    Import {
+        /// What is wrong with it.
+        source: ImportError,
+    },
+    /// A file that its reader did not survive.
+    #[error("the file cannot be read as what it is said to be")]
+    Panicked,
+    /// A file that cannot be kept until it is read.
+    #[error("the file cannot be kept here while it is read: {source}")]
+    NoRoom {
+        /// What the system said.
+        source: std::io::Error,
     },
     /// There is no such file for this token.
     #[error("there is no such file here for this token")]
@@ -297,6 +336,12 @@ impl ApiError {
             Self::NoDelivery { .. } => ("delivery_not_found", StatusCode::NOT_FOUND),
             Self::NothingHeld { .. } => ("nothing_held", StatusCode::CONFLICT),
             Self::NothingToDrop { .. } => ("nothing_to_drop", StatusCode::CONFLICT),
+            Self::NothingImported { .. } => ("nothing_imported", StatusCode::CONFLICT),
+            Self::NoAudience { .. } => ("audience_not_found", StatusCode::NOT_FOUND),
+            Self::NoFormat => ("no_format", StatusCode::BAD_REQUEST),
+            Self::Import { .. } => ("bad_import", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Panicked => ("unreadable", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::NoRoom { .. } => ("no_room", StatusCode::INSUFFICIENT_STORAGE),
             Self::NoFile => ("file_not_found", StatusCode::NOT_FOUND),
             Self::NoVisitor => ("visitor_not_found", StatusCode::NOT_FOUND),
             Self::TokenName => ("bad_token_name", StatusCode::BAD_REQUEST),

@@ -10,7 +10,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
-use mayfly_segments::destination::Way;
+use mayfly_segments::destination::way::FilesSettings;
 use serde_json::json;
 
 use super::access::caller;
@@ -29,14 +29,9 @@ fn folder(request: &HttpRequest, state: &State, name: &str) -> Result<PathBuf, A
     let caller = caller(request, state)?;
     let active = state.app()?.active();
     let definitions = active.definitions();
-    let destination = definitions.destinations().find(|own| match &own.way {
-        Way::Files(files) => *files.folder == *name,
-        Way::Xandr(_) | Way::TradeDesk(_) | Way::Google(_) | Way::Adobe(_) | Way::Request(_) => {
-            false
-        }
-    });
-    let partner = destination.map(|own| own.partner);
-    let partner = definitions.partners().find(|own| Some(own.id) == partner);
+    let is_it = |files: &FilesSettings| *files.folder == *name;
+    let destination = definitions.destinations().find(|own| own.way.files().is_some_and(is_it));
+    let partner = destination.and_then(|own| definitions.partner_by_id(own.partner));
     let is_theirs = partner.is_some_and(|own| caller.partner.as_deref() == Some(&*own.key));
     let may = caller.role.may(Right::ReadMembers) || is_theirs;
     // Who may not is not told which folders there are.

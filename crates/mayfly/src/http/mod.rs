@@ -16,6 +16,7 @@ pub mod error;
 mod exports;
 mod health;
 mod hits;
+pub(crate) mod imports;
 pub(crate) mod limiter;
 mod lookup;
 mod me;
@@ -162,6 +163,11 @@ fn asked() -> Vec<Resource> {
         at("/segments/{name}/sample", "GET", [web::get().to(segments::sample)]),
         at("/partners", "GET", [web::get().to(partners::list)]),
         at("/partners/{key}", "GET", [web::get().to(partners::one)]),
+        at(
+            "/partners/{key}/audiences",
+            "GET, POST",
+            [web::get().to(imports::list), web::post().to(imports::import)],
+        ),
         at("/destinations", "GET", [web::get().to(deliveries::destinations)]),
         at("/destinations/{name}", "GET", [web::get().to(deliveries::destination)]),
         at("/destinations/{name}/preview", "GET", [web::get().to(deliveries::preview)]),

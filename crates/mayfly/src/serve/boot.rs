@@ -18,6 +18,7 @@ use super::{Options, RETRY, Role, Shared, cache};
 use crate::app::App;
 use crate::config::Settings;
 use crate::delivery::{self, connect::Connector};
+use crate::import;
 use crate::worker::{self, Worker};
 use crate::{clock, tokens};
 
@@ -76,6 +77,7 @@ pub(super) struct Backstage {
     runner: JoinHandle<()>,
     worker: Option<Worker>,
     exporter: Option<JoinHandle<()>>,
+    importer: Option<JoinHandle<()>>,
     ticker: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -129,12 +131,14 @@ pub(super) async fn open(
     } else {
         None
     };
+    let importer = (worker.is_some() && !options.private)
+        .then(|| tokio::spawn(import::run(Arc::clone(&app), stopping.clone())));
     if options.demo {
         app.apply_demo(options.port).await?;
     }
     let ticker =
         tokio::spawn(tick(Arc::clone(&app), Arc::clone(shared), options.private, stopping));
-    Ok(Backstage { app, runner, worker, exporter, ticker, stop })
+    Ok(Backstage { app, runner, worker, exporter, importer, ticker, stop })
 }
 
 /// Has the collector take hits for this store from now on.
@@ -252,8 +256,8 @@ impl Backstage {
         self.ticker.await.ok();
         self.runner.await.ok();
         // Before the leases are given back: another process begins then.
-        if let Some(exporter) = self.exporter {
-            exporter.await.ok();
+        for task in self.exporter.into_iter().chain(self.importer) {
+            task.await.ok();
         }
         if let Some(worker) = self.worker {
             worker.stopped().await;

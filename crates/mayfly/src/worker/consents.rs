@@ -59,8 +59,11 @@ impl Consents {
         self.put((ordinal, no.site), Newest { second, key: REFUSED });
     }
 
-    /// Notes the choice that a hit came with.
+    /// Notes the choice that a hit came with; with what a partner declared comes none.
     pub fn note(&mut self, hit: &Hit) {
+        if hit.is_declared() {
+            return;
+        }
         let second = u32::try_from(hit.time.secs()).unwrap_or(0);
         self.put((hit.visitor.ordinal, hit.site), Newest { second, key: hit.consent });
     }

@@ -3,7 +3,7 @@
 use super::Draft;
 use crate::definitions::file::{DestinationItem, MappedItem};
 use crate::destination::way::FilesSettings;
-use crate::destination::{Destination, DestinationId, Mapped, Way};
+use crate::destination::{Destination, DestinationId, Mapped};
 use crate::problem::{DestinationFault, ProblemKind, nearest};
 
 impl Draft {
@@ -42,16 +42,10 @@ impl Draft {
             let fault = DestinationFault::Kept { what };
             return self.fault(ProblemKind::Destination { fault }, &item.name.span);
         }
-        if let Way::Files(FilesSettings { folder, .. }) = &own.way {
+        if let Some(FilesSettings { folder, .. }) = own.way.files() {
             let mut others = self.new.destinations.values().filter(|other| other.id != id);
-            let other = others.find(|other| match &other.way {
-                Way::Files(files) => files.folder == *folder,
-                Way::Xandr(_)
-                | Way::TradeDesk(_)
-                | Way::Google(_)
-                | Way::Adobe(_)
-                | Way::Request(_) => false,
-            });
+            let is_same = |files: &FilesSettings| files.folder == *folder;
+            let other = others.find(|other| other.way.files().is_some_and(is_same));
             if let Some(other) = other.map(|other| other.name.clone()) {
                 let fault = DestinationFault::SameFolder { other };
                 return self.fault(ProblemKind::Destination { fault }, &item.way_place);

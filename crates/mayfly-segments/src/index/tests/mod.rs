@@ -260,10 +260,10 @@ impl World {
         self.check_why();
         let now = self.today.at_second(50_000);
         let all: BTreeSet<Ordinal> =
-            hits.iter().filter(|h| adds(&h.hit()) != (0, 0)).map(|h| h.ordinal).collect();
+            hits.iter().filter(|h| is_seen(h)).map(|h| h.ordinal).collect();
         assert_eq!(self.index.all(), all.iter().copied().collect());
         let seen = self.index.seen(&self.index.all(), now);
-        let week = hits.iter().filter(|h| h.day.0 + 7 > self.today.0 && adds(&h.hit()) != (0, 0));
+        let week = hits.iter().filter(|h| h.day.0 + 7 > self.today.0 && is_seen(h));
         let week: BTreeSet<Ordinal> = week.map(|h| h.ordinal).collect();
         assert_eq!((seen.d7, seen.d90), (week.len() as u64, all.len() as u64));
         self.check_cells();
@@ -296,7 +296,8 @@ impl World {
 
     /// The present page gives what the hit would give once it is stored.
     fn check_present(&self, raw: &Raw) {
-        let raw = Raw { day: self.today, event: Event::PageView, ..raw.clone() };
+        let event = Event::PageView;
+        let raw = Raw { day: self.today, event, declared: None, ..raw.clone() };
         let (hit, page) = (raw.hit(), &self.pages[raw.page]);
         let known = (!self.erased.contains(&raw.ordinal)).then_some(raw.ordinal);
         let mut hits: Vec<Raw> =
@@ -352,17 +353,26 @@ fn raw() -> impl Strategy<Value = Raw> {
     ];
     let ordinal = prop_oneof![1u32..5, Just(65_535), Just(65_536)];
     let engaged = prop_oneof![Just(0), 0u16..70];
-    (ordinal, 0..pages().len(), event, engaged, prop::option::of(0u8..6), 0u32..50_000).prop_map(
-        |(ordinal, page, event, engaged_s, v, second)| Raw {
-            day: Day(0),
-            second,
-            ordinal,
-            page,
-            event,
-            engaged_s,
-            v,
-        },
-    )
+    let declared = prop_oneof![
+        6 => Just(None),
+        2 => Just(Some(true)),
+        1 => Just(Some(false)),
+    ];
+    let page = 0..pages().len();
+    let all = (ordinal, page, event, engaged, prop::option::of(0u8..6), 0u32..50_000, declared);
+    all.prop_map(|(ordinal, page, event, engaged_s, v, second, declared)| {
+        // What is declared is a hit, whatever it is called.
+        let (event, engaged_s) = match declared {
+            Some(_) => (Event::Import, 0),
+            None => (event, engaged_s),
+        };
+        Raw { day: Day(0), second, ordinal, page, event, engaged_s, v, declared }
+    })
+}
+
+/// Whether somebody was there.
+fn is_seen(raw: &Raw) -> bool {
+    adds(&raw.hit()) != (0, 0) && raw.declared.is_none()
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -413,6 +423,7 @@ fn nobody_enters_a_paused_segment_and_members_still_leave() {
         event: Event::PageView,
         engaged_s: 0,
         v: None,
+        declared: None,
     };
     let page = &pages()[0];
     assert_eq!(index.fold(Day(1000), &[]), Err(DayNotLoaded { day: Day(1000) }));
@@ -445,6 +456,7 @@ fn a_segment_has_members_from_its_first_day_to_its_last() {
         event: Event::PageView,
         engaged_s: 0,
         v: None,
+        declared: None,
     };
     index.fold(Day(1000), &[(&raw.hit(), &pages()[0])]).unwrap();
     let is_in = |index: &Index| !index.members(segment).unwrap().is_empty();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use mayfly_core::{
-    Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, Hour, Ordinal, Page, PageKey,
-    Partition, Referrer, SiteId, Value, Visitor,
+    Admitted, Attribute, CategoryId, ConsentKey, Day, Event, Hit, HitParts, Hour, Ordinal, Page,
+    PageKey, Partition, Referrer, SiteId, Value, Visitor,
 };
 use proptest::prelude::*;
 
@@ -12,6 +12,8 @@ use crate::expr::Sample;
 use crate::leaf::Measure;
 
 pub(super) const RETENTION_DAYS: u16 = 10;
+/// The number of the category that a partner fills.
+const DECLARED: CategoryId = CategoryId(1);
 pub(super) const PATHS: [&str; 4] = ["A", "A > B", "A > B > C", "D"];
 
 pub(super) fn pages() -> Vec<Page> {
@@ -34,10 +36,18 @@ pub(super) struct Raw {
     pub(super) event: Event,
     pub(super) engaged_s: u16,
     pub(super) v: Option<u8>,
+    /// A partner declares it: in, or no more; all else does not count.
+    pub(super) declared: Option<bool>,
 }
 
 impl Raw {
     pub(super) fn hit(&self) -> Hit {
+        if let Some(is_in) = self.declared {
+            let visitor = Visitor { partition: Partition(0), ordinal: self.ordinal };
+            let time = self.day.at_second(self.second);
+            let hit = Admitted::declared(DECLARED, is_in, time).unwrap();
+            return hit.into_hit(visitor, None, ConsentKey(0));
+        }
         let v = self.v.map(|v| Attribute { name: "v".into(), value: Value::Number(f64::from(v)) });
         Hit::restore(HitParts {
             visitor: Visitor { partition: Partition(0), ordinal: self.ordinal },
@@ -199,6 +209,18 @@ impl Tree {
     }
 }
 
+/// A visitor's hits without what was taken back.
+fn standing<'r>(own: &[&'r Raw]) -> Vec<&'r Raw> {
+    let mut standing: Vec<&Raw> = Vec::new();
+    for hit in own {
+        match hit.declared {
+            Some(false) => standing.retain(|h| h.declared.is_none() || h.day != hit.day),
+            Some(true) | None => standing.push(hit),
+        }
+    }
+    standing
+}
+
 /// What a measure makes of some hits.
 fn sum<'a>(measure: Measure, of: impl Iterator<Item = &'a &'a Raw>) -> u32 {
     let is_hit = |h: &&&Raw| h.event != Event::Engagement;
@@ -219,7 +241,10 @@ fn word(measure: Measure) -> &'static str {
 
 /// A category's path, in quotes.
 fn named(category: usize) -> String {
-    format!("\"{}\"", PATHS.get(category).unwrap_or(&"*"))
+    match category {
+        5 => "\"E\"".to_owned(),
+        _ => format!("\"{}\"", PATHS.get(category).unwrap_or(&"*")),
+    }
 }
 
 impl Plain {
@@ -237,7 +262,11 @@ impl Plain {
 
     /// Whether a hit falls in the category or in one below it.
     fn falls(&self, hit: &Raw, category: usize) -> bool {
+        if hit.declared.is_some() {
+            return category == 5;
+        }
         match category {
+            5 => false,
             0..=2 => (category..3).any(|below| RULES[self.rules[below]].1(hit)),
             3 => RULES[self.rules[3]].1(hit),
             _ => true,
@@ -250,6 +279,7 @@ impl Plain {
         ordinals.dedup();
         ordinals.retain(|o| {
             let own: Vec<&Raw> = hits.iter().filter(|h| h.ordinal == *o).collect();
+            let own = standing(&own);
             self.trees[segment].holds(self, &own, now)
         });
         ordinals
@@ -257,7 +287,11 @@ impl Plain {
 
     /// The definitions file.
     pub(super) fn file(&self) -> String {
-        let mut file = "format = 1\n".to_owned();
+        // The first of all, so that its number is known.
+        let mut file = "format = 1\n[[category]]\nname = \"E\"\n[category.import]\n\
+                        partner = \"p\"\ncode = \"1\"\nbasis = \"a contract\"\n\
+                        [[partner]]\nkey = \"p\"\nprocessor = true\n"
+            .to_owned();
         for (path, rule) in PATHS.iter().zip(self.rules) {
             file += &format!("[[category]]\nname = \"{path}\"\n");
             if rule > 0 {
@@ -276,7 +310,7 @@ fn leaf() -> impl Strategy<Value = Tree> {
     let comparison = prop::sample::select(vec![">=", ">", "<", "<=", "==", "!="]);
     let number = prop_oneof![1u32..5, Just(60), Just(254)];
     let measure = prop::sample::select(vec![Measure::Visited, Measure::Engaged, Measure::Days]);
-    (0usize..5, measure, window, comparison, number).prop_map(
+    (0usize..6, measure, window, comparison, number).prop_map(
         |(category, measure, window, cmp, n)| {
             let n = if measure == Measure::Days { 1 + n % u32::from(RETENTION_DAYS) } else { n };
             Tree::Leaf(category, measure, window, cmp, n)

@@ -32,6 +32,14 @@ const VERSION: &str = r#"{"type":"integer","minimum":0,"maximum":4294967295}"#;
 const CHANGE: Query = &[("prune", FLAG), ("why", TEXT), ("expect", VERSION), ("allow_drop", FLAG)];
 const STANDARD: &str =
     r#"{"type":"string","pattern":"^(content|audience|ad-product)-[0-9][.][0-9]$"}"#;
+const IMPORT: Query = &[
+    ("format!", r#"{"enum":["csv","tsv","jsonl","parquet","adobe"]}"#),
+    ("mode", r#"{"enum":["add","overwrite","overwrite_users"]}"#),
+    ("code", TEXT),
+    ("ids", r#"{"type":"string","pattern":"^[a-z0-9_.-]{1,32}$"}"#),
+    ("name", TEXT),
+    ("allow_drop", FLAG),
+];
 const DAYS: &str = r#"{"type":"integer","minimum":1,"maximum":90}"#;
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -135,6 +143,24 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &[("segment", TEXT)],
         Nothing,
         Json("Partner"),
+    ),
+    (
+        "get",
+        "/partners/{key}/audiences",
+        "listImports",
+        "the audiences that a partner fills, and what became of its last files",
+        &[],
+        Nothing,
+        Json("Imports"),
+    ),
+    (
+        "post",
+        "/partners/{key}/audiences",
+        "importAudiences",
+        "bring a partner's audiences in",
+        IMPORT,
+        Bytes,
+        Json("Import"),
     ),
     (
         "get",
