@@ -15,6 +15,8 @@ openssl        openssl       a certificate for the TLS listener
 curl           curl          HTTP/2 over TLS
 chromium       chromium      the script tag and the cookies in a real browser
 node           nodejs        what drives that browser
+sshd           openssh-server  files that are delivered by SFTP
+ssh-keygen     openssh-client  keys for that
 npm            npm           the same
 virtualenv     virtualenv    homes for schemathesis, which tries the API, and for readers of files
 '

@@ -58,6 +58,7 @@ mod stores;
 mod story;
 mod syncs;
 mod taxonomies;
+mod uploads;
 mod visitor_door;
 mod watched;
 mod why;

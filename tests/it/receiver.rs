@@ -168,6 +168,8 @@ fn answer(
     headers: &str,
 ) -> std::io::Result<()> {
     let length = body.len();
+    // Stores of objects name what they took.
+    let headers = format!("etag: \"{length}\"\r\n{headers}");
     write!(stream, "HTTP/1.1 {status} So\r\ncontent-length: {length}\r\n{headers}\r\n")?;
     stream.write_all(body)?;
     stream.flush()

@@ -50,10 +50,19 @@ pub struct Part {
 pub struct Feed {
     /// Its parts, in their order.
     pub parts: Vec<Part>,
+    /// The name of its control file, which comes last; none where there is no part.
+    pub control: Option<String>,
     /// Pairs of visitor and segment that were written.
     pub pairs: u64,
     /// Pairs left out because the visitor's id cannot stand in such a file.
     pub unfit: u64,
+}
+
+impl Feed {
+    /// The names of its files, in the order in which they came to be.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| &*part.name).chain(self.control.as_deref())
+    }
 }
 
 /// Writes a set of files.
@@ -158,11 +167,13 @@ impl<'s> FeedWriter<'s> {
     pub fn finish(mut self) -> Result<Feed, ExportError> {
         self.close()?;
         if !self.feed.parts.is_empty() {
-            let path = self.folder.join(format!("{}.info", self.stem()));
+            let name = format!("{}.info", self.stem());
+            let path = self.folder.join(&name);
             let failed = |source| ExportError::File { path: path.clone(), source };
             let mut out = Aside::create(&path).map_err(failed)?;
             let written = out.write_all(&control::file(&self.stem(), &self.feed.parts));
             written.and_then(|()| out.commit()).map_err(failed)?;
+            self.feed.control = Some(name);
         }
         self.is_whole = true;
         Ok(std::mem::take(&mut self.feed))

@@ -34,7 +34,7 @@ fn batch(uids: &[&str]) -> Batch {
 
 fn files(format: FeedLayout, packing: Packing, part_bytes: u64) -> FilesSettings {
     let folder = "acme".into();
-    FilesSettings { folder, format, packing, part_bytes, keep_days: 7, full: false }
+    FilesSettings { folder, format, packing, part_bytes, keep_days: 7, full: false, upload: None }
 }
 
 struct Wrote {

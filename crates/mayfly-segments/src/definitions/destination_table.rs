@@ -309,8 +309,9 @@ fn secrets(table: &mut Table<'_, '_>, way: Option<&Way>) -> Vec<(Box<str>, Box<s
             secrets.push((used_for.into(), text.into()));
         }
     }
-    let needed = way.and_then(Way::needed_secret);
-    if let Some(used_for) = needed.filter(|own| secrets.iter().all(|(name, _)| **name != **own)) {
+    let needed = way.map_or(&[][..], Way::needed_secrets);
+    let is_missing = |own: &&&str| secrets.iter().all(|(name, _)| **name != ***own);
+    if let Some(used_for) = needed.iter().find(is_missing) {
         let kind = fault(DestinationFault::MissingSecret { used_for });
         table.fault(kind, table.place("secrets"));
     }

@@ -47,6 +47,34 @@ packing = "gzip"
 keep_days = 3
 
 [[destination]]
+name = "acme-bucket"
+partner = "acme"
+country = "NL"
+transfer = "within"
+secrets = { key_id = "acme_id", key = "acme_key" }
+segments = [{ segment = "fans" }]
+[destination.files]
+folder = "bucket"
+[destination.files.upload.s3]
+bucket = "acme-in"
+endpoint = "https://s3.acme.example"
+prefix = "a/b"
+
+[[destination]]
+name = "acme-sftp"
+partner = "acme"
+country = "NL"
+transfer = "within"
+secrets = { private_key = "acme_ssh" }
+segments = [{ segment = "fans" }]
+[destination.files]
+folder = "sftp"
+[destination.files.upload.sftp]
+host = "sftp.acme.example"
+user = "mayfly"
+host_key = "ssh-ed25519 AAAA"
+
+[[destination]]
 name = "acme-xandr"
 partner = "acme"
 country = "US"
@@ -150,12 +178,8 @@ was = ["acme-adobe"]
 partner = "acme"
 country = "US"
 transfer = "consent"
-[destination.adobe]
-url = "https://acme.example/adobe"
-data_source = "1"
-client = "2"
-destination = "3"
 "#;
+    let renamed = &format!("{renamed}{ADOBE}");
     let next = try_apply(&all, renamed, false).unwrap();
     let ids = |all: &Definitions, name| all.destination(name).unwrap().id;
     assert_eq!(ids(&next.definitions, "acme-a"), ids(&all, "acme-adobe"));
@@ -166,7 +190,7 @@ destination = "3"
     // A number is not given twice, whatever came between.
     let back = fewer.definitions.revert(&Definitions::default(), Retention::default()).unwrap();
     let anew = try_apply(&back.definitions, &format!("{BEFORE}{renamed}"), false).unwrap();
-    assert_eq!(ids(&anew.definitions, "acme-a").0, 7);
+    assert_eq!(ids(&anew.definitions, "acme-a").0, 9);
     assert_eq!(anew.definitions.partner("acme").unwrap().id, PartnerId(2));
     // A segment that goes is no longer mapped.
     let gone = BEFORE.replace("[[segment]]\nname = \"buyers\"", "[[segment]]\nname = \"others\"");
@@ -197,6 +221,10 @@ fn what_is_wrong_with_a_destination_is_told() {
         ("2026-12-31", "2026-11-30", "the last day is before the first"),
         ("folder = \"acme\"", "folder = \"../etc\"", "\"../etc\" is no name of a folder"),
         ("signing = ", "singing = ", "no secret is used for `singing` here"),
+        (", key = \"acme_key\"", "", "nothing can be sent without the secret `key`"),
+        ("{ key_id = ", "{ id = \"x\", key_id = ", "no secret is used for `id` here"),
+        ("https://s3", "ftp://s3", "\"ftp://s3.acme.example\" is no URL that can be asked"),
+        ("host_key = \"ssh-ed25519 AAAA\"\n", "", "missing field `host_key`"),
         ("\"xandr_password\"", "\"/etc/shadow\"", "\"/etc/shadow\" is no name of a secret"),
         ("secrets = { password = \"xandr_password\" }\n", "", "nothing can be sent without the se"),
         (", \"expiration\"]", "]", "without the field \"expiration\" nobody could leave"),

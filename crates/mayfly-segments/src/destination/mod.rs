@@ -4,6 +4,7 @@
 //! [`schedule`]. What is sent, and how, belongs to the crates above.
 
 pub mod schedule;
+mod upload;
 pub mod way;
 
 use mayfly_core::{PartnerId, SegmentId};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::upload::{AzureSettings, GcsSettings, S3Settings, SftpSettings, Upload};
+
 /// How and in what form.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +73,7 @@ impl Way {
     #[must_use]
     pub const fn secrets(&self) -> Option<&'static [&'static str]> {
         match self {
+            Self::Files(FilesSettings { upload: Some(upload), .. }) => Some(upload.secrets()),
             Self::Files(_) | Self::Google(_) => Some(&[]),
             Self::Xandr(_) => Some(&["password"]),
             Self::TradeDesk(_) => Some(&["token", "signing"]),
@@ -79,13 +82,14 @@ impl Way {
         }
     }
 
-    /// The secret without which nothing can be sent.
+    /// The secrets without which nothing can be sent.
     #[must_use]
-    pub const fn needed_secret(&self) -> Option<&'static str> {
+    pub const fn needed_secrets(&self) -> &'static [&'static str] {
         match self {
-            Self::Xandr(_) => Some("password"),
-            Self::TradeDesk(_) => Some("token"),
-            Self::Files(_) | Self::Google(_) | Self::Adobe(_) | Self::Request(_) => None,
+            Self::Xandr(_) => &["password"],
+            Self::TradeDesk(_) => &["token"],
+            Self::Files(FilesSettings { upload: Some(upload), .. }) => upload.needed_secrets(),
+            Self::Files(_) | Self::Google(_) | Self::Adobe(_) | Self::Request(_) => &[],
         }
     }
 
@@ -93,7 +97,7 @@ impl Way {
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         match self {
-            Self::Files(_) => None,
+            Self::Files(own) => own.upload.as_ref()?.endpoint(),
             Self::Xandr(own) => Some(&own.host),
             Self::TradeDesk(own) => Some(&own.host),
             Self::Google(own) => Some(&own.url),
@@ -172,6 +176,9 @@ pub struct FilesSettings {
     /// Each time everything, not what changed alone.
     #[serde(default)]
     pub full: bool,
+    /// Where they are taken to as well; none = others come for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Upload>,
 }
 
 const fn part_bytes() -> u64 {

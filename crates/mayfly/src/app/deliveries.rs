@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mayfly_core::{PartnerId, Visitor};
 use mayfly_segments::definitions::Period;
+use mayfly_segments::destination::way::FilesSettings;
 use mayfly_segments::destination::{Destination, Mapped, Way};
 use mayfly_segments::{DestinationId, nearest};
 use mayfly_store::{Corruption, StoreError};
@@ -287,6 +288,7 @@ fn state(own: &Destination, standing: &Standing) -> &'static str {
 /// Where it goes.
 fn place(way: &Way) -> String {
     match way.files() {
+        Some(FilesSettings { upload: Some(to), .. }) => to.to_string(),
         Some(own) => format!("/exports/{}/", own.folder),
         None => way.url().unwrap_or_default().to_owned(),
     }

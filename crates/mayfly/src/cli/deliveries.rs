@@ -394,8 +394,15 @@ fn write_for(
     (format, receiver): (FeedLayout, &str),
 ) -> anyhow::Result<(Feed, Value)> {
     let (folder, packing) = (receiver.into(), Packing::Plain);
-    let settings =
-        FilesSettings { folder, format, packing, part_bytes: u64::MAX, keep_days: 1, full: true };
+    let settings = FilesSettings {
+        folder,
+        format,
+        packing,
+        part_bytes: u64::MAX,
+        keep_days: 1,
+        full: true,
+        upload: None,
+    };
     let at_ms = crate::clock::now().millis();
     let name = FeedName { destination: receiver.into(), is_full: true, at_ms };
     let mut writer = FeedWriter::new(to, name, &settings)?;

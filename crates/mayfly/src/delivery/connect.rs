@@ -14,6 +14,8 @@ use reqwest::{Certificate, Client, Method, Url, redirect};
 
 /// What is read of an answer, bytes.
 const ANSWER_BYTES: usize = 1 << 20;
+/// How long a piece of a file may take.
+const FILE: Duration = Duration::from_secs(300);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -85,6 +87,8 @@ impl Unreached {
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     client: Client,
+    /// The same with more time, for files.
+    patient: Client,
     allowed: Arc<[String]>,
 }
 
@@ -102,16 +106,39 @@ impl Connector {
         if let Some(file) = ca_file {
             own = Certificate::from_pem_bundle(&std::fs::read(file)?)?;
         }
-        let client = Client::builder()
-            .user_agent(concat!("mayfly/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(timeout)
-            .dns_resolver(Arc::new(Guard { allowed: Arc::clone(&allowed) }))
-            .tls_certs_merge(own)
-            .build()?;
-        Ok(Self { client, allowed })
+        let client = |timeout: Duration| {
+            Client::builder()
+                .user_agent(concat!("mayfly/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .connect_timeout(CONNECT)
+                .timeout(timeout)
+                .dns_resolver(Arc::new(Guard { allowed: Arc::clone(&allowed) }))
+                .tls_certs_merge(own.clone())
+                .build()
+        };
+        let (client, patient) = (client(timeout)?, client(timeout.max(FILE))?);
+        Ok(Self { client, patient, allowed })
+    }
+
+    /// The client for files.
+    pub(super) fn patient(&self) -> &Client {
+        &self.patient
+    }
+
+    /// The addresses of a host that may be reached.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, Unreached> {
+        let found = tokio::net::lookup_host((host, port)).await.map_err(|_| Unreached::Dns)?;
+        let found: Vec<SocketAddr> = found.collect();
+        let is_allowed = is_allowed(&self.allowed, host);
+        if !is_allowed && found.iter().any(|own| !is_public(own.ip())) {
+            return Err(Unreached::PrivateAddress);
+        }
+        if found.is_empty() { Err(Unreached::Dns) } else { Ok(found) }
     }
 
     /// Sends a request and reads the answer.
@@ -136,7 +163,7 @@ impl Connector {
         Ok(Received { status, retry_after_s, body })
     }
 
-    fn may_ask(&self, url: &Url) -> Result<(), Unreached> {
+    pub(super) fn may_ask(&self, url: &Url) -> Result<(), Unreached> {
         let host = url.host_str().ok_or(Unreached::BadRequest)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Unreached::BadRequest);
@@ -187,16 +214,24 @@ fn why(error: reqwest::Error) -> Unreached {
     if error.is_builder() {
         return Unreached::BadRequest;
     }
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    if let Some(why) = cause_of(&error) {
+        return why;
+    }
+    if error.is_connect() { Unreached::Refused } else { Unreached::Broken }
+}
+
+/// What the guard or TLS said, read off the chain of causes.
+pub(super) fn cause_of(error: &(dyn Error + 'static)) -> Option<Unreached> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(own) = cause {
         if own.is::<PrivateAddress>() {
-            return Unreached::PrivateAddress;
+            return Some(Unreached::PrivateAddress);
         }
         if own.is::<NoAddress>() {
-            return Unreached::Dns;
+            return Some(Unreached::Dns);
         }
         if own.is::<rustls::Error>() {
-            return Unreached::Tls;
+            return Some(Unreached::Tls);
         }
         // An error of the system that wraps another hides it from `source`.
         let wrapped = own.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
@@ -205,7 +240,7 @@ fn why(error: reqwest::Error) -> Unreached {
             None => own.source(),
         };
     }
-    if error.is_connect() { Unreached::Refused } else { Unreached::Broken }
+    None
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -6,13 +6,16 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use mayfly_core::{Timestamp, time::DAY_SECONDS};
 use mayfly_export::{Batch, ExportError, Feed, FeedName, FeedWriter, UserChange};
-use mayfly_segments::destination::way::FilesSettings;
+use mayfly_segments::destination::way::{FilesSettings, Upload};
 
 use super::audience::NotNow;
 use super::changes::{Changes, Pair};
 use super::news::Gone;
+use super::push::held;
 use super::record::{BatchRow, Delivery, Mode};
 use super::runner::{End, Runner};
+use super::secrets;
+use super::upload::{NotTaken, upload};
 use crate::clock;
 
 /// Visitors whose lines are made at a time.
@@ -47,6 +50,18 @@ impl Runner {
                 return Ok(End::Later(code.into(), None));
             }
         };
+        if let Some(to) = &files.upload
+            && let Err(why) = self.take_there(to, &folder, &feed).await
+        {
+            // Nobody is to pull what was not noted.
+            for name in feed.files() {
+                fs::remove_file(folder.join(name)).ok();
+            }
+            return Ok(match why.is_for_good() {
+                true => held(why.code(), "", &[], changes),
+                false => End::Later(why.code().into(), None),
+            });
+        }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         for part in &feed.parts {
             delivery.push(BatchRow {
@@ -70,6 +85,18 @@ impl Runner {
             self.standing.set_told(own.partition, own.at);
         }
         Ok(End::Done)
+    }
+
+    /// Takes a set to where its receiver wants it.
+    async fn take_there(&self, to: &Upload, folder: &Path, feed: &Feed) -> Result<(), NotTaken> {
+        let Some(desk) = &self.desk else { return Ok(()) };
+        let secrets = secrets::of(&desk.destination, &self.app.settings().delivery.secrets);
+        let secrets = secrets.map_err(|error| {
+            tracing::warn!(%error, "files cannot be taken there");
+            NotTaken::Secret
+        })?;
+        let names: Vec<String> = feed.files().map(str::to_owned).collect();
+        upload(&self.connector, to, &secrets, (folder, &names)).await
     }
 
     async fn write_files(

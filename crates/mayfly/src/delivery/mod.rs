@@ -23,6 +23,7 @@ mod push;
 pub(crate) mod record;
 pub(crate) mod runner;
 pub(crate) mod secrets;
+mod upload;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -205,6 +205,9 @@ pub(crate) fn advice(code: &str) -> &'static str {
         "no_secret" => {
             "a secret is neither in its variable MAYFLY_SECRET_… nor in the folder of secrets"
         }
+        "denied" => "the place does not let us in: look at the secrets and at what they may do",
+        "no_place" => "there is no such bucket, container or folder: make it, or write another",
+        "host_key" => "the host has another key than `host_key`: ask the partner which is right",
         "insecure" => "not https: only hosts in delivery.allow_hosts may be asked without TLS",
         "private_address" => {
             "the host is inside a private network: name it in delivery.allow_hosts"
