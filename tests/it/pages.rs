@@ -78,3 +78,63 @@ fn what_the_page_about_imports_shows_can_be_applied() {
     let receipt = program.setup().json(&["import", &file, "--partner", "acme"]);
     assert_eq!(receipt["counts"]["unknown_id"], serde_json::json!(2), "{receipt:#}");
 }
+
+/// The questions of the page about analysis get answers from DuckDB.
+#[test]
+fn what_the_page_about_analysis_asks_is_answered() {
+    let Some(python) = std::env::var_os("MAYFLY_READERS") else {
+        eprintln!("skipped: MAYFLY_READERS names no Python with duckdb");
+        return;
+    };
+    let program = Setup::new().env("MAYFLY_PRIVACY__RAW_EXPORT", "true").start();
+    let setup = program.setup();
+    let text = "format = 1\n[[site]]\nkey = \"news\"\norigins = [\"*\"]\n[[category]]\n\
+                name = \"Sports\"\nrule = 'path startswith \"/sport\"'\n[[segment]]\n\
+                name = \"fans\"\nrule = 'visited(\"Sports\", within 7d)'\n";
+    setup.ok(&["apply", &setup.write("a.toml", text).display().to_string()]);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now_ms = u64::try_from(now.as_millis()).unwrap();
+    let hits: Vec<serde_json::Value> = (0..40)
+        .map(|n: u64| {
+            let (from, ago) = (n % 20, if n < 20 { 0 } else { 86_400_000 * (n % 9) });
+            let referrer = ["https://a.example/", "https://b.example/"][usize::from(from > 9)];
+            serde_json::json!({"site": "news", "url": "https://n.example/sport/1", "referrer": referrer,
+                   "time": now_ms - ago, "visitor": {"space": "crm", "id": format!("c{from}")}})
+        })
+        .collect();
+    assert_eq!(program.admin().post("/api/v1/hits", &serde_json::json!(hits)).status, 200);
+    let folder = setup.data().join("analysis");
+    let to = folder.display().to_string();
+    let days = setup.json(&["export", "days", "--to", &to, "--days", "14"]);
+    assert!(days["rows"].as_u64().unwrap() >= 14, "{days:#}");
+    let hits = setup.json(&["export", "hits", "--to", &to, "--days", "14"]);
+    let all: u64 =
+        hits["files"].as_array().unwrap().iter().map(|f| f["hits"].as_u64().unwrap()).sum();
+    assert_eq!(all, 40, "{hits:#}");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/analysis.md");
+    let page = fs::read_to_string(page).unwrap();
+    let questions: Vec<&str> =
+        page.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(questions.len(), 3);
+    for question in questions {
+        let script = "import duckdb, sys; print(duckdb.sql(sys.argv[1]).fetchall())";
+        let done = std::process::Command::new(&python)
+            .current_dir(setup.data())
+            .args(["-c", script, question])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{question}\n{}", String::from_utf8_lossy(&done.stderr));
+        assert!(told.contains("('"), "{question}\n{told}");
+    }
+    // Counts are those that the program tells itself, and hits are for the privacy role alone.
+    let today = program.admin().get("/api/v1/insights/days/1999-01-01");
+    assert_eq!((today.status, today.json()["error"]["code"].clone()), (404, "day_not_kept".into()));
+    let made = setup.json(&["token", "create", "ads", "--role", "ad_ops"]);
+    let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+    let day = hits["files"][0]["file"].as_str().unwrap();
+    let day = day.trim_start_matches("hits-").trim_end_matches(".parquet");
+    let ads = program.http.clone().with("authorization", &bearer);
+    assert_eq!(ads.get(&format!("/api/v1/hits/days/{day}")).status, 403);
+    assert_eq!(ads.get(&format!("/api/v1/insights/days/{day}")).status, 200);
+}

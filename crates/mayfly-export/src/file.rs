@@ -9,7 +9,7 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 
 use crate::ExportError;
 use crate::aside::{Aside, Written};
-use crate::manifest::{ENDING, Manifest, ManifestFile};
+use crate::manifest::{Manifest, ManifestFile};
 
 /// Formats of files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,12 +117,7 @@ pub fn export(
         delete_by_ms: source.retention.expires_at(day).millis(),
         files,
     };
-    let path = folder.join(format!("export-{stamp}{ENDING}"));
-    write_aside(&path, |out| {
-        serde_json::to_writer_pretty(&mut *out, &manifest)?;
-        out.write_all(b"\n")
-    })
-    .map_err(failed(&path))?;
+    let path = manifest.write(folder, &format!("export-{stamp}"))?;
     Ok((manifest, path))
 }
 

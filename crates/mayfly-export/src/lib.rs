@@ -13,6 +13,7 @@ pub mod import;
 mod instant;
 pub mod manifest;
 pub mod push;
+pub mod table;
 pub mod xandr_line;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use file::{Audience, Format, Source, export};
 pub use import::{BadRow, ImportError, ImportFormat, ImportRow, Spool, Spooled};
 pub use import::{clear_spool, read_import};
 pub use manifest::{Manifest, ManifestFile, Overdue, overdue};
+pub use table::{Cell, Kind, Table, TableWriter};
 
 /// What can go wrong with an export.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,13 @@
 //! The manifest of an export: what the files hold, their hashes, and until when they may be kept.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ExportError;
+use crate::aside::Aside;
 
 /// The file name of a run's manifest ends so.
 pub const ENDING: &str = ".manifest.json";
@@ -30,6 +32,24 @@ pub struct Manifest {
     pub delete_by_ms: i64,
     /// The files.
     pub files: Vec<ManifestFile>,
+}
+
+impl Manifest {
+    /// Writes it beside its files; answers where it is.
+    ///
+    /// # Errors
+    /// [`ExportError::File`].
+    pub fn write(&self, folder: &Path, stem: &str) -> Result<PathBuf, ExportError> {
+        let path = folder.join(format!("{stem}{ENDING}"));
+        let write = || {
+            let mut out = Aside::create(&path)?;
+            serde_json::to_writer_pretty(&mut out, self)?;
+            out.write_all(b"\n")?;
+            out.commit()
+        };
+        write().map_err(|source| ExportError::File { path: path.clone(), source })?;
+        Ok(path)
+    }
 }
 
 /// One file of a run.

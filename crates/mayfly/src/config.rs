@@ -102,6 +102,8 @@ pub struct Settings {
     pub geo_file: Option<PathBuf>,
     /// Whether hits get a token of their network.
     pub network_token: bool,
+    /// Whether the privacy role may export hits.
+    pub raw_export: bool,
     /// Who is responsible, as visitors read it.
     pub controller: String,
     /// Where visitors can ask.
@@ -290,17 +292,11 @@ fn resolve(
     let SaidCollector { ack, placement, cookie_prefix, spill_bytes_max, .. } = &said.collector;
     let ack = faults.word("collector.ack", ack, &acks, "stored or queued", Ack::Stored);
     let wanted = "first_party, third_party or chips";
-    let (key, first) = ("collector.placement", Placement::FirstParty);
-    let placement = faults.word(key, placement, &places, wanted, first);
-    let log_format =
-        faults.word("log.format", &said.log.format, &looks, "text or json", LogFormat::Text);
-    if said.worker.poll_ms == 0 || said.worker.checkpoint_s == 0 {
-        let wanted = "poll_ms and checkpoint_s are at least 1";
-        faults.add("worker.poll_ms", &said.worker.poll_ms, wanted);
-    }
-    if !(5..=600).contains(&said.worker.lease_s) {
-        faults.add("worker.lease_s", &said.worker.lease_s, "5 to 600 seconds");
-    }
+    let first = Placement::FirstParty;
+    let placement = faults.word("collector.placement", placement, &places, wanted, first);
+    let (look, first) = (&said.log.format, LogFormat::Text);
+    let log_format = faults.word("log.format", look, &looks, "text or json", first);
+    check_worker(said, &mut faults);
     if !mayfly_core::event::is_name(cookie_prefix, 32) {
         let wanted = "a name of a-z 0-9 _ - . up to 32 bytes";
         faults.add("collector.cookie_prefix", cookie_prefix, wanted);
@@ -310,7 +306,7 @@ fn resolve(
         return Err(faults.0);
     }
     let filled = |text: &String| Some(text.clone()).filter(|t| !t.is_empty());
-    let cookie_secure = said.collector.cookie_secure;
+    let (cookie_secure, privacy) = (said.collector.cookie_secure, &said.privacy);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
         data,
@@ -334,10 +330,11 @@ fn resolve(
         hits_per_minute_max: said.collector.hits_per_minute_max,
         token_hits_per_s: said.collector.token_hits_per_s,
         geo_file: filled(&said.collector.geo_file).map(PathBuf::from),
-        network_token: said.privacy.network_token,
-        controller: said.privacy.controller.clone(),
-        contact: filled(&said.privacy.contact),
-        withdrawal_grace: Duration::from_secs(said.privacy.withdrawal_grace_s),
+        network_token: privacy.network_token,
+        raw_export: privacy.raw_export,
+        controller: privacy.controller.clone(),
+        contact: filled(&privacy.contact),
+        withdrawal_grace: Duration::from_secs(privacy.withdrawal_grace_s),
         delivery: resolve_delivery(&said.delivery, &said.data),
         spill_bytes_max: (*spill_bytes_max).min(limits::SPILL_BYTES),
         checkpoint: Duration::from_secs(said.worker.checkpoint_s),
@@ -350,6 +347,16 @@ fn resolve(
 }
 
 /// How segments are delivered.
+fn check_worker(said: &Said, faults: &mut Faults) {
+    if said.worker.poll_ms == 0 || said.worker.checkpoint_s == 0 {
+        let wanted = "poll_ms and checkpoint_s are at least 1";
+        faults.add("worker.poll_ms", &said.worker.poll_ms, wanted);
+    }
+    if !(5..=600).contains(&said.worker.lease_s) {
+        faults.add("worker.lease_s", &said.worker.lease_s, "5 to 600 seconds");
+    }
+}
+
 fn resolve_delivery(said: &SaidDelivery, data: &str) -> DeliverySettings {
     let data = Path::new(data);
     let filled =

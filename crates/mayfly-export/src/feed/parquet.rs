@@ -13,6 +13,7 @@ use parquet::schema::types::Type;
 use super::rows::pairs;
 use crate::aside::Aside;
 use crate::batch::{Batch, UserChange};
+use crate::table::io as failed;
 
 /// Rows held in memory until they are written as a row group.
 const GROUP_ROWS: usize = 256 * 1024;
@@ -109,12 +110,4 @@ fn schema() -> Result<Arc<Type>, ParquetError> {
         .build()?;
     let columns = vec![text("uid")?, text("segment")?, text("op")?, Arc::new(expires)];
     Type::group_type_builder("change").with_fields(columns).build().map(Arc::new)
-}
-
-fn failed(error: ParquetError) -> io::Error {
-    let ParquetError::External(source) = error else { return io::Error::other(error) };
-    match source.downcast::<io::Error>() {
-        Ok(error) => *error,
-        Err(source) => io::Error::other(source),
-    }
 }

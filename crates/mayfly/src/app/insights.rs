@@ -207,7 +207,7 @@ impl App {
     }
 
     /// Refuses an answer over partitions of different definitions.
-    fn still(&self, active: &Compiled) -> Result<(), ApiError> {
+    pub(super) fn still(&self, active: &Compiled) -> Result<(), ApiError> {
         if self.active().version() == active.version() { Ok(()) } else { Err(ApiError::Busy) }
     }
 

@@ -1,6 +1,7 @@
 //! What can be asked of the data: one struct, one method a question. HTTP and command line come
 //! here; time comes from [`crate::clock`] once per question.
 
+mod analysis;
 mod categories;
 mod debug;
 pub mod definitions;

@@ -2,7 +2,7 @@
 //! the command serves the store to itself on a loopback port for as long as it needs it.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -77,6 +77,22 @@ impl Client {
         let mut bytes = Vec::new();
         answer.body_mut().as_reader().read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// `GET` of JSON lines; `each` is given one after the other.
+    pub(crate) fn lines(
+        &self,
+        path: &str,
+        mut each: impl FnMut(Value) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut answer = self.with_token(self.agent.get(format!("{}{path}", self.base))).call()?;
+        if !answer.status().is_success() {
+            return read_json(answer).map(drop);
+        }
+        for line in BufReader::new(answer.body_mut().as_reader()).lines() {
+            each(serde_json::from_str(&line?)?)?;
+        }
+        Ok(())
     }
 
     /// `PUT` of JSON.

@@ -9,10 +9,10 @@ use mayfly_export::{Add, Batch, Feed, FeedName, FeedWriter, SegmentKey, UserChan
 use mayfly_segments::destination::way::{FeedLayout, FilesSettings, Packing};
 use serde_json::{Value, json};
 
-use super::Asks;
 use super::client::{Client, Create, part};
 use super::output::{self, items, line, text};
 use super::segments::{self, ask};
+use super::{Asks, analysis};
 
 /// What is asked of files.
 #[derive(Debug, Subcommand)]
@@ -31,6 +31,24 @@ pub(super) enum ExportCommand {
         /// As this destination's receiver may have it: its ids, its consent, its minimum
         #[arg(long = "for", value_name = "DESTINATION")]
         receiver: Option<String>,
+    },
+    /// Each day in counts, category by category, as Parquet
+    Days {
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// So many days, today included
+        #[arg(long, default_value_t = 90)]
+        days: u16,
+    },
+    /// The hits themselves as Parquet: for the privacy role, where `privacy.raw_export` is on
+    Hits {
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// So many days, today included
+        #[arg(long, default_value_t = 1)]
+        days: u16,
     },
 }
 
@@ -336,10 +354,15 @@ fn dry_run(asks: &Asks, name: &str, visitors: usize, full: bool) -> anyhow::Resu
 }
 
 pub(super) fn run_export(asks: &Asks, command: &ExportCommand) -> anyhow::Result<()> {
-    let ExportCommand::Run { names, to, format, receiver } = command;
-    match receiver {
-        None => segments::export(asks, names, to, format),
-        Some(receiver) => export(asks, names, to, (format, receiver)),
+    match command {
+        ExportCommand::Days { to, days } => analysis::days(asks, to, *days),
+        ExportCommand::Hits { to, days } => analysis::hits(asks, to, *days),
+        ExportCommand::Run { names, to, format, receiver: None } => {
+            segments::export(asks, names, to, format)
+        }
+        ExportCommand::Run { names, to, format, receiver: Some(receiver) } => {
+            export(asks, names, to, (format, receiver))
+        }
     }
 }
 

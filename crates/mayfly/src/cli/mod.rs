@@ -4,6 +4,7 @@
 //! serve it to themselves on a loopback port, so that both ways are one ([`client`]).
 //! Exit codes: 0 done, 1 failed, 2 wrong use.
 
+mod analysis;
 mod client;
 mod consent;
 mod definitions;

@@ -61,6 +61,7 @@ pub(super) struct SaidCollector {
 #[serde(deny_unknown_fields)]
 pub(super) struct SaidPrivacy {
     pub(super) network_token: bool,
+    pub(super) raw_export: bool,
     pub(super) controller: String,
     pub(super) contact: String,
     pub(super) withdrawal_grace_s: u64,

@@ -119,6 +119,14 @@ pub enum ApiError {
         /// The destination.
         name: String,
     },
+    /// A day that is none, or not kept.
+    #[error("write a UTC day that is kept, as 2026-11-21: `mayfly retention audit` says which")]
+    NoDay,
+    /// Hits are not exported.
+    #[error(
+        "hits are not exported here: the operator switches it on with `privacy.raw_export = true`"
+    )]
+    RawOff,
     /// No category is filled by the partner.
     #[error(
         "partner {partner:?} fills no category: give one a [category.import] with its `partner`, \
@@ -336,6 +344,8 @@ impl ApiError {
             Self::NoDelivery { .. } => ("delivery_not_found", StatusCode::NOT_FOUND),
             Self::NothingHeld { .. } => ("nothing_held", StatusCode::CONFLICT),
             Self::NothingToDrop { .. } => ("nothing_to_drop", StatusCode::CONFLICT),
+            Self::NoDay => ("day_not_kept", StatusCode::NOT_FOUND),
+            Self::RawOff => ("raw_export_off", StatusCode::FORBIDDEN),
             Self::NothingImported { .. } => ("nothing_imported", StatusCode::CONFLICT),
             Self::NoAudience { .. } => ("audience_not_found", StatusCode::NOT_FOUND),
             Self::NoFormat => ("no_format", StatusCode::BAD_REQUEST),

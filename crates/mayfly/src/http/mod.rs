@@ -5,6 +5,7 @@
 //! metrics. They share one listener unless `http.private` is set.
 
 pub(crate) mod access;
+mod analysis;
 mod asker;
 mod body;
 mod categories;
@@ -179,6 +180,7 @@ fn asked() -> Vec<Resource> {
         at("/insights/count", "POST", [web::post().to(segments::count)]),
         at("/insights/overlap", "POST", [web::post().to(segments::overlap)]),
         at("/insights/sizes", "POST", [web::post().to(segments::sizes)]),
+        at("/insights/days/{day}", "GET", [web::get().to(analysis::of_day)]),
         at("/insights/composition", "POST", [web::post().to(segments::composition)]),
         at("/audit/retention", "GET", [web::get().to(people::audit)]),
         at("/status", "GET", [web::get().to(health::status)]),
@@ -193,6 +195,7 @@ fn kept() -> Vec<Resource> {
         // Also under the prefix; commands of this machine know none.
         at("/hits", "POST", [web::post().to(hits::hits)]),
         at("/hits/try", "POST", [web::post().to(hits::try_one)]),
+        at("/hits/days/{day}", "GET", [web::get().to(analysis::hits)]),
         at("/visitors/{id}", "GET, DELETE", visitor),
         at("/tokens", "GET, POST", tokens),
         at("/tokens/{name}", "DELETE", [web::delete().to(people::revoke)]),
