@@ -207,3 +207,46 @@ fn a_no_counts_from_its_day_on_redis() {
     let server = RedisServer::start(&[]).unwrap();
     a_no_counts_from_its_day_on(Setup::new().env("MAYFLY_STORE__URL", &server.url()));
 }
+
+/// Two browsers whom the partner calls by one id: as long as one of them is to be there, it is.
+fn one_id_stays_for_two(setup: Setup) {
+    let story = Story::begin(setup);
+    let mut first = story.visitor("/cars/1", "twin");
+    story.until(&[("twin", "11")]);
+    let mut second = story.visitor("/cars/2", "twin");
+    story.hit(&mut second, "/cars/3");
+    story.settled();
+    // The first leaves the segment, and the second does not.
+    story.hit(&mut first, "/boats/1");
+    story.until(&[("twin", "11"), ("twin", "s-22")]);
+    let fewer = DEFINITIONS.replace("LABEL", "summer").replace(
+        "rule = 'visited(\"Cars\", within 30d)'",
+        "rule = 'visited(\"Cars\", within 30d) and not visited(\"Boats\", within 30d)'",
+    );
+    story.apply(&fewer);
+    story.program.until("take the first out", |program| {
+        let held = program.setup().json(&["segment", "count", "drivers"])["held"].clone();
+        (held == json!(1)).then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(2500));
+    story.settled();
+    story.until(&[("twin", "11"), ("twin", "s-22")]);
+    // The first is erased: his id goes, and comes back for the second.
+    assert_eq!(first.send("DELETE", "/api/v1/me", &[]).status, 200);
+    story.until(&[("twin", "11")]);
+    std::thread::sleep(Duration::from_millis(2500));
+    story.settled();
+    story.until(&[("twin", "11")]);
+    story.deliveries().iter().for_each(adds_up);
+}
+
+#[test]
+fn one_id_stays_for_two_on_the_embedded_store() {
+    one_id_stays_for_two(Setup::new());
+}
+
+#[test]
+fn one_id_stays_for_two_on_redis() {
+    let server = RedisServer::start(&[]).unwrap();
+    one_id_stays_for_two(Setup::new().env("MAYFLY_STORE__URL", &server.url()));
+}

@@ -61,7 +61,12 @@ impl Runner {
                 None => self.standing.set_told(partition, after),
             }
         }
-        // Whose ids were told of as gone is nobody who could be told by his number.
+        // Whose ids were told of as gone is nobody who could be told by his number; but somebody
+        // else may be called so, too: he is told of again, after the removal.
+        let uids: Vec<&str> = gone.iter().map(|own| &*own.uid).collect();
+        for other in desk.called(&uids, now).await?.into_iter().flatten() {
+            touched.extend(desk.forget_sent(other.partition, other.ordinal));
+        }
         forget_erased(&self.app, desk, &mut touched);
         touched.sort();
         touched.dedup();
