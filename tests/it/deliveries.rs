@@ -250,3 +250,60 @@ fn one_id_stays_for_two_on_redis() {
     let server = RedisServer::start(&[]).unwrap();
     one_id_stays_for_two(Setup::new().env("MAYFLY_STORE__URL", &server.url()));
 }
+
+/// What was delivered is counted for an invoice, said on a label, and ends with its terms.
+#[test]
+fn a_feed_is_counted_labelled_and_ends() {
+    let with = |terms: &str| {
+        let own = DEFINITIONS.replace("LABEL", "summer");
+        own.replace("[destination.request]", &format!("{terms}\n[destination.request]"))
+    };
+    let terms = "[destination.terms]\ncontract = \"of 2026\"\nprice = \"1.20 EUR\"";
+    let story = Story::with(Setup::new(), crate::story::strict, |_| with(terms));
+    let mut ann = story.visitor("/cars/1", "ann");
+    let _bob = story.visitor("/cars/1", "bob");
+    let _unknown = story.visitor("/cars/1", "unknown-1");
+    story.until(&[("ann", "11"), ("bob", "11")]);
+    story.settled();
+    story.program.setup().ok(&["delivery", "run", "acme", "--full"]);
+    story.program.until("send everything", |_| {
+        let last = story.destination()["last"].clone();
+        let is_again = last["id"] != json!("acme-1") && last["mode"] == json!("full");
+        (is_again && last["status"] == json!("done")).then_some(())
+    });
+    let usage = || story.program.setup().json(&["delivery", "usage", "acme"]);
+    let own = usage();
+    let code = own["months"][0]["codes"][0].clone();
+    assert_eq!(
+        (own["terms"]["price_cpm"].clone(), code["code"].clone()),
+        (json!("1.20 EUR"), json!("11"))
+    );
+    // Who was rejected was not delivered.
+    assert_eq!((code["added"].clone(), code["removed"].clone()), (json!(2), json!(0)), "{own:#}");
+    assert!(code["refreshed"].as_u64() >= Some(2) && code["most"].as_u64() >= Some(2), "{own:#}");
+    let shown = story.program.setup().ok(&["delivery", "usage", "acme"]);
+    assert!(shown.contains("of 2026: 1.20 EUR CPM") && shown.contains("most at once"), "{shown}");
+    let label = story.program.setup().ok(&["delivery", "label", "acme"]);
+    let row = label.lines().find(|line| line.starts_with("\"11\"")).unwrap();
+    for fact in [
+        "\"drivers\"",
+        "\"Browser\"",
+        "\"web_usage\"",
+        "\"Observed/Known\"",
+        "\"Monthly\"",
+        "\"shop.example\"",
+        "\"Intra-day\"",
+        "\"visited(\"\"Cars\"\", within 30d)\"",
+    ] {
+        assert!(row.contains(fact), "{fact}: {label}");
+    }
+    // Past its end everyone leaves.
+    story.apply(&with(&format!("{terms}\nends = 2026-01-31")));
+    story.until(&[]);
+    story.settled();
+    let own = usage()["months"][0]["codes"][0].clone();
+    assert_eq!(own["removed"].as_u64(), Some(2), "{own:#}");
+    story.hit(&mut ann, "/cars/2");
+    std::thread::sleep(Duration::from_millis(2500));
+    story.until(&[]);
+}

@@ -4,7 +4,15 @@ use std::fs;
 
 use crate::program::Setup;
 
-const PAGES: [&str; 6] = ["", "-xandr", "-trade-desk", "-google", "-template", "-files"];
+const PAGES: [&str; 7] = [
+    "deliver",
+    "deliver-xandr",
+    "deliver-trade-desk",
+    "deliver-google",
+    "deliver-template",
+    "deliver-files",
+    "feeds",
+];
 
 /// What the pages take for granted.
 const BEFORE: &str = r#"
@@ -40,9 +48,9 @@ fn blocks(page: &str) -> Vec<String> {
 #[test]
 fn what_the_pages_about_deliveries_show_can_be_applied() {
     let program = Setup::new().start();
-    let (mut number, docs) = (0, concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/deliver"));
+    let (mut number, docs) = (0, concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
     for name in PAGES {
-        let page = fs::read_to_string(format!("{docs}{name}.md")).unwrap();
+        let page = fs::read_to_string(format!("{docs}/{name}.md")).unwrap();
         for block in blocks(&page) {
             number += 1;
             let partner = if block.contains("[[partner]]") { "" } else { PARTNER };
@@ -57,7 +65,7 @@ fn what_the_pages_about_deliveries_show_can_be_applied() {
             let text = format!("format = 1\n{BEFORE}{partner}{destination}{block}");
             let file = program.setup().write("page.toml", &text).display().to_string();
             let done = program.setup().run(&["plan", &file]);
-            assert_eq!(done.code, 0, "docs/deliver{name}.md:\n{text}\n{}", done.stderr);
+            assert_eq!(done.code, 0, "docs/{name}.md:\n{text}\n{}", done.stderr);
         }
     }
     assert!(number >= 9, "{number} blocks");

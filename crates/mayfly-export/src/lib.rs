@@ -11,6 +11,7 @@ pub mod feed;
 pub mod file;
 pub mod import;
 mod instant;
+pub mod label;
 pub mod manifest;
 pub mod push;
 pub mod table;
@@ -24,6 +25,7 @@ pub use feed::{Feed, FeedName, FeedWriter, Part};
 pub use file::{Audience, Format, Source, export};
 pub use import::{BadRow, ImportError, ImportFormat, ImportRow, Spool, Spooled};
 pub use import::{clear_spool, read_import};
+pub use label::label;
 pub use manifest::{Manifest, ManifestFile, Overdue, overdue};
 pub use table::{Cell, Kind, Table, TableWriter};
 

@@ -7,13 +7,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::file::{DestinationItem, MappedItem, Span, sound};
+use super::import::{is_term, price};
 use super::period::Period;
 use super::table::{PlacedText, Table};
 use crate::destination::way::{FeedLayout, XandrLayout};
-use crate::destination::{Destination, DestinationId, IdSpace, Mapped, Transfer, Way};
+use crate::destination::{Destination, DestinationId, IdSpace, Mapped, Terms, Transfer, Way};
 use crate::problem::{DestinationFault, Fault, ProblemKind};
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "name",
     "partner",
     "ids",
@@ -30,6 +31,7 @@ const KEYS: [&str; 23] = [
     "idempotent",
     "secrets",
     "paused",
+    "terms",
     "was",
     "files",
     "xandr",
@@ -78,6 +80,7 @@ pub(super) fn destination(
         codes(&mut table, way, segments);
     }
     let secrets = secrets(&mut table, way.as_ref());
+    let terms = terms(&mut table, faults);
     let destination = settings(&mut table, way, secrets);
     faults.extend(table.faults());
     let destination = Destination {
@@ -85,6 +88,7 @@ pub(super) fn destination(
         time_zone,
         country: country?,
         transfer: transfer?,
+        terms,
         ..destination?
     };
     let (name, partner, way_place) = (name?, partner?, place.unwrap_or_default());
@@ -126,9 +130,23 @@ fn settings(
         idempotent: table.flag("idempotent").unwrap_or(true),
         secrets,
         paused: table.flag("paused").unwrap_or(false),
+        terms: None,
         was: Vec::new(),
         way: way?,
     })
+}
+
+fn terms(of: &mut Table<'_, '_>, faults: &mut Vec<Fault>) -> Option<Terms> {
+    let (table, span) = of.table("terms")?;
+    let mut table = Table::new("destination.terms", table, span, &["contract", "ends", "price"]);
+    let contract = table.need_text("contract");
+    let (ends, price) = (table.calendar_day("ends"), price(&mut table));
+    if let Some(PlacedText { value, span }) = contract.as_ref().filter(|own| !is_term(&own.value)) {
+        let kind = ProblemKind::BadName { what: "contract", name: value.clone() };
+        table.fault(kind, span.clone());
+    }
+    faults.extend(table.faults());
+    Some(Terms { contract: contract?.value, ends, price })
 }
 
 fn time_zone(table: &mut Table<'_, '_>) -> Box<str> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Definitions;
 use super::destination_table::{ID_SPACES, TRANSFERS, word_of};
 use super::export::{line, list, quoted};
-use crate::destination::{Destination, IdSpace, Mapped, Way};
+use crate::destination::{Destination, IdSpace, Mapped, Terms, Way};
 
 impl Definitions {
     pub(super) fn export_destination(&self, out: &mut String, own: &Destination) {
@@ -55,6 +55,15 @@ impl Definitions {
         let rows: Vec<String> = own.mapping.iter().map(|own| self.export_mapped(own)).collect();
         if !rows.is_empty() {
             line(out, "segments", &format!("[\n  {},\n]", rows.join(",\n  ")));
+        }
+        if let Some(Terms { contract, ends, price }) = &own.terms {
+            line(out, "[destination.terms]\ncontract", &quoted(contract));
+            if let Some(ends) = ends {
+                line(out, "ends", &ends.to_string());
+            }
+            if let Some(price) = price {
+                line(out, "price", &quoted(&price.to_string()));
+            }
         }
         out.push_str(&export_way(&own.way));
     }

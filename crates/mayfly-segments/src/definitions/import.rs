@@ -120,21 +120,11 @@ pub(super) fn import(
     let partner = table.need_text("partner");
     let (code, basis) = (table.need_text("code"), table.need_text("basis"));
     let ends = table.calendar_day("ends");
-    let price = table.text("price").and_then(|text| {
-        let price = Price::parse(&text.value);
-        if price.is_none() {
-            let fault = ImportFault::Price { text: text.value };
-            table.fault(ProblemKind::Import { fault }, text.span);
-        }
-        price
-    });
-    for (what, text, most) in
-        [("code", &code, limits::PARTNER_UID_BYTES), ("basis", &basis, limits::BASIS_CHARS)]
+    let price = price(&mut table);
+    let is_code = |text: &str| is_term(text) && text.len() <= limits::PARTNER_UID_BYTES;
+    for (what, text, is_sound) in
+        [("code", &code, &is_code as &dyn Fn(&str) -> bool), ("basis", &basis, &is_term)]
     {
-        let is_sound = |text: &str| {
-            let length = text.chars().count();
-            text.trim() == text && (1..=most).contains(&length) && !text.contains(char::is_control)
-        };
         if let Some(text) = text.as_ref().filter(|text| !is_sound(&text.value)) {
             let name = text.value.clone();
             table.fault(ProblemKind::BadName { what, name }, text.span.clone());
@@ -144,6 +134,24 @@ pub(super) fn import(
     let (partner, code, basis) = (partner?, code?, basis?.value);
     let own = Import { partner: PartnerId(0), code: code.value.clone(), basis, ends, price };
     Some(ImportItem { partner, code, import: own })
+}
+
+/// What it costs.
+pub(super) fn price(table: &mut Table<'_, '_>) -> Option<Price> {
+    let text = table.text("price")?;
+    let price = Price::parse(&text.value);
+    if price.is_none() {
+        let fault = ImportFault::Price { text: text.value };
+        table.fault(ProblemKind::Import { fault }, text.span);
+    }
+    price
+}
+
+/// Whether a text may stand for an agreement.
+pub(super) fn is_term(text: &str) -> bool {
+    let length = text.chars().count();
+    let is_some = (1..=limits::BASIS_CHARS).contains(&length);
+    is_some && text.trim() == text && !text.contains(char::is_control)
 }
 
 /// As it is stored.

@@ -5,7 +5,7 @@ use mayfly_core::{PartnerId, SegmentId};
 use serde::{Deserialize, Serialize};
 
 use super::{DefinitionsError, Period};
-use crate::destination::{Destination, DestinationId, IdSpace, Mapped, Transfer, Way};
+use crate::destination::{Destination, DestinationId, IdSpace, Mapped, Terms, Transfer, Way};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +28,8 @@ pub(super) struct DestinationRow {
     idempotent: bool,
     secrets: Vec<(Box<str>, Box<str>)>,
     paused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<Terms>,
     was: Vec<Box<str>>,
 }
 
@@ -66,6 +68,7 @@ impl From<&Destination> for DestinationRow {
             idempotent: own.idempotent,
             secrets: own.secrets,
             paused: own.paused,
+            terms: own.terms,
             was: own.was,
         }
     }
@@ -102,6 +105,7 @@ impl TryFrom<DestinationRow> for Destination {
             idempotent: row.idempotent,
             secrets: row.secrets,
             paused: row.paused,
+            terms: row.terms,
             was: row.was,
         })
     }

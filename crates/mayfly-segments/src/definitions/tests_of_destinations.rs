@@ -67,6 +67,10 @@ country = "NL"
 transfer = "within"
 secrets = { private_key = "acme_ssh" }
 segments = [{ segment = "fans" }]
+[destination.terms]
+contract = "agreement of 2026-11-01"
+ends = 2027-10-31
+price = "0.50 USD"
 [destination.files]
 folder = "sftp"
 [destination.files.upload.sftp]
@@ -223,6 +227,8 @@ fn what_is_wrong_with_a_destination_is_told() {
         ("signing = ", "singing = ", "no secret is used for `singing` here"),
         (", key = \"acme_key\"", "", "nothing can be sent without the secret `key`"),
         ("{ key_id = ", "{ id = \"x\", key_id = ", "no secret is used for `id` here"),
+        ("0.50 USD", "cheap", "\"cheap\" is no price"),
+        ("contract = ", "contact = ", "[[destination.terms]] needs `contract`"),
         ("https://s3", "ftp://s3", "\"ftp://s3.acme.example\" is no URL that can be asked"),
         ("host_key = \"ssh-ed25519 AAAA\"\n", "", "missing field `host_key`"),
         ("\"xandr_password\"", "\"/etc/shadow\"", "\"/etc/shadow\" is no name of a secret"),

@@ -7,10 +7,12 @@ pub mod schedule;
 mod upload;
 pub mod way;
 
-use mayfly_core::{PartnerId, SegmentId};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use mayfly_core::{PartnerId, SegmentId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::definitions::Period;
+use crate::definitions::{Period, Price};
 pub use schedule::Schedule;
 pub use way::Way;
 
@@ -99,8 +101,37 @@ pub struct Destination {
     pub secrets: Vec<(Box<str>, Box<str>)>,
     /// Nothing is sent.
     pub paused: bool,
+    /// Under which terms data is passed on, where there are any.
+    pub terms: Option<Terms>,
     /// Names that it had before.
     pub was: Vec<Box<str>>,
+}
+
+/// Under which terms data is passed on: for people, but for their end.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// Which agreement it is.
+    pub contract: Box<str>,
+    /// The last day of it, UTC: from the next on everyone leaves.
+    pub ends: Option<Date>,
+    /// By thousand impressions.
+    pub price: Option<Price>,
+}
+
+impl Terms {
+    /// Whether they are over.
+    #[must_use]
+    pub fn are_over(&self, now: Timestamp) -> bool {
+        self.ends.is_some_and(|last| is_past(last, now))
+    }
+}
+
+/// Whether a day, UTC, is over.
+#[must_use]
+pub fn is_past(day: Date, now: Timestamp) -> bool {
+    let after = day.tomorrow().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    after.is_some_and(|after| after.timestamp().as_millisecond() <= now.millis())
 }
 
 impl Destination {

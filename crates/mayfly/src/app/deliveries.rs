@@ -59,7 +59,7 @@ impl App {
         self.shown_destination(&self.destination_named(name)?).await
     }
 
-    fn destination_named(&self, name: &str) -> Result<Destination, ApiError> {
+    pub(super) fn destination_named(&self, name: &str) -> Result<Destination, ApiError> {
         let active = self.active();
         let definitions = active.definitions();
         definitions.destination(name).cloned().ok_or_else(|| {

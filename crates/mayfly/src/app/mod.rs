@@ -6,6 +6,7 @@ mod categories;
 mod debug;
 pub mod definitions;
 mod deliveries;
+mod feeds;
 mod insights;
 mod journal;
 mod lint;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Create, part};
 use super::output::{self, items, line, text};
 use super::segments::{self, ask};
-use super::{Asks, analysis};
+use super::{Asks, analysis, feeds};
 
 /// What is asked of files.
 #[derive(Debug, Subcommand)]
@@ -88,6 +88,16 @@ pub(crate) enum DeliveryCommand {
         #[arg(long)]
         full: bool,
     },
+    /// What was delivered, by month: for an invoice
+    Usage {
+        /// The destination
+        destination: String,
+    },
+    /// The IAB Tech Lab's data label of what it gets, as CSV
+    Label {
+        /// The destination
+        destination: String,
+    },
     /// Try again what is held
     Resume {
         /// The destination
@@ -111,6 +121,8 @@ pub(crate) fn run(asks: &Asks, command: DeliveryCommand) -> anyhow::Result<()> {
         DeliveryCommand::DryRun { destination, visitors, full } => {
             dry_run(asks, &destination, visitors, full)
         }
+        DeliveryCommand::Usage { destination } => feeds::usage(asks, &destination),
+        DeliveryCommand::Label { destination } => feeds::label(asks, &destination),
         DeliveryCommand::Resume { destination } => {
             order(asks, &destination, "resume", "it is tried again within a second")
         }

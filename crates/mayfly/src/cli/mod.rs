@@ -10,6 +10,7 @@ mod consent;
 mod definitions;
 mod deliveries;
 mod doctor;
+mod feeds;
 mod imports;
 mod insights;
 mod output;

@@ -301,6 +301,9 @@ impl Desk {
 
 /// The part of the mapping that is delivered now.
 fn delivered(destination: &Destination, definitions: &Definitions, now: Timestamp) -> Vec<Mapped> {
+    if destination.terms.as_ref().is_some_and(|terms| terms.are_over(now)) {
+        return Vec::new();
+    }
     let hour = now.hour().unwrap_or_default();
     let mapping = destination.mapping.iter();
     let is_on = |mapped: &&Mapped| {

@@ -80,6 +80,7 @@ impl Runner {
             delivery.pairs.rejected.insert("unfit_id".to_owned(), feed.unfit);
         }
         self.standing.accepted_ms = clock::now().millis();
+        self.bill(changes, &told, now);
         self.note(changes, &told, now).await?;
         for own in gone {
             self.standing.set_told(own.partition, own.at);

@@ -24,6 +24,7 @@ pub(crate) mod record;
 pub(crate) mod runner;
 pub(crate) mod secrets;
 mod upload;
+mod usage;
 
 use std::collections::HashMap;
 use std::sync::Arc;

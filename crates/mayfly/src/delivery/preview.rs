@@ -1,5 +1,6 @@
 //! A dry run: what would be sent, as it would be sent; nothing is, and nothing is noted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mayfly_core::{Timestamp, Visitor};
@@ -108,6 +109,24 @@ pub(crate) async fn part(
         "next": next.map(|own| own.to_string()),
         "now_ms": now.millis(),
     }))
+}
+
+/// How many there are to be under each code now.
+pub(crate) async fn sizes(
+    app: &Arc<App>,
+    destination: &Destination,
+    now: Timestamp,
+) -> Result<BTreeMap<String, u64>, NotNow> {
+    let active = app.active();
+    let partner = active.definitions().partner_by_id(destination.partner);
+    let partner = partner.cloned().ok_or(NotNow::Loading)?;
+    let mut desk = Desk::open(app, destination.clone(), partner).await?;
+    let audience = desk.audience(&mut Standing::default(), now).await?;
+    let mut sizes = BTreeMap::new();
+    for ((_, code), own) in &audience.wanted {
+        *sizes.entry(code.to_string()).or_default() += own.len();
+    }
+    Ok(sizes)
 }
 
 /// The lines of a layout; Parquet's as CSV.

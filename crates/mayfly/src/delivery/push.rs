@@ -344,10 +344,16 @@ impl Runner {
                 own.again && own.user == Some(user) && own.segment.is_none_or(|of| of == code)
             })
         };
-        let mut noted = chunk.untold.clone();
+        let is_rejected = |user: usize, code: usize| {
+            let of = |own: &Rejected| own.user == Some(user);
+            rejected.iter().any(|own| of(own) && own.segment.is_none_or(|of| of == code))
+        };
+        let (mut noted, mut accepted) = (chunk.untold.clone(), Vec::new());
         for (user, pairs) in chunk.pairs.iter().enumerate() {
             noted.extend(pairs.iter().filter(|pair| !goes_again(user, pair.code)));
+            accepted.extend(pairs.iter().filter(|pair| !is_rejected(user, pair.code)));
         }
+        self.bill(changes, &accepted, now);
         self.note(changes, &noted, now).await?;
         self.write(delivery).await
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mayfly_core::{Ordinal, Partition};
+use mayfly_core::{Ordinal, Partition, Timestamp};
 use mayfly_store::EntryId;
 use serde::{Deserialize, Serialize};
 
@@ -270,9 +270,41 @@ pub(crate) struct Standing {
     pub(crate) was_idle: bool,
     /// The last request of a person that was followed.
     pub(crate) asked: u64,
+    /// What was delivered, by month (`2026-11`) and code: counts for an invoice.
+    #[serde(default)]
+    pub(crate) usage: BTreeMap<String, BTreeMap<String, Usage>>,
 }
 
+/// What was delivered under a code in a month.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    /// Visitors that came.
+    pub(crate) added: u64,
+    /// Visitors that were told of again, for they stay longer.
+    pub(crate) refreshed: u64,
+    /// Visitors that left.
+    pub(crate) removed: u64,
+    /// The most that were there at one time.
+    pub(crate) most: u64,
+}
+
+/// Months whose usage is remembered.
+const USAGE_MONTHS: usize = 25;
+
 impl Standing {
+    /// Counts what was delivered under a code, in the month of an instant; old months go.
+    pub(super) fn bill(&mut self, code: &str, now: Timestamp, more: Usage) {
+        let month: String = crate::clock::text(now).chars().take(7).collect();
+        let own = self.usage.entry(month).or_default().entry(code.to_owned()).or_default();
+        own.added += more.added;
+        own.refreshed += more.refreshed;
+        own.removed += more.removed;
+        own.most = own.most.max(more.most);
+        while self.usage.len() > USAGE_MONTHS {
+            self.usage.pop_first();
+        }
+    }
+
     /// Up to where news were told.
     pub(crate) fn told(&self, partition: Partition) -> EntryId {
         let (ms, seq) = self.news.get(&partition.0).copied().unwrap_or_default();

@@ -339,6 +339,7 @@ impl Runner {
             }
         }
         self.count(&delivery);
+        self.bill_most(now);
         let is_done = delivery.status == Status::Done;
         self.standing.was_idle = delivery.status == Status::Waiting && delivery.pairs.sent == 0;
         self.write(&mut delivery).await?;

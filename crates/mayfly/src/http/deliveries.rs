@@ -105,6 +105,21 @@ pub(crate) async fn ask(request: HttpRequest, state: State, name: Path<String>) 
     Ok(HttpResponse::Ok().json(app.ask_destination(&name, asked.ask, &caller.name).await?))
 }
 
+/// What was delivered, by month.
+pub(crate) async fn usage(request: HttpRequest, state: State, name: Path<String>) -> Answer {
+    exact(&request, &state)?;
+    Ok(HttpResponse::Ok().json(state.app()?.usage(&name).await?))
+}
+
+/// The data label of what it gets.
+pub(crate) async fn label(request: HttpRequest, state: State, name: Path<String>) -> Answer {
+    exact(&request, &state)?;
+    let rows = state.app()?.label(&name).await?;
+    // It is written to memory.
+    let text = mayfly_export::label(&rows).map_err(|_| ApiError::Busy)?;
+    Ok(HttpResponse::Ok().content_type("text/csv; charset=utf-8").body(text))
+}
+
 /// Which deliveries are listed.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

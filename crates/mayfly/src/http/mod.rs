@@ -173,6 +173,8 @@ fn asked() -> Vec<Resource> {
         at("/destinations/{name}", "GET", [web::get().to(deliveries::destination)]),
         at("/destinations/{name}/preview", "GET", [web::get().to(deliveries::preview)]),
         at("/destinations/{name}/audience", "GET", [web::get().to(deliveries::audience)]),
+        at("/destinations/{name}/usage", "GET", [web::get().to(deliveries::usage)]),
+        at("/destinations/{name}/label", "GET", [web::get().to(deliveries::label)]),
         at("/destinations/{name}/ask", "POST", [web::post().to(deliveries::ask)]),
         at("/deliveries", "GET", [web::get().to(deliveries::list)]),
         at("/deliveries/{id}", "GET", [web::get().to(deliveries::one)]),

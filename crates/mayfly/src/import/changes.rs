@@ -8,6 +8,7 @@ use mayfly_core::{
     Admitted, CategoryId, CellId, Day, Partition, Partner, Timestamp, Visitor, limits,
 };
 use mayfly_segments::definitions::Import as Terms;
+use mayfly_segments::destination::is_past;
 use roaring::RoaringBitmap;
 
 use super::reading::Named;
@@ -71,9 +72,7 @@ impl Changes {
 
 /// Whether a licence is over.
 pub(super) fn is_over(import: &Terms, now: Timestamp) -> bool {
-    let after = import.ends.and_then(|last| last.tomorrow().ok());
-    let after = after.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
-    after.is_some_and(|after| after.timestamp().as_millisecond() <= now.millis())
+    import.ends.is_some_and(|last| is_past(last, now))
 }
 
 impl App {

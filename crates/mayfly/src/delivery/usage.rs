@@ -1,0 +1,52 @@
+//! What was delivered, in counts for an invoice: by month and code.
+
+use std::collections::BTreeMap;
+
+use mayfly_core::{Partition, Timestamp};
+use mayfly_store::Sent;
+use roaring::RoaringBitmap;
+
+use super::changes::{Changes, Pair};
+use super::record::Usage;
+use super::runner::Runner;
+
+impl Runner {
+    /// Counts pairs that the receiver took, before they are noted.
+    pub(super) fn bill(&mut self, changes: &Changes, taken: &[Pair], now: Timestamp) {
+        let Some(desk) = &self.desk else { return };
+        let mut groups: BTreeMap<(Partition, usize, bool), RoaringBitmap> = BTreeMap::new();
+        for pair in taken {
+            let place = (pair.partition, pair.code, pair.until.is_some());
+            groups.entry(place).or_default().insert(pair.ordinal);
+        }
+        for ((partition, code, is_in), who) in groups {
+            let Some(key) = changes.segments.get(code) else { continue };
+            let sent = desk.sent.get(&(partition, key.code.clone()));
+            let known = sent.map_or(0, |sent| there(sent, &who));
+            let more = match is_in {
+                true => Usage { added: who.len() - known, refreshed: known, ..Usage::default() },
+                false => Usage { removed: known, ..Usage::default() },
+            };
+            self.standing.bill(&key.code, now, more);
+        }
+    }
+
+    /// Counts how many are there under each code.
+    pub(super) fn bill_most(&mut self, now: Timestamp) {
+        let Some(desk) = &self.desk else { return };
+        let today = now.day().unwrap_or_default();
+        let mut held: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((_, code), sent) in &desk.sent {
+            let live = sent.until.range(today.plus(1)..).map(|(_, own)| own.len());
+            *held.entry(code).or_default() += live.sum::<u64>();
+        }
+        for (code, most) in held.into_iter().filter(|(_, most)| *most > 0) {
+            self.standing.bill(code, now, Usage { most, ..Usage::default() });
+        }
+    }
+}
+
+/// How many of some visitors were sent, whatever day they lapse on: each of them once.
+fn there(sent: &Sent, who: &RoaringBitmap) -> u64 {
+    sent.until.values().map(|own| own.intersection_len(who)).sum()
+}
