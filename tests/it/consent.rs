@@ -45,9 +45,9 @@ on_page = true
 "#;
 
 /// Storage, profiles and more for vendor 999, chosen on 2026-11-01.
-const YES: &str = "CQtAQoAQtAQoAAHABBENEsFgALqAAAAAAAAAHzwAQHzgABAAAAAA.IHzwAQHzgAAA";
+pub(crate) const YES: &str = "CQtAQoAQtAQoAAHABBENEsFgALqAAAAAAAAAHzwAQHzgABAAAAAA.IHzwAQHzgAAA";
 /// Nothing, chosen on 2026-11-20.
-const NO: &str = "CQt-4cAQt-4cAAHABBENEsFgAAAAAAAAAAAAHzwAQHzgABAAAAAA.IHzwAQHzgAAA";
+pub(crate) const NO: &str = "CQt-4cAQt-4cAAHABBENEsFgAAAAAAAAAAAAHzwAQHzgABAAAAAA.IHzwAQHzgAAA";
 /// Nothing, chosen on 2026-10-01.
 const OLD_NO: &str = "CQraFkAQraFkAAHABBENEsFgAAAAAAAAAAAAHzwAQHzgABAAAAAA.IHzwAQHzgAAA";
 /// Storage and profiles, where vendor 999 was not shown.
@@ -61,7 +61,7 @@ fn start(setup: Setup) -> Program {
 }
 
 /// A page view under a consent string; answers outcome and reason.
-fn view(browser: &mut Browser, site: &str, page: &str, consent: &str) -> String {
+pub(crate) fn view(browser: &mut Browser, site: &str, page: &str, consent: &str) -> String {
     let (url, from) = (pixel(site, page, consent), format!("https://{site}.example/"));
     let mut answer = browser.send("GET", &url, &[("referer", &from)]);
     if let Some(again) = answer.header("location").map(|query| format!("/p.gif{query}")) {
@@ -75,7 +75,7 @@ fn pixel(site: &str, page: &str, consent: &str) -> String {
     format!("/p.gif?s={site}&u={url}{consent}")
 }
 
-fn under(string: &str) -> String {
+pub(crate) fn under(string: &str) -> String {
     format!("&gdpr=1&gdpr_consent={string}")
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::program::Setup;
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "deliver",
     "deliver-xandr",
     "deliver-trade-desk",
@@ -12,6 +12,7 @@ const PAGES: [&str; 7] = [
     "deliver-template",
     "deliver-files",
     "feeds",
+    "cdp",
 ];
 
 /// What the pages take for granted.

@@ -81,4 +81,5 @@ pub use spill::SpillError;
 pub use submission::{Submission, SubmittedClient, VisitorRef};
 pub use sync::{BadSync, SyncAnswer, SyncOutcome, SyncRequest};
 pub use tail::Passed;
+pub use visitors::is_foreign_space;
 pub use whose::Holder;

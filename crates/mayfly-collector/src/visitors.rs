@@ -31,6 +31,13 @@ pub(crate) const MOVED_SPACE: &str = "moved";
 /// Id spaces that nobody may name from outside.
 pub(crate) const OWN_SPACES: [&str; 5] =
     [PROBE_SPACE, MOVED_SPACE, OPTED_OUT_SPACE, PSEUDONYM_SPACE, UID_SPACE];
+
+/// Whether ids of this space may be named from outside: a name that is none of our own.
+#[must_use]
+pub fn is_foreign_space(space: &str) -> bool {
+    mayfly_core::event::is_name(space, mayfly_core::limits::SPACE_NAME_BYTES)
+        && !OWN_SPACES.contains(&space)
+}
 /// The id space of our names for visitors towards partners.
 pub(crate) const PSEUDONYM_SPACE: &str = "pseudonym";
 /// The id space of partners' names for visitors.

@@ -24,7 +24,7 @@ pub use changes::{CodeChanges, Lapses};
 pub use feed::{Feed, FeedName, FeedWriter, Part};
 pub use file::{Audience, Format, Source, export};
 pub use import::{BadRow, ImportError, ImportFormat, ImportRow, Spool, Spooled};
-pub use import::{clear_spool, read_import};
+pub use import::{Read1, clear_spool, read_import};
 pub use label::label;
 pub use manifest::{Manifest, ManifestFile, Overdue, overdue};
 pub use table::{Cell, Kind, Table, TableWriter};

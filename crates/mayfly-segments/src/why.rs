@@ -180,12 +180,12 @@ impl<'h> Past<'h> {
             compiled.classifier().classify(&mut memo, hit, page, &mut found);
             for category in &found {
                 let places = falls.entry(*category).or_default();
-                if hit.takes_back() {
-                    // What a partner declared before on that day.
-                    let is_other =
-                        |at: &usize| hits.get(*at).is_none_or(|h| h.0.day() != hit.day());
-                    places.retain(is_other);
-                } else {
+                if hit.is_declared() {
+                    // What a partner declared before on that day: once is enough.
+                    let day = hit.day();
+                    places.retain(|at| hits.get(*at).is_none_or(|(own, _)| own.day() != day));
+                }
+                if !hit.takes_back() {
                     places.push(at);
                 }
             }

@@ -152,6 +152,9 @@ pub(super) fn row(uid: &str, code: Option<&str>, op: Option<&str>) -> Result<Imp
     if !is_uid(uid) {
         return Err(BadRow::BadId);
     }
+    if code.is_some_and(|code| code.len() > limits::PARTNER_UID_BYTES) {
+        return Err(BadRow::BadCode);
+    }
     let is_in = match op {
         None | Some("" | "add") => true,
         Some("remove") => false,
@@ -206,12 +209,9 @@ pub(super) fn json(
         }
         let adds = own.add.into_iter().flatten().map(|own| (own, true));
         let removes = own.remove.into_iter().flatten().map(|own| (own, false));
-        let row = |(own, is_in): (Segment, bool)| ImportRow {
-            uid: uid.clone(),
-            code: Some(own.code()),
-            is_in,
-        };
-        Ok(adds.chain(removes).all(|own| each(Ok(row(own)))))
+        let op = |is_in| Some(if is_in { "add" } else { "remove" });
+        let read = |(own, is_in): (Segment, bool)| row(&uid, Some(&own.code()), op(is_in));
+        Ok(adds.chain(removes).all(|own| each(read(own).map_err(|bad| (number, bad)))))
     })
 }
 
@@ -231,12 +231,10 @@ pub(super) fn adobe(
             Err(bad) => return Ok(each(Err((number, bad)))),
         };
         Ok(entries.split(',').all(|own| {
-            let found = entry(own.trim()).ok_or((number, BadRow::BadEntry));
-            each(found.map(|(code, is_in)| ImportRow {
-                uid: uid.into(),
-                code: Some(code.into()),
-                is_in,
-            }))
+            let found = entry(own.trim()).ok_or(BadRow::BadEntry);
+            let op = |is_in| Some(if is_in { "add" } else { "remove" });
+            let read = found.and_then(|(code, is_in)| row(uid, Some(code), op(is_in)));
+            each(read.map_err(|bad| (number, bad)))
         }))
     })
 }

@@ -47,8 +47,8 @@ impl ImportFormat {
     /// ```
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        let name = name.to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+        let whole = name.to_ascii_lowercase();
+        let name = whole.strip_suffix(".gz").or(whole.strip_suffix(".zst")).unwrap_or(&whole);
         if name.starts_with("ftp_dpm_") {
             return Some(Self::Adobe);
         }
@@ -56,7 +56,7 @@ impl ImportFormat {
             "csv" => Some(Self::Csv),
             "tsv" | "tab" => Some(Self::Tsv),
             "jsonl" | "ndjson" => Some(Self::Jsonl),
-            "parquet" => Some(Self::Parquet),
+            "parquet" if whole == name => Some(Self::Parquet),
             "sync" | "overwrite" => Some(Self::Adobe),
             _ => None,
         }
@@ -83,6 +83,8 @@ pub enum BadRow {
     NotText,
     /// It has no id, or one that nobody can have.
     BadId,
+    /// Its code is longer than any that can be defined.
+    BadCode,
     /// It is no JSON of this form.
     NotJson,
     /// Its `op` is neither `add` nor `remove`.
@@ -101,6 +103,7 @@ impl BadRow {
             Self::TooLong => "line_too_long",
             Self::NotText => "not_utf8",
             Self::BadId => "bad_id",
+            Self::BadCode => "bad_code",
             Self::NotJson => "bad_json",
             Self::BadOp => "bad_op",
             Self::Columns => "wrong_columns",

@@ -228,6 +228,9 @@ fn sound_way(table: &mut Table<'_, '_>, way: &Way, span: &Span) {
         }
         Way::TradeDesk(_) | Way::Google(_) | Way::Adobe(_) | Way::Request(_) => None,
     };
+    if let Some(found) = way.files().and_then(|own| own.upload.as_ref()?.unfit()) {
+        table.fault(fault(DestinationFault::Place { found: found.into() }), span.clone());
+    }
     if layout.is_some_and(|layout| !XandrLayout::can_remove(layout)) {
         table.fault(fault(DestinationFault::NoRemoval), span.clone());
     }

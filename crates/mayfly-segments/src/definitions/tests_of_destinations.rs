@@ -227,6 +227,8 @@ fn what_is_wrong_with_a_destination_is_told() {
         ("signing = ", "singing = ", "no secret is used for `singing` here"),
         (", key = \"acme_key\"", "", "nothing can be sent without the secret `key`"),
         ("{ key_id = ", "{ id = \"x\", key_id = ", "no secret is used for `id` here"),
+        ("\"acme-in\"", "\"a/b\"", "\"a/b\" is no name of a host, bucket"),
+        ("ssh-ed25519 AAAA", "ssh-rsa AAAA", "\"ssh-rsa AAAA\" is no name of a host, bucket"),
         ("0.50 USD", "cheap", "\"cheap\" is no price"),
         ("contract = ", "contact = ", "[[destination.terms]] needs `contract`"),
         ("https://s3", "ftp://s3", "\"ftp://s3.acme.example\" is no URL that can be asked"),

@@ -103,7 +103,7 @@ fn what_cannot_be_is_told() {
         ("basis = \"contract\"\n", "", "[[category.import]] needs `basis`"),
         ("1.20 EUR", "1,20 EUR", "\"1,20 EUR\" is no price"),
         ("2027-12-31", "2027-13-31", "invalid"),
-        ("ends = ", "end = ", "unknown key `end`"),
+        ("ends = ", "end = ", "has no key `end`"),
         ("iab = ", "rule = 'path == \"/\"'\niab = ", "what a partner fills has no `rule`, `exc"),
     ] {
         let message = told(from, to);

@@ -48,6 +48,23 @@ impl Upload {
         }
     }
 
+    /// What would make another host, path or key of it than is meant.
+    #[must_use]
+    pub fn unfit(&self) -> Option<&str> {
+        let plain = |text: &&str| !is_plain(text);
+        match self {
+            Self::S3(own) => [&*own.bucket, &own.region].into_iter().find(plain),
+            Self::Gcs(own) => Some(&*own.bucket).filter(plain),
+            Self::Azure(own) => [&*own.account, &own.container].into_iter().find(plain),
+            Self::Sftp(own) => {
+                let kind = own.host_key.split(' ').next().unwrap_or_default();
+                let is_known = kind == "ssh-ed25519" || kind.starts_with("ecdsa-sha2-nistp");
+                let host = Some(&*own.host).filter(plain);
+                host.or((!is_known).then_some(&*own.host_key))
+            }
+        }
+    }
+
     /// The folder there; empty = the top.
     #[must_use]
     pub fn folder(&self) -> &str {
@@ -58,6 +75,12 @@ impl Upload {
             Self::Sftp(own) => &own.folder,
         }
     }
+}
+
+/// A name of letters, digits, points, dashes and underscores.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    !text.is_empty() && text.bytes().all(is_plain)
 }
 
 impl std::fmt::Display for Upload {

@@ -67,6 +67,8 @@ impl OpenDay {
         let (count, seconds) = adds(hit);
         *entry = match takes_back {
             true => CellEntry { ordinal, count: 0, seconds: 0 },
+            // What is said twice on a day is said.
+            false if hit.is_declared() => CellEntry { ordinal, count: 1, seconds: 0 },
             false => CellEntry {
                 ordinal,
                 count: before.count.saturating_add(count),

@@ -70,6 +70,12 @@ pub enum DestinationFault {
     /// A layout in which nobody can leave.
     #[error("without the field \"expiration\" nobody could leave a segment")]
     NoRemoval,
+    /// A place that files cannot be taken to.
+    #[error("\"{found}\" is no name of a host, bucket or region, or no host key that can be used")]
+    Place {
+        /// As written.
+        found: Box<str>,
+    },
     /// A change that makes it another destination.
     #[error("a destination keeps its {what}: who was sent there could not be told to leave")]
     Kept {
@@ -97,6 +103,9 @@ impl DestinationFault {
             Self::NoWay | Self::TwoWays => Some("docs/deliver.md shows each of them"),
             Self::MissingSecret { .. } => Some(
                 "write secrets = { NAME = \"acme_token\" }; docs/deliver.md says where it lies",
+            ),
+            Self::Place { .. } => Some(
+                "names are of letters, digits, . - _; a host key is as `ssh-keyscan -t ed25519 HOST` prints it",
             ),
             Self::Kept { .. } => Some("give the new one a name of its own, and take this one out"),
             Self::Template { .. } => Some("docs/deliver-template.md lists what a template can use"),

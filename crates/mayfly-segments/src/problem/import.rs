@@ -6,6 +6,9 @@ pub enum ImportFault {
     /// It says by which hits it is filled, too.
     #[error("what a partner fills has no `rule`, `except`, `form` or `implies`")]
     Rules,
+    /// Another partner than before.
+    #[error("a category keeps the partner that fills it: who is in it came from that one")]
+    Kept,
     /// A price that is none.
     #[error("\"{text}\" is no price")]
     Price {
@@ -33,6 +36,7 @@ impl ImportFault {
             Self::Rules => Some("keep the two apart: one category for each, and a segment of both"),
             Self::Price { .. } => Some("write it by thousand impressions, as \"1.20 EUR\""),
             Self::SameCode { .. } => None,
+            Self::Kept => Some("make another category for the other partner"),
             Self::DaysAlone { .. } => {
                 Some("ask for days, without hours, `where` and `then`: within 30d")
             }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mayfly_core::{CategoryId, Day, Hit, Page, Partition};
-use mayfly_segments::PageMemo;
+use mayfly_core::{CategoryId, CellId, Day, Hit, Page, Partition};
 use mayfly_segments::definitions::EVERY_HIT;
+use mayfly_segments::{Compiled, PageMemo};
 use mayfly_store::{DayCursor, StoreError};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -46,7 +46,8 @@ impl App {
         for slot in self.slots() {
             let hidden = self.hidden(slot.partition()) | slot.erased();
             let cells = evaluate::day_cells(&self.store, &slot, day, &all).await?;
-            for (id, cell) in cells {
+            let is_now = |id: &CellId| active.cell(id.category) == Some(*id);
+            for (id, cell) in cells.into_iter().filter(|(id, _)| is_now(id)) {
                 let sum = sums.entry(id.category).or_default();
                 let own = cell.entries.iter().filter(|entry| !hidden.contains(entry.ordinal));
                 for entry in own {
@@ -116,7 +117,7 @@ impl App {
         tell: &mpsc::Sender<Vec<u8>>,
     ) -> Result<Option<u64>, ApiError> {
         let (mut next, mut number) = (Some(DayCursor::Start), 0);
-        let mut memo = PageMemo::default();
+        let (active, mut memo) = (self.active(), PageMemo::default());
         while let Some(cursor) = next {
             let read = self.store.read_day(partition, day, cursor, HITS_AT_ONCE).await;
             let read = match read {
@@ -132,7 +133,7 @@ impl App {
             let pages = self.pages_of(&hits).await?;
             let mut lines = Vec::new();
             for (hit, page) in hits.iter().zip(&pages) {
-                lines.extend(self.raw(hit, page, &mut memo).to_string().into_bytes());
+                lines.extend(Self::raw(&active, hit, page, &mut memo).to_string().into_bytes());
                 lines.push(b'\n');
             }
             number += hits.len() as u64;
@@ -145,11 +146,12 @@ impl App {
     }
 
     /// A hit as it is exported.
-    fn raw(&self, hit: &Hit, page: &Page, memo: &mut PageMemo) -> Value {
-        let active = self.active();
+    fn raw(active: &Compiled, hit: &Hit, page: &Page, memo: &mut PageMemo) -> Value {
         let definitions = active.definitions();
         let mut fell = Vec::new();
-        active.classifier().classify(memo, hit, page, &mut fell);
+        if !hit.takes_back() {
+            active.classifier().classify(memo, hit, page, &mut fell);
+        }
         fell.retain(|id| *id != CategoryId::ALL);
         let fell: Vec<_> = fell.into_iter().map(|id| definitions.path(id)).collect();
         json!({

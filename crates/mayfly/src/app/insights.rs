@@ -166,7 +166,7 @@ impl App {
         let mut visitors: BTreeMap<Option<String>, RoaringBitmap> = BTreeMap::new();
         for day in (days.start().0..=days.end().0).map(Day).filter(|day| slot.has_hits(*day)) {
             rebuild::each_hit(&self.store, (slot.partition(), day), |hit| {
-                if hit.event == Event::Engagement {
+                if hit.event == Event::Engagement || hit.is_declared() {
                     return;
                 }
                 visitors.entry(None).or_default().insert(hit.visitor.ordinal);

@@ -131,6 +131,11 @@ impl App {
         self.importing.lock().await
     }
 
+    /// Whether hits of this process wait on disk for the store.
+    pub(crate) fn spills(&self) -> bool {
+        self.counts.spill_bytes() > 0
+    }
+
     /// Whether this process owns the first partition: it does what one process does for all.
     pub(crate) fn leads(&self) -> bool {
         self.slots().first().is_some_and(|slot| slot.mode() == Mode::Owner)

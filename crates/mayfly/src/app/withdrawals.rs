@@ -367,6 +367,10 @@ impl App {
             let (sites, no_s) = (self.sites_of(&own.scope), own.since_ms.div_euclid(1000));
             rest.retain(|hit| !sites.contains(&hit.site) || hit.time.secs() > no_s);
         }
+        // What partners declared of him is no reason to go on.
+        if rest.iter().all(Hit::is_declared) {
+            rest.clear();
+        }
         Ok(rest)
     }
 

@@ -128,30 +128,28 @@ fn write_hits(
     to: &Path,
     days: &[Day],
 ) -> anyhow::Result<(Vec<ManifestFile>, String)> {
-    let (mut files, mut delete_by_ms) = (Vec::new(), i64::MAX);
+    let status = client.get("/api/v1/status")?;
+    let (began, mut files, mut delete_by_ms) = (clock::now(), Vec::new(), i64::MAX);
     for day in days {
         let (file, delete_by) = write_day(client, to, *day)?;
-        if file.lines > 0 {
-            delete_by_ms = delete_by_ms.min(delete_by);
-            files.push(file);
-        } else {
+        if file.lines == 0 {
             std::fs::remove_file(to.join(&file.name))?;
+            continue;
         }
-    }
-    let status = client.get("/api/v1/status")?;
-    let now = clock::now();
-    let manifest = Manifest {
-        format: 1,
-        realm: text(&status, "/realm"),
-        store: text(&status, "/store"),
-        id_space: "visitor".to_owned(),
-        consent_checked: false,
-        as_of_ms: now.millis(),
-        delete_by_ms,
-        files: files.clone(),
-    };
-    if !files.is_empty() {
-        manifest.write(to, &format!("hits-{}", now.secs()))?;
+        delete_by_ms = delete_by_ms.min(delete_by);
+        files.push(file);
+        let manifest = Manifest {
+            format: 1,
+            realm: text(&status, "/realm"),
+            store: text(&status, "/store"),
+            id_space: "visitor".to_owned(),
+            consent_checked: false,
+            as_of_ms: began.millis(),
+            delete_by_ms,
+            files: files.clone(),
+        };
+        // After each day: whatever follows, what lies there says until when.
+        manifest.write(to, &format!("hits-{}", began.secs()))?;
     }
     let by = Timestamp::from_millis(delete_by_ms);
     Ok((files, if delete_by_ms == i64::MAX { "-".to_owned() } else { clock::text(by) }))

@@ -73,10 +73,10 @@ pub(crate) fn run(asks: &Asks, asked: &Import) -> anyhow::Result<()> {
         anyhow::bail!("{shown}: say with --format csv|tsv|jsonl|parquet|adobe what it is");
     }
     let mode = asked.mode.and_then(|mode| mode.to_possible_value());
-    let mode = mode.as_ref().map(clap::builder::PossibleValue::get_name);
+    let mode = mode.as_ref().map(|mode| mode.get_name().replace('-', "_"));
     for (key, value) in [
         ("format", asked.format.map(Layout::word)),
-        ("mode", mode),
+        ("mode", mode.as_deref()),
         ("code", asked.code.as_deref()),
         ("ids", asked.ids.as_deref()),
     ] {

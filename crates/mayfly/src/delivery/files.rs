@@ -32,7 +32,13 @@ impl Runner {
         now: Timestamp,
     ) -> Result<End, NotNow> {
         let begun = std::time::Instant::now();
-        let folder = self.app.settings().delivery.exports.join(&*files.folder);
+        let exports = &self.app.settings().delivery.exports;
+        let folder = match files.upload {
+            // Nobody is to pull what is not noted.
+            Some(_) => exports.join(aside_of(&files.folder)),
+            None => exports.join(&*files.folder),
+        };
+        let whole = exports.join(&*files.folder);
         let name = FeedName {
             destination: delivery.destination.as_str().into(),
             is_full: delivery.mode == Mode::Full,
@@ -50,17 +56,20 @@ impl Runner {
                 return Ok(End::Later(code.into(), None));
             }
         };
-        if let Some(to) = &files.upload
-            && let Err(why) = self.take_there(to, &folder, &feed).await
-        {
-            // Nobody is to pull what was not noted.
-            for name in feed.files() {
-                fs::remove_file(folder.join(name)).ok();
+        if let Some(to) = &files.upload {
+            let taken = self.take_there(to, (&folder, &whole), &feed).await;
+            if let Err((why, may_be_there)) = taken {
+                // Who may have been read of must be told to leave one day.
+                if let (true, End::Held(own)) =
+                    (may_be_there, held("", "", std::slice::from_ref(&told), changes))
+                {
+                    self.note_maybe(&own.told, now).await?;
+                }
+                return Ok(match why.is_for_good() {
+                    true => held(why.code(), "", &[], changes),
+                    false => End::Later(why.code().into(), None),
+                });
             }
-            return Ok(match why.is_for_good() {
-                true => held(why.code(), "", &[], changes),
-                false => End::Later(why.code().into(), None),
-            });
         }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         for part in &feed.parts {
@@ -89,15 +98,38 @@ impl Runner {
     }
 
     /// Takes a set to where its receiver wants it.
-    async fn take_there(&self, to: &Upload, folder: &Path, feed: &Feed) -> Result<(), NotTaken> {
+    async fn take_there(
+        &self,
+        to: &Upload,
+        (folder, whole): (&Path, &Path),
+        feed: &Feed,
+    ) -> Result<(), (NotTaken, bool)> {
         let Some(desk) = &self.desk else { return Ok(()) };
         let secrets = secrets::of(&desk.destination, &self.app.settings().delivery.secrets);
-        let secrets = secrets.map_err(|error| {
-            tracing::warn!(%error, "files cannot be taken there");
-            NotTaken::Secret
-        })?;
-        let names: Vec<String> = feed.files().map(str::to_owned).collect();
-        upload(&self.connector, to, &secrets, (folder, &names)).await
+        let taken = match secrets {
+            Ok(secrets) => {
+                let names: Vec<String> = feed.files().map(str::to_owned).collect();
+                upload(&self.connector, to, &secrets, (folder, &names)).await
+            }
+            Err(error) => {
+                tracing::warn!(%error, "files cannot be taken there");
+                Err((NotTaken::Secret, false))
+            }
+        };
+        if taken.is_err() {
+            for name in feed.files() {
+                fs::remove_file(folder.join(name)).ok();
+            }
+            return taken;
+        }
+        let moved = fs::create_dir_all(whole).and_then(|()| {
+            let mut names = feed.files();
+            names.try_for_each(|name| fs::rename(folder.join(name), whole.join(name)))
+        });
+        if let Err(error) = moved {
+            tracing::warn!(%error, "files that were taken there cannot be kept here as well");
+        }
+        Ok(())
     }
 
     async fn write_files(
@@ -146,6 +178,11 @@ impl Runner {
         }
         Ok(tokio::task::block_in_place(|| writer.finish()))
     }
+}
+
+/// The folder where files lie until they are taken away: none that anybody can ask for.
+pub(super) fn aside_of(folder: &str) -> String {
+    format!(".{folder}")
 }
 
 /// Removes the files of a folder that are older than so many days; all of them without.

@@ -201,7 +201,7 @@ impl Runner {
             }
             number += 1;
             let batch = chunk.batch(&format!("{}.{number}", delivery.id()), changes, now);
-            self.take_off(destination, &batch, &chunk, changes).await?;
+            self.take_off(&batch, &chunk, changes).await?;
             let (row, judged) = sender.send(&batch).await;
             self.landed(delivery, row);
             match judged {
@@ -214,6 +214,11 @@ impl Runner {
                     self.taken(delivery, changes, &chunk, &rejected).await?;
                 }
                 not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
+                    if let (true, End::Held(own)) =
+                        (destination.idempotent, held("", "", &chunk.pairs, changes))
+                    {
+                        self.note_maybe(&own.told, now).await?;
+                    }
                     return Ok(self.not_taken(destination, not, &batch, &chunk, changes));
                 }
             }
@@ -225,17 +230,13 @@ impl Runner {
         self.is_ours() && self.app.active().version() == delivery.version
     }
 
-    /// A batch that must not arrive twice is noted before it goes.
+    /// A batch is noted before it goes: it may arrive, and nobody hear of it.
     async fn take_off(
         &mut self,
-        destination: &Destination,
         batch: &Batch,
         chunk: &Chunk,
         changes: &Changes,
     ) -> Result<(), StoreError> {
-        if destination.idempotent {
-            return Ok(());
-        }
         if let End::Held(held) = held("", &batch.id, &chunk.pairs, changes) {
             self.standing.in_flight = Some(held);
         }
@@ -356,6 +357,28 @@ impl Runner {
         self.bill(changes, &accepted, now);
         self.note(changes, &noted, now).await?;
         self.write(delivery).await
+    }
+
+    /// Notes whom the receiver may have been told of, and may not: they are sent again if they are
+    /// to be there, and told to leave if not. That is what those are who have lapsed there.
+    pub(super) async fn note_maybe(
+        &mut self,
+        told: &[Told],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let mut rows = Vec::new();
+        for told in told.iter().filter(|own| own.until.is_some()) {
+            let place = (Partition(told.partition), Box::from(told.code.as_str()));
+            let own = desk.sent.entry(place.clone()).or_default();
+            own.code = place.1;
+            let who = told.ordinals.iter().copied().collect::<RoaringBitmap>() - own.all();
+            if !who.is_empty() {
+                own.add(now.day().unwrap_or_default(), &who);
+                rows.push((place.0, own.clone()));
+            }
+        }
+        self.app.store().put_sent(self.id.0, &rows, now).await
     }
 
     /// Notes pairs as told.

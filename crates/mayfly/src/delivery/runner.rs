@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::audience::{Desk, NotNow};
 use super::connect::Connector;
-use super::files::remove_old;
+use super::files::{aside_of, remove_old};
 use super::ledger::{read, write};
 use super::record::{
     ASKED, Ask, Asked, Delivery, FIRST, Held, Mode, STANDING, Standing, Status, Waterfall,
@@ -134,8 +134,12 @@ impl Runner {
                 self.close_cut_off().await?;
                 // It was under way when the process ended.
                 if let Some(mut held) = self.standing.in_flight.take() {
-                    held.code = "may_have_arrived".to_owned();
-                    self.standing.held = Some(held);
+                    if destination.idempotent {
+                        self.note_maybe(&held.told, clock::now()).await?;
+                    } else {
+                        held.code = "may_have_arrived".to_owned();
+                        self.standing.held = Some(held);
+                    }
                     self.keep().await?;
                 }
             }
@@ -193,7 +197,9 @@ impl Runner {
         }
         self.cleaned_on = now.day();
         let keep_days = (self.standing.number > 0).then_some(files.keep_days);
-        remove_old(&self.app.settings().delivery.exports, &files.folder, keep_days, now);
+        let exports = &self.app.settings().delivery.exports;
+        remove_old(exports, &files.folder, keep_days, now);
+        remove_old(exports, &aside_of(&files.folder), None, now);
     }
 
     /// Notes a held batch as if it had been taken: it is not sent again.

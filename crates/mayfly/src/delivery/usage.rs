@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_core::{Partition, Timestamp};
+use mayfly_core::{Day, Partition, Timestamp};
 use mayfly_store::Sent;
 use roaring::RoaringBitmap;
 
@@ -13,7 +13,7 @@ use super::runner::Runner;
 impl Runner {
     /// Counts pairs that the receiver took, before they are noted.
     pub(super) fn bill(&mut self, changes: &Changes, taken: &[Pair], now: Timestamp) {
-        let Some(desk) = &self.desk else { return };
+        let (Some(desk), today) = (&self.desk, now.day().unwrap_or_default()) else { return };
         let mut groups: BTreeMap<(Partition, usize, bool), RoaringBitmap> = BTreeMap::new();
         for pair in taken {
             let place = (pair.partition, pair.code, pair.until.is_some());
@@ -22,7 +22,7 @@ impl Runner {
         for ((partition, code, is_in), who) in groups {
             let Some(key) = changes.segments.get(code) else { continue };
             let sent = desk.sent.get(&(partition, key.code.clone()));
-            let known = sent.map_or(0, |sent| there(sent, &who));
+            let known = sent.map_or(0, |sent| there(sent, &who, today));
             let more = match is_in {
                 true => Usage { added: who.len() - known, refreshed: known, ..Usage::default() },
                 false => Usage { removed: known, ..Usage::default() },
@@ -46,7 +46,8 @@ impl Runner {
     }
 }
 
-/// How many of some visitors were sent, whatever day they lapse on: each of them once.
-fn there(sent: &Sent, who: &RoaringBitmap) -> u64 {
-    sent.until.values().map(|own| own.intersection_len(who)).sum()
+/// How many of some visitors are there: each of them is once, by the day on which he lapses.
+fn there(sent: &Sent, who: &RoaringBitmap, today: Day) -> u64 {
+    let live = sent.until.range(today.plus(1)..);
+    live.map(|(_, own)| own.intersection_len(who)).sum()
 }

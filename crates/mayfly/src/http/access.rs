@@ -14,7 +14,15 @@ pub(super) fn caller(request: &HttpRequest, state: &State) -> Result<Caller, Api
     let secret = super::header(request, "authorization")
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or(ApiError::Unauthorized)?;
-    state.caller(secret.trim()).ok_or(ApiError::Unauthorized)
+    caller_of(secret.trim(), state)
+}
+
+/// Who has this secret.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`].
+pub(super) fn caller_of(secret: &str, state: &State) -> Result<Caller, ApiError> {
+    state.caller(secret).ok_or(ApiError::Unauthorized)
 }
 
 /// Who calls, when his token may.

@@ -147,6 +147,18 @@ pub enum ApiError {
         /// As asked for.
         code: String,
     },
+    /// What a partner's own token may not.
+    #[error("a partner's token brings its own ids, as csv, tsv, jsonl or adobe")]
+    NotForPartners,
+    /// A space of ids that is ours alone.
+    #[error("there is no space of ids of that name: give that of server hits, such as crm")]
+    NoSpace,
+    /// A partner's file would take away most of an audience.
+    #[error(
+        "an audience of 100 members or more would lose over half of them; \
+         `allow_drop=true` does it all the same"
+    )]
+    Emptied,
     /// A file's format that is neither said nor seen.
     #[error("say which format the file has: `format` is one of csv, tsv, jsonl, parquet, adobe")]
     NoFormat,
@@ -348,6 +360,9 @@ impl ApiError {
             Self::RawOff => ("raw_export_off", StatusCode::FORBIDDEN),
             Self::NothingImported { .. } => ("nothing_imported", StatusCode::CONFLICT),
             Self::NoAudience { .. } => ("audience_not_found", StatusCode::NOT_FOUND),
+            Self::NotForPartners => ("not_for_partners", StatusCode::FORBIDDEN),
+            Self::NoSpace => ("bad_space", StatusCode::BAD_REQUEST),
+            Self::Emptied => ("would_empty", StatusCode::CONFLICT),
             Self::NoFormat => ("no_format", StatusCode::BAD_REQUEST),
             Self::Import { .. } => ("bad_import", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Panicked => ("unreadable", StatusCode::UNPROCESSABLE_ENTITY),

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use mayfly_core::limits;
 use mayfly_export::{ImportFormat, Spool, Spooled};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::access::{Caller, caller};
 use super::{Answer, ApiError, State};
@@ -17,6 +18,10 @@ use crate::tokens::{Right, Role};
 
 /// How long a piece of a file may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a file may take to come.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// Files that may come at once: each may be large.
+static ARRIVING: Semaphore = Semaphore::const_new(4);
 /// Bytes that are written to the disk at a time.
 const PIECE: usize = 1 << 20;
 
@@ -57,8 +62,20 @@ pub(crate) async fn import(
     let name: String = name.unwrap_or_default().chars().take(limits::NAME_BYTES).collect();
     let format = format.or_else(|| ImportFormat::of(&name)).ok_or(ApiError::NoFormat)?;
     let mode = mode.unwrap_or_else(|| ImportMode::of(&name, format));
+    // Others' ids are not its to ask about; and its files are read by readers that bound
+    // everything.
+    let is_own = caller.role == Role::Partner;
+    if is_own && (ids.is_some() || format == ImportFormat::Parquet) {
+        return Err(ApiError::NotForPartners);
+    }
+    if ids.as_deref().is_some_and(|space| !mayfly_collector::is_foreign_space(space)) {
+        return Err(ApiError::NoSpace);
+    }
     let app = state.app()?;
-    let file = spool(body, &app.settings().data.join(SPOOL)).await?;
+    let _turn = ARRIVING.try_acquire().map_err(|_| ApiError::Busy)?;
+    let folder = app.settings().data.join(SPOOL);
+    let arriving = spool(body, &folder);
+    let file = tokio::time::timeout(LONGEST, arriving).await.map_err(|_| ApiError::BodyCut)??;
     let asked = Import {
         partner: key.into_inner(),
         name,
@@ -74,16 +91,37 @@ pub(crate) async fn import(
     };
     let receipt = app.import(asked).await;
     drop(file);
-    Ok(HttpResponse::Ok().json(receipt?.shown(caller.role.sees_exact())))
+    let is_exact = caller.role.sees_exact();
+    // How many are in it is not for everybody.
+    let is_drop = |error: &ApiError| matches!(error, ApiError::Drop(_));
+    let receipt =
+        receipt.map_err(|why| if is_drop(&why) && !is_exact { ApiError::Emptied } else { why });
+    Ok(HttpResponse::Ok().json(receipt?.shown(is_exact)))
 }
 
 /// Files on their way, below the data folder.
 pub(crate) const SPOOL: &str = "imports";
 
+/// A name that no other file has.
+fn next_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Keeps a few lines until they are read.
+pub(crate) async fn keep(lines: Vec<u8>, folder: &std::path::Path) -> Result<Spooled, ApiError> {
+    let (folder, name) = (folder.to_owned(), next_name());
+    let kept = web::block(move || {
+        let mut spool = Spool::create(&folder, &name)?;
+        spool.write(&lines)?;
+        spool.finish()
+    });
+    kept.await.map_err(|_| ApiError::Busy)?.map_err(|source| ApiError::NoRoom { source })
+}
+
 /// Keeps a body until it is whole.
 async fn spool(mut body: Payload, folder: &std::path::Path) -> Result<Spooled, ApiError> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let name = next_name();
     let no_room = |source| ApiError::NoRoom { source };
     let folder = folder.to_owned();
     let made = web::block(move || Spool::create(&folder, &name));

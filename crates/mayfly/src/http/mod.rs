@@ -9,6 +9,7 @@ mod analysis;
 mod asker;
 mod body;
 mod categories;
+mod cdp;
 mod definitions;
 mod deliveries;
 mod demo;
@@ -99,6 +100,8 @@ fn own(config: &mut ServiceConfig) {
             [web::post().to(sync::cookie_sync), options()],
         ))
         .route("/getuids", web::get().to(sync::uids))
+        .service(at("/v1/identify", "POST", [web::post().to(cdp::calls)]))
+        .service(at("/v1/batch", "POST", [web::post().to(cdp::calls)]))
         .route("/privacy.css", web::get().to(visitor_pages::style))
         .route("/exports/{folder}", web::get().to(exports::list))
         .route("/exports/{folder}/", web::get().to(exports::list))

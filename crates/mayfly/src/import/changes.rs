@@ -126,13 +126,12 @@ impl App {
         let active = self.active();
         let all = active.definitions().imports_of(partner.id);
         let is_meant = |(category, import): &(&mayfly_segments::definitions::Category, &Terms)| {
-            let mut pairs = named.pairs.keys();
             let is_open = !is_over(import, now);
             let is_default = asked.code.as_deref() == Some(&*import.code);
             is_open
                 && (asked.mode == ImportMode::OverwriteUsers
                     || is_default
-                    || pairs.any(|(own, _)| *own == category.id))
+                    || named.categories.contains(&category.id))
         };
         all.filter(is_meant).map(|(category, own)| (category.id, own.code.clone())).collect()
     }

@@ -13,6 +13,7 @@ mod changes;
 mod reading;
 mod receipt;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ const RECEIPTS: usize = 20;
 /// What a file does to those whom it does not name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
+#[value(rename_all = "kebab-case")]
 pub(crate) enum ImportMode {
     /// Nothing.
     #[default]
@@ -98,9 +99,13 @@ impl App {
     pub(crate) async fn import(&self, asked: Import) -> Result<Receipt, ApiError> {
         let partner = self.partner_named(&asked.partner)?;
         let began = clock::now();
+        let (named, mut receipt) = self.read_import(&asked, &partner, began).await?;
         // One after the other: what a file changes hangs on what those before it did.
         let turn = self.importing().await;
-        let (named, mut receipt) = self.read_import(&asked, &partner, began).await?;
+        if self.spills() {
+            // What waits there was said before, and is not seen yet.
+            return Err(ApiError::Busy);
+        }
         let now = self.catch_up().await?;
         let changes = self.import_changes(&asked, &partner, &named, now).await?;
         changes.refuse_drop(&asked)?;
@@ -111,7 +116,9 @@ impl App {
         let store = self.store();
         let last: Option<u64> = ledger::read(store, id, LAST).await?;
         receipt.number = last.map_or(mayfly_store::delivered::LEDGER_FIRST, |last| last + 1);
-        ledger::write(store, id, receipt.number, &receipt).await?;
+        // What stands in place of codes may be anything: ids, too.
+        let kept = Receipt { unknown_codes: Default::default(), ..receipt.clone() };
+        ledger::write(store, id, receipt.number, &kept).await?;
         ledger::write(store, id, LAST, &receipt.number).await?;
         drop(turn);
         self.metrics().count_import(&receipt.counts);
@@ -123,6 +130,21 @@ impl App {
             "audiences were imported"
         );
         Ok(receipt)
+    }
+
+    /// The codes of the audiences that a partner fills.
+    ///
+    /// # Errors
+    /// [`ApiError::NoPartner`], [`ApiError::NothingImported`].
+    pub(crate) fn audience_codes(&self, key: &str) -> Result<HashSet<String>, ApiError> {
+        let partner = self.partner_named(key)?;
+        let active = self.active();
+        let own = active.definitions().imports_of(partner.id);
+        let codes: HashSet<String> = own.map(|(_, import)| import.code.to_string()).collect();
+        if codes.is_empty() {
+            return Err(ApiError::NothingImported { partner: key.to_owned() });
+        }
+        Ok(codes)
     }
 
     /// The newest receipts of a partner, the newest first, and its audiences.

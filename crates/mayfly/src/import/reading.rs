@@ -1,15 +1,15 @@
 //! A file's lines become visitors in categories.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mayfly_core::{CategoryId, Partition, Partner, Timestamp, Visitor};
-use mayfly_export::{ImportRow, read_import};
+use mayfly_export::{ImportRow, Read1, read_import};
 use mayfly_store::delivered::NOBODY;
 use roaring::RoaringBitmap;
 use tokio::sync::mpsc;
 
 use super::changes::is_over;
-use super::{Import, Receipt};
+use super::{Import, ImportMode, Receipt};
 use crate::app::App;
 use crate::http::ApiError;
 
@@ -23,17 +23,25 @@ pub(super) struct Named {
     pub(super) pairs: BTreeMap<(CategoryId, Partition), (RoaringBitmap, RoaringBitmap)>,
     /// Everyone.
     pub(super) visitors: BTreeMap<Partition, RoaringBitmap>,
+    /// The categories that are spoken of, whether or not anybody in them is known.
+    pub(super) categories: BTreeSet<CategoryId>,
 }
 
 impl Named {
+    /// These are spoken of.
+    fn see(&mut self, visitors: impl IntoIterator<Item = Visitor>) {
+        for Visitor { partition, ordinal } in visitors {
+            self.visitors.entry(partition).or_default().insert(ordinal);
+        }
+    }
+
     /// Notes a pair, the last of its kind counts; whether it says something new.
     fn note(&mut self, category: CategoryId, visitor: Visitor, is_in: bool) -> bool {
         let Visitor { partition, ordinal } = visitor;
-        self.visitors.entry(partition).or_default().insert(ordinal);
         let (inside, outside) = self.pairs.entry((category, partition)).or_default();
         let (to, from) = if is_in { (inside, outside) } else { (outside, inside) };
-        from.remove(ordinal);
-        to.insert(ordinal)
+        let was_other = from.remove(ordinal);
+        to.insert(ordinal) && !was_other
     }
 }
 
@@ -43,6 +51,40 @@ enum Audience {
     Open(CategoryId),
     Over,
     Sensitive,
+}
+
+/// Rows of open audiences with their categories, and the ids of those that are of none.
+fn sorted(
+    rows: Vec<Read1>,
+    asked: &Import,
+    audiences: &HashMap<Box<str>, Audience>,
+    (named, receipt): (&mut Named, &mut Receipt),
+) -> (Vec<(CategoryId, ImportRow)>, Vec<Box<str>>) {
+    let mut known: Vec<(CategoryId, ImportRow)> = Vec::with_capacity(rows.len());
+    let mut others: Vec<Box<str>> = Vec::new();
+    for row in rows {
+        let row = match row {
+            Ok(row) => row,
+            Err(bad) => {
+                receipt.note_bad(bad);
+                continue;
+            }
+        };
+        receipt.counts.received += 1;
+        let code = row.code.as_deref().or(asked.code.as_deref());
+        match code.and_then(|code| audiences.get(code)) {
+            Some(Audience::Open(category)) => {
+                named.categories.insert(*category);
+                known.push((*category, row));
+                continue;
+            }
+            Some(Audience::Over) => receipt.counts.licence_over += 1,
+            Some(Audience::Sensitive) => receipt.counts.sensitive += 1,
+            None => receipt.note_unknown(code),
+        }
+        others.push(row.uid);
+    }
+    (known, others)
 }
 
 impl App {
@@ -81,23 +123,12 @@ impl App {
             read
         });
         while let Some(rows) = told.recv().await {
-            let mut known: Vec<(CategoryId, ImportRow)> = Vec::with_capacity(rows.len());
-            for row in rows {
-                let row = match row {
-                    Ok(row) => row,
-                    Err(bad) => {
-                        receipt.note_bad(bad);
-                        continue;
-                    }
-                };
-                receipt.counts.received += 1;
-                let code = row.code.as_deref().or(asked.code.as_deref());
-                match code.and_then(|code| audiences.get(code)) {
-                    Some(Audience::Open(category)) => known.push((*category, row)),
-                    Some(Audience::Over) => receipt.counts.licence_over += 1,
-                    Some(Audience::Sensitive) => receipt.counts.sensitive += 1,
-                    None => receipt.note_unknown(code),
-                }
+            let (known, others) = sorted(rows, asked, &audiences, (&mut named, &mut receipt));
+            if asked.mode == ImportMode::OverwriteUsers {
+                // Whatever it says of them, they are named.
+                let others: Vec<&str> = others.iter().map(|uid| &**uid).collect();
+                let found = self.whose(asked, partner, &others, now).await?;
+                named.see(found.into_iter().flatten());
             }
             let uids: Vec<&str> = known.iter().map(|(_, row)| &*row.uid).collect();
             let visitors = self.whose(asked, partner, &uids, now).await?;
@@ -106,6 +137,7 @@ impl App {
                     receipt.counts.unknown_id += 1;
                     continue;
                 };
+                named.see([visitor]);
                 let no = suppressed.get(&visitor.partition);
                 if row.is_in && no.is_some_and(|no| no.contains(visitor.ordinal)) {
                     receipt.counts.suppressed += 1;

@@ -27,6 +27,11 @@ impl Draft {
                 let fault = ImportFault::SameCode { other: other.into() };
                 return self.fault(ProblemKind::Import { fault }, &said.code.span);
             }
+            let before = self.new.category(id).and_then(|own| own.import.as_ref());
+            if before.is_some_and(|before| before.partner != partner) {
+                let kind = ProblemKind::Import { fault: ImportFault::Kept };
+                return self.fault(kind, &said.partner.span);
+            }
             own = Some(Import { partner, ..said.import.clone() });
         }
         if let Some(category) = self.new.categories.edit(id) {

@@ -215,6 +215,8 @@ fn standing<'r>(own: &[&'r Raw]) -> Vec<&'r Raw> {
     for hit in own {
         match hit.declared {
             Some(false) => standing.retain(|h| h.declared.is_none() || h.day != hit.day),
+            // Said twice on a day, it is said.
+            Some(true) if standing.iter().any(|h| h.declared.is_some() && h.day == hit.day) => {}
             Some(true) | None => standing.push(hit),
         }
     }

@@ -54,10 +54,7 @@ pub(super) fn open(
     if let Some(endpoint) = to.endpoint() {
         may_ask(endpoint)?;
     }
-    let unfit = |error: Error| {
-        tracing::warn!(%error, "files have nowhere to go");
-        NotTaken::Secret
-    };
+    let unfit = |_: Error| NotTaken::Secret;
     Ok(match to {
         Upload::S3(own) => {
             let mut builder = AmazonS3Builder::new()
@@ -150,7 +147,7 @@ pub(super) async fn put(
 
 /// What went wrong.
 fn why(error: Error) -> NotTaken {
-    tracing::warn!(%error, "an object store did not take a file");
+    // What it answered is not logged: it may hold what names our key.
     match &error {
         Error::NotFound { .. } => NotTaken::NoPlace,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => NotTaken::Denied,

@@ -68,7 +68,10 @@ pub(super) async fn open(
     let addresses = connector.addresses(&to.host, to.port).await?;
     let stream = in_time(tokio::net::TcpStream::connect(&*addresses)).await?;
     let stream = stream.map_err(|_| NotTaken::Unreached(Unreached::Refused))?;
-    let config = Arc::new(client::Config::default());
+    // The key that is known, not another one of the host's.
+    let mut config = client::Config::default();
+    config.preferred.key = vec![key.algorithm()].into();
+    let config = Arc::new(config);
     let connected = in_time(client::connect_stream(config, stream, Pinned { key })).await?;
     let mut ssh = connected.map_err(|error| match error {
         SshError::HostKey => NotTaken::HostKey,
