@@ -22,6 +22,7 @@ mod definitions_refused;
 mod deliveries;
 mod deliveries_failing;
 mod deliveries_formats;
+mod deliveries_upset;
 mod demo;
 mod edge;
 mod exactness;

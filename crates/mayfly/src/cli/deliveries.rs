@@ -262,14 +262,14 @@ fn show(asks: &Asks, id: &str) -> anyhow::Result<()> {
         text(&answer, "/version")
     ));
     line("");
-    waterfall(&answer["pairs"]);
+    waterfall(&answer["pairs"], true);
     segments(&answer);
     batches(&answer);
     Ok(())
 }
 
-/// From members to accepted, each line with what falls off it.
-fn waterfall(pairs: &Value) {
+/// From members to accepted, each line with what falls off it; without what a dry run cannot know.
+fn waterfall(pairs: &Value, is_sent: bool) {
     let row = |name: &str, at: &str, off: &str, why: &str| {
         let lost = count(pairs, off);
         let lost =
@@ -287,9 +287,12 @@ fn waterfall(pairs: &Value) {
         row("kept for longer", "/refreshes", "", ""),
         row("removed", "/removes", "", ""),
         row("ids gone", "/gone", "", ""),
+    ];
+    let sent = [
         row("sent", "/sent", "/left_out", "changed meanwhile"),
         row("accepted", "/accepted", "/unsent", "not sent this time"),
     ];
+    rows.extend(sent.into_iter().filter(|_| is_sent));
     for (code, n) in pairs["rejected"].as_object().into_iter().flatten() {
         let n = output::number(n.as_u64().unwrap_or(0));
         rows.push(vec![format!("rejected: {code}"), n, String::new()]);
@@ -341,7 +344,7 @@ fn dry_run(asks: &Asks, name: &str, visitors: usize, full: bool) -> anyhow::Resu
     }
     line(&format!("{name}: a dry run ({}); nothing was sent", text(&answer, "/mode")));
     line("");
-    waterfall(&answer["pairs"]);
+    waterfall(&answer["pairs"], false);
     segments(&answer);
     line("");
     let shown = count(&answer, "/visitors_shown");

@@ -65,6 +65,8 @@ pub(crate) struct Desk {
     matched_on: Option<Day>,
     /// What choices mean to this receiver.
     permits: HashMap<ConsentKey, bool>,
+    /// Who would be told nothing new, by partition and code; since when that is known.
+    pub(super) idle: BTreeMap<(Partition, Box<str>), (Timestamp, RoaringBitmap)>,
 }
 
 impl Desk {
@@ -88,6 +90,7 @@ impl Desk {
             matched: BTreeMap::new(),
             matched_on: None,
             permits: HashMap::new(),
+            idle: BTreeMap::new(),
         })
     }
 

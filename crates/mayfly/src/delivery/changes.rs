@@ -19,6 +19,9 @@ use crate::worker::{Slot, evaluate};
 /// A segment that looks at hits themselves lapses within so many days as far as is said: it is
 /// refreshed daily.
 const TRACED_DAYS: u16 = 2;
+/// For so long nobody is looked at again who lapses tomorrow in any case, seconds: to find that out
+/// reads the days of whole windows.
+const IDLE_S: i64 = 60;
 /// The least that an add lives, seconds.
 const TTL_LEAST_S: i64 = 60;
 
@@ -88,7 +91,7 @@ impl Chunk {
 impl Desk {
     /// What changed between who was sent and who is to be there.
     pub(crate) async fn changes(
-        &self,
+        &mut self,
         audience: &Audience,
         slots: &[Arc<Slot>],
         is_full: bool,
@@ -112,6 +115,8 @@ impl Desk {
             changes.segments.push(SegmentKey { code: (*code).into(), name });
             changes.mapped.push(audience.codes.get(*code).cloned().unwrap_or_default());
         }
+        let mut idle = std::mem::take(&mut self.idle);
+        idle.retain(|_, (since, _)| !is_old(*since, now));
         for slot in slots {
             let mut own = PartitionChanges {
                 partition: slot.partition(),
@@ -124,9 +129,14 @@ impl Desk {
                 let sent = self.sent.get(&place).unwrap_or(&nobody.0);
                 let wanted = audience.wanted.get(&place).unwrap_or(&nobody.1);
                 let mut found = CodeChanges::between(sent, wanted, today, is_full);
+                let known = (now, RoaringBitmap::new());
+                let (_, idle) = idle.entry(place.clone()).or_insert(known);
+                if !is_full {
+                    found.refreshes -= &*idle;
+                }
                 let lapses = self.lapses(&changes, *at, slot, &found, now).await?;
                 if !is_full {
-                    drop_idle(&mut found, &lapses, today);
+                    *idle |= drop_idle(&mut found, &lapses, today);
                 }
                 pairs.adds += found.adds.len();
                 pairs.refreshes += found.refreshes.len();
@@ -140,6 +150,7 @@ impl Desk {
                 changes.partitions.push(own);
             }
         }
+        self.idle = idle;
         pairs.unchanged = pairs.wanted.saturating_sub(pairs.adds + pairs.refreshes);
         Ok((changes, pairs))
     }
@@ -392,8 +403,17 @@ impl Desk {
     }
 }
 
-/// Who would be told nothing new is not refreshed.
-fn drop_idle(found: &mut CodeChanges, lapses: &Lapses, today: Day) {
+/// Who would be told nothing new is not refreshed; who that is.
+fn drop_idle(found: &mut CodeChanges, lapses: &Lapses, today: Day) -> RoaringBitmap {
     let soon = lapses.0.range(..=today.plus(1));
-    found.refreshes -= soon.fold(RoaringBitmap::new(), |all, (_, own)| all | own);
+    let idle = soon.fold(RoaringBitmap::new(), |all, (_, own)| all | own) & &found.refreshes;
+    found.refreshes -= &idle;
+    idle
+}
+
+/// Whether it is to be found out again who would be told nothing new: meanwhile he may have come
+/// back, or a day may have gone by.
+fn is_old(since: Timestamp, now: Timestamp) -> bool {
+    let is_long = !(0..IDLE_S).contains(&(now.secs() - since.secs()));
+    is_long || since.day() != now.day()
 }

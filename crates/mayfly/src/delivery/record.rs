@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mayfly_core::time::DAY_SECONDS;
 use mayfly_core::{Ordinal, Partition, Timestamp};
+use mayfly_segments::destination::Destination;
 use mayfly_store::EntryId;
 use serde::{Deserialize, Serialize};
 
@@ -292,6 +294,20 @@ pub(crate) struct Usage {
 const USAGE_MONTHS: usize = 25;
 
 impl Standing {
+    /// Whether something is to be looked at now. A clock that went back, or was ahead when
+    /// something was noted, does not stop deliveries.
+    pub(super) fn is_due(&self, destination: &Destination, now: Timestamp) -> bool {
+        if let Some(retry) = self.retry_ms {
+            let most_ms = DAY_SECONDS * 1000;
+            return now.millis() >= retry || retry > now.millis() + most_ms;
+        }
+        if self.served_ms == 0 {
+            return true;
+        }
+        let last = Timestamp::from_millis(self.served_ms);
+        last > now || destination.schedule.after(last, &destination.time_zone) <= now
+    }
+
     /// Counts what was delivered under a code, in the month of an instant; old months go.
     pub(super) fn bill(&mut self, code: &str, now: Timestamp, more: Usage) {
         let month: String = crate::clock::text(now).chars().take(7).collect();
@@ -341,4 +357,61 @@ pub(crate) struct Asked {
     pub(crate) ask: Ask,
     /// Who.
     pub(crate) by: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_core::Retention;
+    use mayfly_segments::{Definitions, DefinitionsFile};
+
+    use super::*;
+
+    fn destination(schedule: &str) -> Destination {
+        let text = format!(
+            "format = 1\n[[partner]]\nkey = \"p\"\nprocessor = true\n[[destination]]\nname = \"d\"\n\
+             partner = \"p\"\ncountry = \"NL\"\ntransfer = \"within\"\nschedule = \"{schedule}\"\n\
+             time_zone = \"Europe/Amsterdam\"\n[destination.files]\nfolder = \"d\"\n"
+        );
+        let file = DefinitionsFile::parse(&text).unwrap();
+        let applied = Definitions::default().apply(&file, false, Retention::default()).unwrap();
+        applied.definitions.destination("d").cloned().unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_jumps_does_not_stop_deliveries() {
+        let noon = Timestamp::from_secs(1_795_435_200); // 2026-11-23, 13:00 in Amsterdam
+        let served = |at: Timestamp| Standing { served_ms: at.millis(), ..Standing::default() };
+        let hourly = destination("every 1h");
+        assert!(Standing::default().is_due(&hourly, noon), "at first at once");
+        for (last_s, is_due) in [(0, false), (-3599, false), (-3600, true), (3600, true)] {
+            let own = served(noon.plus_secs(last_s));
+            assert_eq!(own.is_due(&hourly, noon), is_due, "{last_s}");
+        }
+        let daily = destination("daily 03:30");
+        let today = noon.plus_secs(-9 * 3600); // 04:00 there
+        assert!(!served(today).is_due(&daily, noon));
+        assert!(served(today.plus_secs(-3600)).is_due(&daily, noon));
+        assert!(served(noon.plus_secs(86_400 * 400)).is_due(&daily, noon), "it was ahead");
+        // What failed waits as long as it was asked to, unless the clock was ahead then.
+        for (retry_s, is_due) in [(-1, true), (1, false), (86_400, false), (86_401, true)] {
+            let retry_ms = Some(noon.plus_secs(retry_s).millis());
+            let own = Standing { retry_ms, ..served(noon) };
+            assert_eq!(own.is_due(&hourly, noon), is_due, "{retry_s}");
+        }
+    }
+
+    #[test]
+    fn usage_is_counted_by_month_and_forgotten_after_two_years() {
+        let mut own = Standing::default();
+        let month = |n: i64| Timestamp::from_secs(1_795_435_200 + n * 86_400 * 31);
+        let more = |added, most| Usage { added, most, ..Usage::default() };
+        own.bill("11", month(0), more(3, 3));
+        own.bill("11", month(0), more(2, 5));
+        own.bill("11", month(0), more(0, 4));
+        own.bill("12", month(0), more(1, 1));
+        assert_eq!(own.usage["2026-11"]["11"], more(5, 5));
+        (1..40).for_each(|n| own.bill("11", month(n), more(1, 1)));
+        assert_eq!(own.usage.len(), USAGE_MONTHS);
+        assert!(!own.usage.contains_key("2026-11"));
+    }
 }

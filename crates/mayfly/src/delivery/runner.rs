@@ -101,7 +101,7 @@ impl Runner {
         self.follow_ask(now).await?;
         self.show(&destination, now);
         let may_send = !destination.paused && self.standing.held.is_none();
-        if !may_send || !self.is_due(&destination, now) {
+        if !may_send || !self.standing.is_due(&destination, now) {
             return Ok(true);
         }
         match self.deliver(&destination, now).await {
@@ -219,19 +219,6 @@ impl Runner {
         }
         self.standing.news.extend(&held.gone);
         self.app.store().put_sent(self.id.0, &rows, clock::now()).await
-    }
-
-    fn is_due(&self, destination: &Destination, now: Timestamp) -> bool {
-        if let Some(retry) = self.standing.retry_ms {
-            let most_ms = DAY_SECONDS * 1000;
-            return now.millis() >= retry || retry > now.millis() + most_ms;
-        }
-        if self.standing.served_ms == 0 {
-            return true;
-        }
-        let last = Timestamp::from_millis(self.standing.served_ms);
-        // A clock that went back does not stop deliveries.
-        last > now || destination.schedule.after(last, &destination.time_zone) <= now
     }
 
     /// Looks what changed, and sends it.

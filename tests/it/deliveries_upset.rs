@@ -1,0 +1,183 @@
+//! Deliveries upset from outside: a full disk, other definitions, another process, a refusal that
+//! passes, what lies about.
+
+use std::fs;
+use std::time::Duration;
+
+use mayfly_store::contract::servers::RedisServer;
+use serde_json::json;
+
+use crate::http::Browser;
+use crate::program::Setup;
+use crate::receiver::Fails;
+use crate::story::{DEFINITIONS, Story, adds_up, strict};
+
+/// The shop's definitions with files instead of requests.
+fn files(more: &str) -> String {
+    let at = DEFINITIONS.find("[destination.request]").unwrap();
+    let own = DEFINITIONS[..at].replace("LABEL", "x");
+    let own = own.replace("secrets = { token = \"acme_token\" }\n", "ids = \"ours\"\n");
+    let own = own.replace("vendor_id = 7", "processor = true");
+    format!("{own}\n[destination.files]\nfolder = \"acme\"\n{more}\n")
+}
+
+/// A disk that is full while a file is written: no part of it stays, and it is told.
+#[test]
+fn a_full_disk_leaves_no_part_of_a_file() {
+    let line = "mkdir -p $DATA/exports\nmount -t tmpfs -o size=64k none $DATA/exports";
+    let codes: Vec<String> =
+        (0..40).map(|n| format!("{{ segment = \"drivers\", code = \"{n:0>100}\" }}")).collect();
+    let text = files("");
+    let from = text.find("segments = [").unwrap();
+    let to = from + text[from..].find('\n').unwrap();
+    let text = format!("{}segments = [{}]{}", &text[..from], codes.join(", "), &text[to..]);
+    let story = Story::with(Setup::new().mounts(line), strict, |_| text.clone());
+    for _ in 0..30 {
+        let mut browser = Browser::new(&story.program.http);
+        story.hit(&mut browser, "/cars/1");
+    }
+    let waiting = story.program.until("find the disk full", |_| {
+        let own = story.destination();
+        (own["last"]["code"] == json!("disk_full")).then_some(own)
+    });
+    adds_up(&waiting["last"]);
+    assert_eq!(waiting["last"]["pairs"]["sent"], json!(0), "{waiting:#}");
+    // What lies there is seen by the program alone, and told by it: whole sets, no parts.
+    let listed = story.program.admin().get("/exports/acme/").json();
+    let names: Vec<&str> =
+        listed["files"].as_array().unwrap().iter().filter_map(|own| own["name"].as_str()).collect();
+    let sets = names.iter().filter(|name| name.ends_with(".info")).count();
+    assert_eq!(names.len(), sets * 2, "{names:?}");
+    // With less to write it goes on.
+    story.apply(&files("packing = \"zstd\""));
+    story.program.until("write what fits", |_| {
+        let own = story.destination()["last"].clone();
+        (own["status"] == json!("done") && own["pairs"]["accepted"] != json!(0)).then_some(())
+    });
+    story.program.stop();
+}
+
+/// Other definitions while a delivery runs: what was not sent yet is counted anew, and goes.
+#[test]
+fn other_definitions_end_a_delivery_and_begin_the_next() {
+    let slow = |text: &str| {
+        let own = text.replace("LABEL", "summer");
+        own.replace("minimum = 1", "minimum = 1\nbatch = 1\nper_minute = 60\npaused = true")
+    };
+    let story = Story::with(Setup::new(), strict, slow);
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let _all: Vec<Browser> = names.map(|uid| story.visitor("/cars/1", uid)).into();
+    story.apply(&slow(DEFINITIONS).replace("paused = true", "paused = false"));
+    story.program.until("begin", |_| (story.partner.members().len() >= 2).then_some(()));
+    // The partner's limit is another one, and a segment has another name meanwhile.
+    let faster = DEFINITIONS
+        .replace("LABEL", "summer")
+        .replace("minimum = 1", "minimum = 1\nbatch = 3\nper_minute = 600")
+        .replace("name = \"drivers\"", "name = \"motorists\"\nwas = [\"drivers\"]")
+        .replace("segment = \"drivers\"", "segment = \"motorists\"");
+    story.apply(&faster);
+    story.until(&names.map(|uid| (uid, "11")));
+    story.settled();
+    let all = story.deliveries();
+    all.iter().for_each(adds_up);
+    assert!(all.iter().any(|own| own["code"] == json!("changed")), "{all:#?}");
+}
+
+/// Another process goes on where one ends in the middle of a delivery.
+#[test]
+fn another_process_goes_on_with_deliveries() {
+    let server = RedisServer::start(&[]).unwrap();
+    let url = server.url();
+    let slow = |text: &str| {
+        let own = text.replace("LABEL", "summer");
+        own.replace("minimum = 1", "minimum = 1\nbatch = 1\nper_minute = 60")
+    };
+    let story = Story::with(Setup::new().env("MAYFLY_STORE__URL", &url), strict, slow);
+    let second = Setup::new()
+        .env("MAYFLY_STORE__URL", &url)
+        .env("MAYFLY_DELIVERY__ALLOW_HOSTS", "localhost")
+        .env("MAYFLY_WORKER__LEASE_S", "5")
+        .env("MAYFLY_SECRET_ACME_TOKEN", "s3cret")
+        .start();
+    let names = ["a", "b", "c", "d", "e"];
+    let _all: Vec<Browser> = names.map(|uid| story.visitor("/cars/1", uid)).into();
+    story.program.until("begin", |_| (!story.partner.members().is_empty()).then_some(()));
+    story.program.kill();
+    let expected: Vec<(String, String)> =
+        names.iter().map(|uid| ((*uid).to_owned(), "11".to_owned())).collect();
+    second.until("go on with the rest", |_| (story.partner.members() == expected).then_some(()));
+    story.partner.check();
+    // Who leaves now is told by this process.
+    let mut last = Browser::new(&second.http);
+    let hit = last.hit("shop", "https://shop.example/boats/1");
+    assert_eq!(hit.outcome(), "stored");
+    let uid = last.send("GET", "/setuid?p=acme&gdpr=0&uid=z", &[]);
+    assert_eq!(uid.status, 200);
+    let there = |uid: &str| story.partner.members().iter().any(|(own, _)| own == uid);
+    second.until("tell of who came", |_| there("z").then_some(()));
+    assert_eq!(last.send("DELETE", "/api/v1/me", &[]).status, 200);
+    second.until("tell of who went", |_| (!there("z")).then_some(()));
+    second.stop();
+}
+
+/// A refusal that passes: the removal of an id that is nobody's is told again.
+#[test]
+fn a_removal_that_is_refused_for_now_is_told_again() {
+    let story = Story::begin(Setup::new());
+    let mut ann = story.visitor("/cars/1", "ann");
+    story.until(&[("ann", "11")]);
+    story.settled();
+    // The removal goes to both codes: the first is busy.
+    let busy = "{\"failed\": [{\"id\": \"ann\", \"why\": \"busy\"}]}";
+    story.partner.fails([Fails::Status(200, "", busy)]);
+    assert_eq!(ann.send("DELETE", "/api/v1/me", &[]).status, 200);
+    story.until(&[]);
+    let all = story.deliveries();
+    all.iter().for_each(adds_up);
+    assert!(all.iter().any(|own| own["pairs"]["rejected"]["busy"] == json!(1)), "{all:#?}");
+}
+
+/// What lies in a folder before a destination has it is nobody's to read; `run` leaves a paused
+/// destination alone.
+#[test]
+fn old_files_go_and_a_pause_is_kept() {
+    let setup = Setup::new();
+    let folder = setup.data().join("exports").join("acme");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("old.csv"), "uid\nsomebody\n").unwrap();
+    let text = files("keep_days = 30");
+    let paused = text.replace("minimum = 1", "minimum = 1\npaused = true");
+    let story = Story::with(setup, strict, |_| paused.clone());
+    let mut browser = Browser::new(&story.program.http);
+    story.hit(&mut browser, "/cars/1");
+    story.program.until("remove the old file", |_| {
+        fs::read_dir(&folder).unwrap().next().is_none().then_some(())
+    });
+    story.program.setup().ok(&["delivery", "run", "acme"]);
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(story.destination()["state"], json!("paused"));
+    assert!(fs::read_dir(&folder).unwrap().next().is_none());
+    story.apply(&text);
+    story.program.until("write the first set", |_| {
+        (fs::read_dir(&folder).unwrap().count() == 2).then_some(())
+    });
+}
+
+/// An answer that nobody would read: it arrived, and smaller batches have shorter ones; where twice
+/// does harm a person looks.
+#[test]
+fn an_answer_without_end_does_not_block() {
+    let long: &'static str = Box::leak(format!("\"{}\"", "x".repeat(1 << 21)).into_boxed_str());
+    let story = Story::begin(Setup::new());
+    story.partner.fails([Fails::Status(200, "", long)]);
+    let _both = ["ann", "bob"].map(|uid| story.visitor("/cars/1", uid));
+    story.until(&[("ann", "11"), ("bob", "11")]);
+    story.settled();
+    let once = DEFINITIONS.replace("LABEL", "summer");
+    let once = once.replace("minimum = 1", "minimum = 1\nidempotent = false");
+    story.apply(&once);
+    story.partner.fails([Fails::Status(200, "", long)]);
+    let _carl = story.visitor("/cars/1", "carl");
+    let held = story.until_state("held");
+    assert_eq!(held["held"]["code"], json!("long_answer"), "{held:#}");
+}
