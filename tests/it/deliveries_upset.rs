@@ -181,3 +181,41 @@ fn an_answer_without_end_does_not_block() {
     let held = story.until_state("held");
     assert_eq!(held["held"]["code"], json!("long_answer"), "{held:#}");
 }
+
+/// Who says no after a delivery began, and before his batch, is not sent.
+#[test]
+fn a_no_between_building_and_sending_counts() {
+    let slow = |text: &str| {
+        let own = text.replace("LABEL", "summer");
+        own.replace("minimum = 1", "minimum = 1\nbatch = 1\nper_minute = 60\npaused = true")
+    };
+    let story = Story::with(Setup::new(), strict, slow);
+    let mut all: Vec<((u16, u32), String, Browser)> = (0..8)
+        .map(|n| {
+            let uid = format!("u{n}");
+            let mut browser = story.visitor("/cars/1", &uid);
+            let me = browser.get("/api/v1/me").json();
+            let (partition, ordinal) = me["visitor"].as_str().unwrap().split_once('.').unwrap();
+            ((partition.parse().unwrap(), ordinal.parse().unwrap()), uid, browser)
+        })
+        .collect();
+    // Batches go by partition and ordinal: this one is the last.
+    all.sort_by_key(|(place, ..)| *place);
+    let (_, last, mut browser) = all.pop().unwrap();
+    story.apply(&slow(DEFINITIONS).replace("paused = true", "paused = false"));
+    story.program.until("begin", |_| (!story.partner.members().is_empty()).then_some(()));
+    let page = "/p.gif?s=shop&u=https%3A%2F%2Fshop.example%2Fcars%2F2";
+    let referer = ("referer", "https://shop.example/cars/2");
+    browser.send("GET", page, &[referer, ("sec-gpc", "1")]);
+    let others: Vec<(&str, &str)> = all.iter().map(|(_, uid, _)| (&**uid, "11")).collect();
+    story.until(&others);
+    story.settled();
+    let told = story.partner.look(|known| {
+        let bodies = known.asked.iter().map(|own| String::from_utf8_lossy(&own.body).into_owned());
+        bodies.collect::<String>()
+    });
+    assert!(!told.contains(&format!("\"{last}\", \"ttl\"")), "{told}");
+    let all = story.deliveries();
+    all.iter().for_each(adds_up);
+    assert!(all.iter().any(|own| own["pairs"]["left_out"] == json!(1)), "{all:#?}");
+}
