@@ -115,6 +115,12 @@ fn files_say_who_is_not(story: &Story) {
     let overwritten = import(story, "b.csv", fewer, &["--mode", "overwrite"]);
     assert_eq!(counts(&overwritten, &["stored", "unchanged", "removed_unnamed"]), [1, 1, 1]);
     story.until(&[("ann", "33"), ("carl", "33")]);
+    // Lines that cannot be read may name somebody: nobody is taken out by them.
+    let broken = story.program.setup().write("broken.csv", "uid,segment\nann,b\ncarl;b\n");
+    let broken = broken.display().to_string();
+    let told = ["import", &broken, "--partner", "acme", "--mode", "overwrite"];
+    let told = story.program.setup().run(&told);
+    assert!(told.code == 1 && told.stderr.contains("the first is line 3"), "{told:?}");
     let removed = import(story, "b.tsv", "uid\tsegment\top\nann\tb\tremove\nbob\tb\tremove\n", &[]);
     assert_eq!(counts(&removed, &["removed", "unchanged"]), [1, 1]);
     story.until(&[("carl", "33")]);

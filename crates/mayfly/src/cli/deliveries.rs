@@ -261,6 +261,12 @@ fn show(asks: &Asks, id: &str) -> anyhow::Result<()> {
         text(&answer, "/as_of"),
         text(&answer, "/version")
     ));
+    if text(&answer, "/status") == "waiting" {
+        let name = text(&answer, "/destination");
+        line(&format!(
+            "it goes on by itself; `mayfly delivery run {name}` tries now (docs/deliver.md)"
+        ));
+    }
     line("");
     waterfall(&answer["pairs"], true);
     segments(&answer);

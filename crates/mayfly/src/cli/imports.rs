@@ -138,6 +138,12 @@ fn print(receipt: &Value) {
     for (name, means) in rows {
         line(&format!("  {name:<16}{:>12}  {means}", count(name)));
     }
+    if count("stored") == "0" && count("unknown_id") != "0" {
+        let partner = text(receipt, "/partner");
+        line(&format!(
+            "  `mayfly partner show {partner}` tells of how many it has an id (docs/import.md)"
+        ));
+    }
     for bad in items(receipt, "/bad_lines").iter().take(10) {
         line(&format!("  line {}: {}", text(bad, "/line"), text(bad, "/reason")));
     }

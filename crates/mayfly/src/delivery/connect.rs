@@ -214,14 +214,12 @@ fn why(error: reqwest::Error) -> Unreached {
     if error.is_builder() {
         return Unreached::BadRequest;
     }
-    if let Some(why) = cause_of(&error) {
-        return why;
-    }
-    if error.is_connect() { Unreached::Refused } else { Unreached::Broken }
+    cause_of(&error).unwrap_or(Unreached::Broken)
 }
 
-/// What the guard or TLS said, read off the chain of causes.
+/// What the guard, TLS or the way there said, read off the chain of causes.
 pub(super) fn cause_of(error: &(dyn Error + 'static)) -> Option<Unreached> {
+    let (mut is_connect, mut is_late) = (false, false);
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(own) = cause {
         if own.is::<PrivateAddress>() {
@@ -233,6 +231,8 @@ pub(super) fn cause_of(error: &(dyn Error + 'static)) -> Option<Unreached> {
         if own.is::<rustls::Error>() {
             return Some(Unreached::Tls);
         }
+        is_connect |= own.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect);
+        is_late |= own.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout);
         // An error of the system that wraps another hides it from `source`.
         let wrapped = own.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause = match wrapped {
@@ -240,7 +240,11 @@ pub(super) fn cause_of(error: &(dyn Error + 'static)) -> Option<Unreached> {
             None => own.source(),
         };
     }
-    None
+    match (is_late, is_connect) {
+        (true, _) => Some(Unreached::Timeout),
+        (false, true) => Some(Unreached::Refused),
+        (false, false) => None,
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -59,6 +59,8 @@ impl Runner {
         if let Some(to) = &files.upload {
             let taken = self.take_there(to, (&folder, &whole), &feed).await;
             if let Err((why, may_be_there)) = taken {
+                let (destination, code) = (&delivery.destination, why.code());
+                tracing::warn!(destination, code, %to, "files cannot be taken there");
                 // Who may have been read of must be told to leave one day.
                 if let (true, End::Held(own)) =
                     (may_be_there, held("", "", std::slice::from_ref(&told), changes))

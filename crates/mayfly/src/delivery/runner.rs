@@ -124,7 +124,11 @@ impl Runner {
         let Some(partner) = partner.cloned() else { return Ok(()) };
         match &mut self.desk {
             Some(desk) if desk.partner == partner && desk.destination.ids == destination.ids => {
-                desk.destination = destination.clone();
+                if desk.destination != *destination {
+                    // What was wrong with it may be mended.
+                    self.standing.retry_ms = self.standing.retry_ms.map(|_| clock::now().millis());
+                    desk.destination = destination.clone();
+                }
             }
             Some(_) | None => {
                 let store = self.app.store();

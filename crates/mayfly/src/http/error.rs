@@ -104,7 +104,8 @@ pub enum ApiError {
     },
     /// Nothing is held.
     #[error(
-        "nothing is held at destination {name:?}: `mayfly delivery list` shows where it stands"
+        "nothing is held at destination {name:?}: `mayfly delivery list` shows where it stands, \
+         `mayfly delivery run {name}` tries now"
     )]
     NothingHeld {
         /// The destination.
@@ -153,6 +154,17 @@ pub enum ApiError {
     /// A space of ids that is ours alone.
     #[error("there is no space of ids of that name: give that of server hits, such as crm")]
     NoSpace,
+    /// A file that overwrites, with lines that cannot be read.
+    #[error(
+        "{lines} lines cannot be read, the first is line {first}: whom they name would be taken \
+         out; mend the file, or `allow_drop` does it all the same"
+    )]
+    BadLines {
+        /// How many.
+        lines: u64,
+        /// The first, from 1.
+        first: u64,
+    },
     /// A partner's file would take away most of an audience.
     #[error(
         "an audience of 100 members or more would lose over half of them; \
@@ -362,6 +374,7 @@ impl ApiError {
             Self::NoAudience { .. } => ("audience_not_found", StatusCode::NOT_FOUND),
             Self::NotForPartners => ("not_for_partners", StatusCode::FORBIDDEN),
             Self::NoSpace => ("bad_space", StatusCode::BAD_REQUEST),
+            Self::BadLines { .. } => ("bad_lines", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Emptied => ("would_empty", StatusCode::CONFLICT),
             Self::NoFormat => ("no_format", StatusCode::BAD_REQUEST),
             Self::Import { .. } => ("bad_import", StatusCode::UNPROCESSABLE_ENTITY),

@@ -55,6 +55,7 @@ pub(crate) enum ImportMode {
     Overwrite,
     /// Each visitor in the file is in the audiences that the file names for him, and in no other of
     /// this partner: Adobe's `.overwrite`.
+    #[serde(alias = "overwrite-users")]
     OverwriteUsers,
 }
 
@@ -100,6 +101,12 @@ impl App {
         let partner = self.partner_named(&asked.partner)?;
         let began = clock::now();
         let (named, mut receipt) = self.read_import(&asked, &partner, began).await?;
+        let lines = receipt.counts.bad;
+        if asked.mode != ImportMode::Add && lines > 0 && !asked.allow_drop {
+            // Whom they name would be taken out.
+            let first = receipt.bad_lines.first().map_or(0, |(line, _)| *line);
+            return Err(ApiError::BadLines { lines, first });
+        }
         // One after the other: what a file changes hangs on what those before it did.
         let turn = self.importing().await;
         if self.spills() {

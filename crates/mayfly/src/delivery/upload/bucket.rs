@@ -159,10 +159,9 @@ fn why(error: Error) -> NotTaken {
         | Error::NotModified { .. }
         | Error::NotImplemented { .. }
         | Error::UnknownConfigurationKey { .. }
-        | Error::JoinError { .. } => match connect::cause_of(&error) {
-            Some(why) => NotTaken::Unreached(why),
-            None => NotTaken::Failed,
-        },
+        | Error::JoinError { .. } => {
+            connect::cause_of(&error).map_or(NotTaken::Failed, NotTaken::Unreached)
+        }
         // The list of kinds may grow.
         _ => NotTaken::Failed,
     }
