@@ -61,6 +61,11 @@ fn what_a_partner_refuses_is_held_until_a_person_looks() {
         let uid = format!("u{status}");
         let browser = story.visitor("/cars/1", &uid);
         let held = story.until_state("held");
+        let doctor = story.program.setup().run(&["doctor"]);
+        assert!(
+            doctor.code == 1 && doctor.stdout.contains("destination acme is held"),
+            "{doctor:?}"
+        );
         assert!(
             held["held"]["code"].as_str().unwrap().starts_with(&status.to_string()),
             "{held:#}"

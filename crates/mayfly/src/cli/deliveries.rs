@@ -116,7 +116,7 @@ pub(crate) fn run(asks: &Asks, command: DeliveryCommand) -> anyhow::Result<()> {
         DeliveryCommand::Show { id } => show(asks, &id),
         DeliveryCommand::Run { destination, full } => {
             let what = if full { "full" } else { "now" };
-            order(asks, &destination, what, "it is delivered within a second")
+            order(asks, &destination, what, "what is wanted there goes within a second")
         }
         DeliveryCommand::DryRun { destination, visitors, full } => {
             dry_run(asks, &destination, visitors, full)

@@ -99,6 +99,8 @@ fn content(content: Content) -> Value {
         }
         Content::Toml => texts("application/toml"),
         Content::Tsv => texts("text/tab-separated-values"),
+        Content::Csv => json!({"text/csv": {"schema": {"type": "string"}}}),
+        Content::Lines => json!({"application/x-ndjson": {"schema": {"type": "string"}}}),
         Content::Bytes => json!({"application/octet-stream": {}}),
     }
 }

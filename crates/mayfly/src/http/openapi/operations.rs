@@ -10,10 +10,14 @@ pub(super) enum Content {
     Toml,
     /// A taxonomy of the IAB Tech Lab.
     Tsv,
+    /// A table.
+    Csv,
+    /// JSON, one value a line.
+    Lines,
     Bytes,
 }
 
-use Content::{Bytes, Toml, Tsv};
+use Content::{Bytes, Csv, Lines, Toml, Tsv};
 pub(super) use Content::{Json, None as Nothing};
 
 /// One operation: method, path, its name, what it does, its query, its body, its answer.
@@ -322,7 +326,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "the hits of a UTC day, one a line",
         &[],
         Nothing,
-        Bytes,
+        Lines,
     ),
     (
         "post",
@@ -444,7 +448,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "the data label of what it gets, as CSV",
         &[],
         Nothing,
-        Bytes,
+        Csv,
     ),
     (
         "post",
