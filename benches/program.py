@@ -140,8 +140,8 @@ class Mayfly:
 
     def __init__(self, folder, store="", roles=(), **settings):
         self.data, self.port = folder, free_port()
-        # A load has few visitors who are faster than people.
-        self.env = dict(os.environ, MAYFLY_LOG__LEVEL="warn",
+        # A load has few visitors who are faster than people, and one token.
+        self.env = dict(os.environ, MAYFLY_LOG__LEVEL="warn", MAYFLY_COLLECTOR__TOKEN_HITS_PER_S="0",
                         MAYFLY_COLLECTOR__HITS_PER_MINUTE_MAX="0")
         if store:
             self.env["MAYFLY_STORE__URL"] = store
@@ -175,9 +175,13 @@ class Mayfly:
     def get(self, path, quiet=False):
         try:
             status, _, body = self.call("GET", path)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             self.connection = None
-            return 0, b""
+            if quiet:
+                return 0, b""
+            # A connection that was idle for long is closed.
+            again = isinstance(error, http.client.RemoteDisconnected)
+            return self.get(path, quiet=True) if again else sys.exit(f"GET {path}: {error}")
         if status != 200 and not quiet:
             sys.exit(f"GET {path}: {status} {body.decode()[:300]}")
         return status, body

@@ -139,6 +139,11 @@ impl Browser {
         Self { http: http.clone(), cookies: BTreeMap::new() }
     }
 
+    /// The same browser at another process.
+    pub(crate) fn through(self, http: &Http) -> Self {
+        Self { http: http.clone(), ..self }
+    }
+
     /// One request with the cookies it has; keeps those that come. Follows nothing.
     pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut all: Vec<(String, String)> =

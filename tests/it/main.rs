@@ -20,6 +20,7 @@ mod crash;
 mod definitions;
 mod definitions_refused;
 mod deliveries;
+mod deliveries_ends;
 mod deliveries_failing;
 mod deliveries_formats;
 mod deliveries_upset;

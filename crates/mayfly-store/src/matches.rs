@@ -5,6 +5,8 @@
 
 use mayfly_core::{Day, PartnerId, Visitor};
 
+use crate::Store;
+
 /// A partner's id of a visitor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Match {
@@ -14,6 +16,17 @@ pub struct Match {
     pub generation: u16,
     /// The day on which it was last seen.
     pub seen: Day,
+}
+
+impl Store {
+    /// The first day on which a match that was last seen on a day may be forgotten.
+    #[must_use]
+    pub fn match_ends(&self, seen: Day) -> Day {
+        match self {
+            Self::Embedded(s) => s.match_ends(seen),
+            Self::Redis(s) => s.match_ends(seen),
+        }
+    }
 }
 
 /// What a partner said about a visitor.

@@ -3,6 +3,9 @@
 //!
 //! Each part is written aside and renamed when it is whole; the control file (`.info`) comes last,
 //! so that a reader who sees it sees all parts.
+//!
+//! Adobe's `.overwrite` replaces what is known of the visitors in it, of nobody else, and cannot
+//! be empty: whoever leaves everything stands in a `.sync` beside it.
 
 mod adobe;
 mod control;
@@ -37,6 +40,10 @@ pub struct FeedName {
 pub struct Part {
     /// Its name.
     pub name: String,
+    /// Visitors in it.
+    pub visitors: u64,
+    /// Pairs of visitor and segment in it.
+    pub pairs: u64,
     /// Lines, without a header; rows of a Parquet file.
     pub lines: u64,
     /// Its size as it lies there.
@@ -50,8 +57,8 @@ pub struct Part {
 pub struct Feed {
     /// Its parts, in their order.
     pub parts: Vec<Part>,
-    /// The name of its control file, which comes last; none where there is no part.
-    pub control: Option<String>,
+    /// The names of its control files, which come last; none where there is no part.
+    pub controls: Vec<String>,
     /// Pairs of visitor and segment that were written.
     pub pairs: u64,
     /// Pairs left out because the visitor's id cannot stand in such a file.
@@ -61,7 +68,7 @@ pub struct Feed {
 impl Feed {
     /// The names of its files, in the order in which they came to be.
     pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().map(|part| &*part.name).chain(self.control.as_deref())
+        self.parts.iter().map(|part| &*part.name).chain(self.controls.iter().map(|own| &**own))
     }
 }
 
@@ -73,12 +80,16 @@ pub struct FeedWriter<'s> {
     open: Option<Open>,
     feed: Feed,
     is_whole: bool,
+    /// Of those who leave everything, where a full set cannot say so.
+    leaving: Option<Box<Self>>,
 }
 
 /// A part that is being written.
 struct Open {
     name: String,
     sink: Sink,
+    visitors: u64,
+    pairs: u64,
     lines: u64,
     raw_bytes: u64,
 }
@@ -124,7 +135,17 @@ impl<'s> FeedWriter<'s> {
         let folder = folder.to_owned();
         std::fs::create_dir_all(&folder)
             .map_err(|source| ExportError::File { path: folder.clone(), source })?;
-        Ok(Self { folder, name, settings, open: None, feed: Feed::default(), is_whole: false })
+        Ok(Self::at(folder, name, settings))
+    }
+
+    fn at(folder: PathBuf, name: FeedName, settings: &'s FilesSettings) -> Self {
+        let is_apart = name.is_full && matches!(settings.format, FeedLayout::Adobe { .. });
+        let leaving = is_apart.then(|| {
+            let name = FeedName { is_full: false, ..name.clone() };
+            Box::new(Self::at(folder.clone(), name, settings))
+        });
+        let (open, feed, is_whole) = (None, Feed::default(), false);
+        Self { folder, name, settings, open, feed, is_whole, leaving }
     }
 
     /// Writes the changes of a batch, visitors in its order. A writer that is dropped before it has
@@ -134,46 +155,55 @@ impl<'s> FeedWriter<'s> {
     /// [`ExportError::File`]: nothing of this set will be there.
     pub fn write(&mut self, batch: &Batch) -> Result<(), ExportError> {
         for change in &batch.changes {
-            if !takes(&self.settings.format, &change.uid) {
-                self.feed.unfit += change.pairs() as u64;
-                continue;
-            }
-            let text = rows::lines(&self.settings.format, batch, change, self.name.is_full);
-            let path = self.folder.clone();
-            let text = text.map_err(|source| ExportError::File { path, source })?;
-            let is_parquet = self.settings.format == FeedLayout::Parquet;
-            if text.is_empty() && !is_parquet {
-                continue;
-            }
-            if self.open.is_none() {
-                self.open = Some(self.begin()?);
-            }
-            let path = self.folder.clone();
-            let failed = |source| ExportError::File { path, source };
-            let Some(open) = &mut self.open else { continue };
-            open.write(&text, batch, change).map_err(failed)?;
-            self.feed.pairs += change.pairs() as u64;
-            if open.raw_bytes >= self.settings.part_bytes {
-                self.close()?;
+            match &mut self.leaving {
+                Some(leaving) if change.adds.is_empty() => leaving.put(batch, change)?,
+                Some(_) | None => self.put(batch, change)?,
             }
         }
         Ok(())
     }
 
-    /// Closes the last part, writes the control file, and answers what there is.
+    fn put(&mut self, batch: &Batch, change: &UserChange) -> Result<(), ExportError> {
+        if !takes(&self.settings.format, &change.uid) {
+            self.feed.unfit += change.pairs() as u64;
+            return Ok(());
+        }
+        let text = rows::lines(&self.settings.format, batch, change, self.name.is_full);
+        let path = self.folder.clone();
+        let text = text.map_err(|source| ExportError::File { path, source })?;
+        if self.open.is_none() {
+            self.open = Some(self.begin()?);
+        }
+        let path = self.folder.clone();
+        let failed = |source| ExportError::File { path, source };
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.write(&text, batch, change).map_err(failed)?;
+        self.feed.pairs += change.pairs() as u64;
+        if open.raw_bytes >= self.settings.part_bytes { self.close() } else { Ok(()) }
+    }
+
+    /// Closes the last part, writes the control files, and answers what there is.
     ///
     /// # Errors
     /// [`ExportError::File`].
     pub fn finish(mut self) -> Result<Feed, ExportError> {
         self.close()?;
-        if !self.feed.parts.is_empty() {
+        let about = control::file(&self.stem(), &self.feed.parts);
+        let has_parts = !self.feed.parts.is_empty();
+        if let Some(leaving) = self.leaving.take() {
+            let own = leaving.finish()?;
+            self.feed.parts.splice(..0, own.parts);
+            self.feed.controls = own.controls;
+            self.feed.pairs += own.pairs;
+            self.feed.unfit += own.unfit;
+        }
+        if has_parts {
             let name = format!("{}.info", self.stem());
             let path = self.folder.join(&name);
             let failed = |source| ExportError::File { path: path.clone(), source };
             let mut out = Aside::create(&path).map_err(failed)?;
-            let written = out.write_all(&control::file(&self.stem(), &self.feed.parts));
-            written.and_then(|()| out.commit()).map_err(failed)?;
-            self.feed.control = Some(name);
+            out.write_all(&about).and_then(|()| out.commit()).map_err(failed)?;
+            self.feed.controls.push(name);
         }
         self.is_whole = true;
         Ok(std::mem::take(&mut self.feed))
@@ -231,17 +261,17 @@ impl<'s> FeedWriter<'s> {
                 Sink::Zstd(Box::new(zstd::Encoder::new(file, 3).map_err(failed)?))
             }
         };
-        let mut open = Open { name, sink, lines: 0, raw_bytes: 0 };
+        let mut open = Open { name, sink, visitors: 0, pairs: 0, lines: 0, raw_bytes: 0 };
         open.put(rows::header(&self.settings.format)).map_err(failed)?;
         Ok(open)
     }
 
     fn close(&mut self) -> Result<(), ExportError> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        let (name, lines) = (open.name, open.lines);
+        let Open { name, sink, visitors, pairs, lines, .. } = open;
         let failed = |source| ExportError::File { path: self.folder.join(&name), source };
-        let Written { bytes, sha256 } = open.sink.commit().map_err(failed)?;
-        self.feed.parts.push(Part { name, lines, bytes, sha256 });
+        let Written { bytes, sha256 } = sink.commit().map_err(failed)?;
+        self.feed.parts.push(Part { name, visitors, pairs, lines, bytes, sha256 });
         Ok(())
     }
 }
@@ -250,9 +280,9 @@ impl Drop for FeedWriter<'_> {
     /// A set that did not become whole leaves no part behind: a reader would take some for all.
     fn drop(&mut self) {
         if !self.is_whole {
-            for part in &self.feed.parts {
+            for name in self.feed.files() {
                 // It may be gone already; nobody waits for it.
-                std::fs::remove_file(self.folder.join(&part.name)).ok();
+                std::fs::remove_file(self.folder.join(name)).ok();
             }
         }
     }
@@ -260,6 +290,8 @@ impl Drop for FeedWriter<'_> {
 
 impl Open {
     fn write(&mut self, text: &[u8], batch: &Batch, change: &UserChange) -> io::Result<()> {
+        self.visitors += 1;
+        self.pairs += change.pairs() as u64;
         if let Sink::Parquet(rows) = &mut self.sink {
             let (lines, bytes) = rows.push(batch, change)?;
             self.lines += lines;

@@ -144,10 +144,10 @@ fn adobes_files_have_its_names_lines_and_control_file() {
     assert_eq!(wrote.names(), [name, info]);
     assert_eq!(wrote.bytes(0), b"visitor-77\td_sid=101,d_unsid=103\n");
     assert_eq!((wrote.feed.pairs, wrote.feed.unfit), (2, 4), "ids with colons are told");
-    let info: Value =
+    let about: Value =
         serde_json::from_slice(&fs::read(wrote.folder.path().join(info)).unwrap()).unwrap();
-    assert_eq!(info["Totals"]["TotalNumberLines"], json!(1));
-    assert_eq!(info["Files"][0]["FileName"], json!(name));
+    assert_eq!(about["Totals"]["TotalNumberLines"], json!(1));
+    assert_eq!(about["Files"][0]["FileName"], json!(name));
     let full = Wrote::new(adobe(), Packing::Gzip, true, &[own.clone()]);
     assert_eq!(full.feed.parts[0].name, "ftp_dpm_4321_1767693600.overwrite.1.gz");
     let mut text = String::new();
@@ -155,8 +155,19 @@ fn adobes_files_have_its_names_lines_and_control_file() {
     assert_eq!(text, "visitor-77\td_sid=101\n", "what replaces removes nothing");
     let mut gone = own.clone();
     gone.changes.iter_mut().for_each(|change| change.adds.clear());
-    let none = Wrote::new(adobe(), Packing::Plain, true, &[gone]);
-    assert!(none.names().is_empty() && none.feed.pairs == 0, "an empty file is invalid");
+    // An empty file is invalid, and what replaces says nothing of who is not in it.
+    let none = Wrote::new(adobe(), Packing::Plain, true, &[gone.clone()]);
+    assert_eq!(none.names(), [name, info]);
+    assert_eq!(none.bytes(0), b"visitor-77\td_unsid=103\n");
+    assert_eq!((none.feed.pairs, none.feed.unfit), (1, 2));
+    gone.changes[0].uid = "visitor-78".into();
+    let both = Wrote::new(adobe(), Packing::Plain, true, &[own.clone(), gone]);
+    let replaced = "ftp_dpm_4321_1767693600.overwrite";
+    let expected = [&format!("{replaced}.1"), &format!("{replaced}.info"), name, info];
+    assert_eq!(both.names(), expected);
+    assert_eq!(both.feed.files().collect::<Vec<_>>(), [name, expected[0], info, expected[1]]);
+    assert_eq!(both.bytes(0), b"visitor-78\td_unsid=103\n");
+    assert_eq!((both.bytes(1), both.feed.pairs), (b"visitor-77\td_sid=101\n".to_vec(), 3));
     // A visitor in more segments than a line takes.
     let change =
         UserChange { adds: vec![own.changes[0].adds[0]; 20_000], ..own.changes[0].clone() };

@@ -128,6 +128,9 @@ pub async fn a_match_goes_with_its_day(opener: &Opener) {
     let store = opener.open().await;
     let (noon, last) = (opener.noon(), opener.noon().plus_secs(-89 * 86_400));
     noted(&store, note(1, ACME, "a"), last).await;
+    let ends = store.match_ends(last.day().unwrap());
+    let most = last.day().unwrap().plus(90);
+    assert!((most.minus(9)..=most).contains(&ends), "{ends:?}");
     let tomorrow = noon.plus_secs(86_400);
     assert_eq!(store.matches_of(visitor(1), &[ACME], tomorrow).await.unwrap(), [None]);
     store.expire(tomorrow).await.unwrap();

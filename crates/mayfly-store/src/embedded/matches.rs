@@ -11,6 +11,12 @@ use crate::matches::{Match, MatchNote, Noted, after};
 use crate::{Day, Result};
 
 impl EmbeddedStore {
+    /// See [`crate::Store::match_ends`].
+    #[must_use]
+    pub fn match_ends(&self, seen: Day) -> Day {
+        seen.plus(self.shared.retention.days())
+    }
+
     /// See [`crate::Store::note_matches`].
     ///
     /// # Errors

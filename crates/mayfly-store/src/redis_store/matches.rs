@@ -29,6 +29,13 @@ impl RedisStore {
         starts.into_iter().rev().filter(|start| retention.oldest(today) <= *start).collect()
     }
 
+    /// See [`crate::Store::match_ends`].
+    #[must_use]
+    pub fn match_ends(&self, seen: Day) -> Day {
+        let retention = self.inner.retention;
+        keys::period_start(seen, retention).plus(retention.days())
+    }
+
     /// See [`crate::Store::note_matches`].
     pub async fn note_matches(&self, notes: &[MatchNote], now: Timestamp) -> Result<Vec<Noted>> {
         let mut noted: Vec<Option<Noted>> = vec![None; notes.len()];

@@ -37,6 +37,22 @@ impl App {
         self.collector.pseudonym(visitor, partner)
     }
 
+    /// The destinations that were told of a visitor, and are to be told when he is erased.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn sent_to(&self, visitor: Visitor) -> Result<Vec<Box<str>>, ApiError> {
+        let active = self.active();
+        let mut names = Vec::new();
+        for own in active.definitions().destinations() {
+            let sent = self.store.sent(own.id.0, visitor.partition).await?;
+            if sent.iter().any(|code| code.all().contains(visitor.ordinal)) {
+                names.push(own.name.clone());
+            }
+        }
+        Ok(names)
+    }
+
     /// Every destination: what it gets, and where it stands.
     ///
     /// # Errors
@@ -111,6 +127,7 @@ impl App {
             "waiting_since": standing.pending_ms.map(text_of),
             "accepted_at": at(standing.accepted_ms),
             "full_at": at(standing.full_ms),
+            "told_until": at(standing.told_ms),
             "last": last.as_ref().map(shown),
         }))
     }
@@ -146,14 +163,27 @@ impl App {
         let none = || ApiError::NoDelivery { id: id.to_owned() };
         let (name, number) = id.rsplit_once('-').ok_or_else(none)?;
         let number: u64 = number.parse().map_err(|_| none())?;
-        let destination = self.destination_named(name).map_err(|_| none())?;
         let row = number.checked_add(FIRST - 1).filter(|row| *row >= FIRST).ok_or_else(none)?;
-        let found = ledger::read::<Delivery>(&self.store, destination.id, row).await?;
-        let found = found.ok_or_else(none)?;
+        let found = self.delivery_row(name, row).await?.ok_or_else(none)?;
         let mut all = shown(&found);
         all["segments"] = json!(found.segments);
         all["batches"] = json!(found.batches);
         Ok(all)
+    }
+
+    /// A row of the ledger; the destination may have got another name since.
+    async fn delivery_row(&self, name: &str, row: u64) -> Result<Option<Delivery>, StoreError> {
+        let active = self.active();
+        let all = active.definitions().destinations();
+        let (now, others): (Vec<_>, Vec<_>) = all.partition(|own| *own.name == *name);
+        for own in now.iter().chain(&others) {
+            let found: Option<Delivery> = ledger::read(&self.store, own.id, row).await?;
+            let is_it = |found: &Delivery| *own.name == *name || found.destination == name;
+            if let Some(found) = found.filter(is_it) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// Asks for a delivery, or says what is to become of one that is held. It is followed by the

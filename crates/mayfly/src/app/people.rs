@@ -177,11 +177,12 @@ impl App {
         Ok(hits.iter().map(page).collect())
     }
 
-    /// Erases a visitor: invisible at once here and in every process within a second.
+    /// Erases a visitor: invisible at once here and in every process within a second. Answers when:
+    /// a destination was told of it when its `told_until` is later.
     ///
     /// # Errors
     /// The store's.
-    pub async fn erase(&self, visitor: Visitor) -> Result<(), ApiError> {
+    pub async fn erase(&self, visitor: Visitor) -> Result<Timestamp, ApiError> {
         let now = Self::now();
         self.journal
             .note(visitor, now)
@@ -197,7 +198,7 @@ impl App {
         if let Some(slot) = self.slots().iter().find(|s| s.partition() == visitor.partition) {
             slot.erase(visitor.ordinal);
         }
-        Ok(())
+        Ok(now)
     }
 
     /// Erases once more whom a failover may have brought back.

@@ -56,15 +56,40 @@ impl App {
         let wanted = self.compile(&applied.definitions)?;
         let segments = self.differences(&wanted, now).await?;
         let categories = self.category_differences(&wanted, now).await?;
+        let dropped = [drops(&segments), self.left_there(&applied, now).await?].concat();
         let rows = |all: &[Difference]| all.iter().map(Difference::json).collect::<Vec<_>>();
         Ok(json!({
             "changes": texts(&applied),
             "segments": rows(&segments),
             "categories": rows(&categories),
-            "drops": drops(&segments),
+            "drops": dropped,
             "lints": self.new_lints(&wanted).await?,
             "version": self.active().version(),
         }))
+    }
+
+    /// Destinations that would go while somebody is there, whom nobody could tell to leave then.
+    async fn left_there(&self, applied: &Applied, now: Timestamp) -> Result<Vec<String>, ApiError> {
+        let (active, today) = (self.active(), now.day().unwrap_or_default());
+        let stays = |id| applied.definitions.destinations().any(|own| own.id == id);
+        let mut left = Vec::new();
+        for own in active.definitions().destinations().filter(|own| !stays(own.id)) {
+            let mut there = 0;
+            for partition in self.partitions() {
+                let sent = self.store.sent(own.id.0, partition).await?;
+                let live = sent.iter().flat_map(|code| code.until.range(today.plus(1)..));
+                there += live.map(|(_, who)| who.len()).sum::<u64>();
+            }
+            if there > 0 {
+                left.push(format!(
+                    "destination {} would go with {there} still there, who would stay \
+                     until their time is over (apply it with `segments = []` first: they are told \
+                     to leave)",
+                    own.name
+                ));
+            }
+        }
+        Ok(left)
     }
 
     /// Members now and after, for each segment that is or would be.
@@ -184,15 +209,16 @@ impl App {
         Ok(members.collect())
     }
 
-    /// Refuses a change that takes away most of a segment, where this process can tell.
+    /// Refuses a change that takes away most of a segment, where this process can tell, or a
+    /// destination that has members.
     pub(super) async fn refuse_drops(&self, applied: &Applied) -> Result<(), ApiError> {
-        if self.slots().len() < self.partitions().count() {
-            return Ok(());
+        let mut found = self.left_there(applied, Self::now()).await?;
+        if self.slots().len() == self.partitions().count() {
+            let now = self.caught_up(PATIENCE).await?;
+            let wanted = self.compile(&applied.definitions)?;
+            found.extend(drops(&self.differences(&wanted, now).await?));
         }
-        let now = self.caught_up(PATIENCE).await?;
-        let wanted = self.compile(&applied.definitions)?;
-        let drops = drops(&self.differences(&wanted, now).await?);
-        if drops.is_empty() { Ok(()) } else { Err(ApiError::Drop(drops)) }
+        if found.is_empty() { Ok(()) } else { Err(ApiError::Drop(found)) }
     }
 }
 

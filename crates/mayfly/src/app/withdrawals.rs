@@ -96,6 +96,8 @@ impl State {
 pub(super) struct Withdrawals {
     state: Mutex<State>,
     file: PathBuf,
+    /// This process, among those on one store.
+    process: u32,
 }
 
 impl Withdrawals {
@@ -109,7 +111,8 @@ impl Withdrawals {
             Vec::new()
         });
         let state = State { waiting, ..State::default() };
-        Self { state: Mutex::new(state), file }
+        let process = getrandom::u32().unwrap_or_else(|_| std::process::id());
+        Self { state: Mutex::new(state), file, process }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -288,20 +291,21 @@ impl App {
         if is_known {
             return Ok(());
         }
-        let row = rows.into_iter().find(|row| row.code == refused.code());
-        self.keep_no(visitor, refused, row.unwrap_or_default(), at).await
+        self.keep_no(visitor, refused, &rows, at).await
     }
 
-    /// Keeps a no, in the row of its place and second.
+    /// Keeps a no, in the row of its place and second, if there is one.
     async fn keep_no(
         &self,
         visitor: Visitor,
         refused: Refused,
-        mut row: Sent,
+        rows: &[Sent],
         at: Timestamp,
     ) -> Result<(), ApiError> {
+        let code = refused.code(self.withdrawals.process);
+        let mut row = rows.iter().find(|row| row.code == code).cloned().unwrap_or_default();
         let until = self.settings.store.retention.expires_at(at.day().unwrap_or_default()).day();
-        row.code = refused.code();
+        row.code = code;
         row.add(until.unwrap_or_default(), &RoaringBitmap::from_iter([visitor.ordinal]));
         self.store.put_sent(NOBODY, &[(visitor.partition, row)], at).await?;
         if let Some(slot) = self.slots().iter().find(|own| own.partition() == visitor.partition)
@@ -340,7 +344,7 @@ impl App {
             let moved = self.collector.move_hits(visitor, to, hits, now).await;
             moved.map_err(|_| ApiError::Busy)?;
         }
-        self.erase(visitor).await
+        self.erase(visitor).await.map(|_| ())
     }
 
     /// Who goes on under another number goes on saying no.
@@ -354,8 +358,7 @@ impl App {
         let known = self.store.sent(NOBODY, to.partition).await?;
         for row in rows.into_iter().filter(|row| row.all().contains(visitor.ordinal)) {
             let Some(refused) = Refused::read(&row.code) else { continue };
-            let own = known.iter().find(|own| own.code == row.code).cloned();
-            self.keep_no(to, refused, own.unwrap_or_default(), now).await?;
+            self.keep_no(to, refused, &known, now).await?;
         }
         Ok(())
     }

@@ -171,12 +171,14 @@ fn list(asks: &Asks, destination: Option<&str>, limit: usize) -> anyhow::Result<
         line("no destinations are defined: docs/deliver.md shows how");
         return Ok(());
     }
-    let head = ["destination", "partner", "to", "when", "state", "last accepted"].map(String::from);
+    let head = ["destination", "partner", "to", "when", "state", "last accepted", "told until"]
+        .map(String::from);
     let mut rows = vec![head.to_vec()];
     for own in all.iter().filter(|own| destination.is_none_or(|name| text(own, "/name") == name)) {
         let mut row = vec![text(own, "/name"), text(own, "/partner"), host(&text(own, "/to"))];
         row.push(text(own, "/schedule"));
-        row.extend([standing(own), or_dash(text(own, "/accepted_at"))]);
+        row.push(standing(own));
+        row.extend(["/accepted_at", "/told_until"].map(|at| or_dash(text(own, at))));
         rows.push(row);
     }
     output::table(&rows);

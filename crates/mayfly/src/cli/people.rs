@@ -50,6 +50,12 @@ pub(crate) fn erase(asks: &Asks, id: &str, now: bool) -> anyhow::Result<()> {
         } else {
             "its bytes go with the nightly pass (from 01:00 UTC); --now has them go at once"
         });
+        for name in items(&answer, "/destinations").iter().filter_map(|name| name.as_str()) {
+            let at = text(&answer, "/erased_at");
+            line(&format!(
+                "{name} is told to forget it: done when `mayfly delivery list` says it was told until after {at}"
+            ));
+        }
     }
     Ok(())
 }

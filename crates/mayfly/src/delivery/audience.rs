@@ -21,6 +21,8 @@ use crate::worker::rebuild::each_hit;
 const MATCHES_AT_ONCE: usize = 1 << 16;
 /// Consent states read at a time.
 const STATES_AT_ONCE: usize = 1024;
+/// For so long noes of other processes may be unheard, seconds.
+const HEARD_S: i64 = 5;
 /// Choices whose meaning is remembered; all are forgotten when there are more.
 const PERMITS: usize = 1 << 20;
 
@@ -63,6 +65,8 @@ pub(crate) struct Desk {
     matched: BTreeMap<Partition, RoaringBitmap>,
     /// When that was last read whole.
     matched_on: Option<Day>,
+    /// When noes were last read.
+    heard_at: Option<Timestamp>,
     /// What choices mean to this receiver.
     permits: HashMap<ConsentKey, bool>,
     /// Who would be told nothing new, by partition and code; since when that is known.
@@ -89,6 +93,7 @@ impl Desk {
             sent,
             matched: BTreeMap::new(),
             matched_on: None,
+            heard_at: None,
             permits: HashMap::new(),
             idle: BTreeMap::new(),
         })
@@ -121,7 +126,8 @@ impl Desk {
         self.rows(&mut audience, &mapping, active.definitions());
         let slots = self.slots()?;
         self.read_matches(&slots, now).await?;
-        self.read_noes(&slots, now).await?;
+        self.heard_at = None;
+        self.hear_noes(now).await?;
         for slot in &slots {
             self.add(&mut audience, slot, now).await?;
         }
@@ -263,12 +269,14 @@ impl Desk {
         slot.consents(|own| own.permitted(of, scope, permits)).ok_or(NotNow::Loading)
     }
 
-    /// Reads who said no without a hit that was kept: in any process.
-    async fn read_noes(&self, slots: &[Arc<Slot>], now: Timestamp) -> Result<(), NotNow> {
-        if self.partner.receiver.ground == Ground::Processor {
+    /// Reads, now and then, who said no without a hit that was kept: in any process.
+    pub(super) async fn hear_noes(&mut self, now: Timestamp) -> Result<(), NotNow> {
+        let since = self.heard_at.map(|at| now.secs() - at.secs());
+        let was_lately = since.is_some_and(|since| (0..HEARD_S).contains(&since));
+        if self.partner.receiver.ground == Ground::Processor || was_lately {
             return Ok(());
         }
-        for slot in slots {
+        for slot in &self.slots()? {
             fill_consents(&self.app, slot, now.day().unwrap_or_default()).await?;
             for row in self.app.store().sent(NOBODY, slot.partition()).await? {
                 let Some(no) = Refused::read(&row.code) else { continue };
@@ -276,6 +284,7 @@ impl Desk {
                 slot.note_consents(|own| who.iter().for_each(|ordinal| own.refuse(ordinal, no)));
             }
         }
+        self.heard_at = Some(now);
         Ok(())
     }
 
@@ -287,19 +296,30 @@ impl Desk {
         }
         for slot in slots {
             let mut left = slot.read(|index| index.all()).ok_or(NotNow::Loading)?;
-            let mut matched = RoaringBitmap::new();
+            let (mut matched, mut ending) = (RoaringBitmap::new(), RoaringBitmap::new());
             while !left.is_empty() {
                 let some: RoaringBitmap = left.iter().take(MATCHES_AT_ONCE).collect();
                 let (partition, partner) = (slot.partition(), self.partner.id);
                 let found = self.app.store().matches(partition, partner, &some, now).await?;
-                matched.extend(found.into_iter().map(|(ordinal, _)| ordinal));
+                for (ordinal, own) in found {
+                    let ends = self.app.store().match_ends(own.seen);
+                    let is_last = is_last_day(own.seen, ends, today.unwrap_or_default());
+                    if is_last { &mut ending } else { &mut matched }.insert(ordinal);
+                }
                 left -= some;
             }
-            *self.matched.entry(slot.partition()).or_default() |= matched;
+            let known = self.matched.entry(slot.partition()).or_default();
+            *known |= matched;
+            *known -= ending;
         }
         self.matched_on = today;
         Ok(())
     }
+}
+
+/// Whether a match is forgotten tomorrow: who has it is told to leave while his id is known.
+fn is_last_day(seen: Day, ends: Day, today: Day) -> bool {
+    seen < today && ends <= today.plus(1)
 }
 
 /// The part of the mapping that is delivered now.
@@ -344,4 +364,20 @@ async fn fill_consents(app: &App, slot: &Arc<Slot>, today: Day) -> Result<(), No
         own.set_whole();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_counts_until_the_day_before_it_is_forgotten() {
+        let seen = Day(20_000);
+        for (days, last) in [(90, 89), (80, 79), (2, 1)] {
+            let ends = seen.plus(days);
+            assert!(!is_last_day(seen, ends, seen.plus(last - 1)), "{days}");
+            assert!(is_last_day(seen, ends, seen.plus(last)), "{days}");
+        }
+        assert!(!is_last_day(seen, seen.plus(1), seen), "it was seen today");
+    }
 }

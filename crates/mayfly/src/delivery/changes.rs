@@ -8,7 +8,7 @@ use mayfly_core::{Day, Ordinal, Partition, Timestamp, Visitor, time::DAY_SECONDS
 use mayfly_export::{Add, Batch, CodeChanges, Lapses, SegmentKey, UserChange};
 use mayfly_segments::Expression;
 use mayfly_segments::destination::Mapped;
-use mayfly_store::Sent;
+use mayfly_store::{Match, Sent};
 use roaring::RoaringBitmap;
 
 use super::audience::{Audience, Desk, NotNow};
@@ -86,6 +86,13 @@ impl Chunk {
             changes: self.users.clone(),
         }
     }
+}
+
+/// How a visitor is called there.
+struct Called {
+    uid: Box<str>,
+    /// Who is not renewed by then can be told nothing any more.
+    known_until: Option<Day>,
 }
 
 impl Desk {
@@ -201,6 +208,8 @@ impl Desk {
         most: usize,
         now: Timestamp,
     ) -> Result<Option<Chunk>, NotNow> {
+        // What was asked at the beginning may be hours ago.
+        self.hear_noes(now).await?;
         let mut chunk = Chunk::default();
         let mut room = most;
         while room > 0 {
@@ -273,6 +282,8 @@ impl Desk {
                         continue;
                     }
                     let until = lapses.of(ordinal).unwrap_or(changes.last);
+                    let known_until = ids.get(&ordinal).and_then(|own| own.known_until);
+                    let until = known_until.map_or(until, |known| until.min(known));
                     user.adds.push(Add { segment: code, ttl_s: self.ttl_s(until, now) });
                     added.push(place(Some(until)));
                 }
@@ -280,8 +291,8 @@ impl Desk {
             let pairs = [added, removed].concat();
             match ids.get(&ordinal) {
                 _ if pairs.is_empty() => {}
-                Some(uid) => {
-                    user.uid = uid.clone();
+                Some(own) => {
+                    user.uid = own.uid.clone();
                     chunk.users.push(user);
                     chunk.pairs.push(pairs);
                 }
@@ -382,15 +393,20 @@ impl Desk {
         partition: Partition,
         some: &RoaringBitmap,
         now: Timestamp,
-    ) -> Result<BTreeMap<Ordinal, Box<str>>, NotNow> {
-        let partner = self.partner.id;
+    ) -> Result<BTreeMap<Ordinal, Called>, NotNow> {
+        let (partner, store) = (self.partner.id, self.app.store());
         if self.has_their_ids() {
-            let found = self.app.store().matches(partition, partner, some, now).await?;
-            return Ok(found.into_iter().map(|(ordinal, own)| (ordinal, own.uid)).collect());
+            let found = store.matches(partition, partner, some, now).await?;
+            let called = |own: Match| {
+                let known_until = Some(store.match_ends(own.seen));
+                Called { uid: own.uid, known_until }
+            };
+            return Ok(found.into_iter().map(|(ordinal, own)| (ordinal, called(own))).collect());
         }
         let named = some.iter().filter_map(|ordinal| {
             let visitor = Visitor { partition, ordinal };
-            Some((ordinal, self.app.pseudonym(visitor, partner)?.into()))
+            let uid = self.app.pseudonym(visitor, partner)?.into();
+            Some((ordinal, Called { uid, known_until: None }))
         });
         Ok(named.collect())
     }

@@ -39,10 +39,12 @@ impl Runner {
             None => exports.join(&*files.folder),
         };
         let whole = exports.join(&*files.folder);
+        // Some layouts name sets by the second.
+        self.named_ms = now.millis().max(self.named_ms + 1000);
         let name = FeedName {
             destination: delivery.destination.as_str().into(),
             is_full: delivery.mode == Mode::Full,
-            at_ms: now.millis(),
+            at_ms: self.named_ms,
         };
         let mut told: Vec<Pair> = Vec::new();
         let written = self.write_files(&folder, name, files, (delivery, changes, gone), &mut told);
@@ -77,8 +79,8 @@ impl Runner {
         for part in &feed.parts {
             delivery.push(BatchRow {
                 id: part.name.clone(),
-                visitors: 0,
-                pairs: part.lines,
+                visitors: part.visitors,
+                pairs: part.pairs,
                 bytes: part.bytes,
                 sha256: part.sha256.clone(),
                 ms,

@@ -250,6 +250,10 @@ pub(crate) struct Standing {
     pub(crate) accepted_ms: i64,
     /// When all was last sent.
     pub(crate) full_ms: i64,
+    /// The receiver was told of everything that was so before this instant: of who was erased or
+    /// left by then, too.
+    #[serde(default)]
+    pub(crate) told_ms: i64,
     /// Since when something waits that is not delivered; none = nothing does.
     pub(crate) pending_ms: Option<i64>,
     /// Not before this instant.

@@ -38,6 +38,8 @@ pub(crate) struct Runner {
     pub(super) desk: Option<Desk>,
     /// The day on which files were last looked through.
     cleaned_on: Option<Day>,
+    /// The last instant that files were named by.
+    pub(super) named_ms: i64,
 }
 
 /// How a delivery goes on.
@@ -54,7 +56,7 @@ pub(super) enum End {
 impl Runner {
     pub(super) fn new(app: &Arc<App>, id: DestinationId, connector: Connector) -> Self {
         let (app, standing) = (Arc::clone(app), Standing::default());
-        Self { app, id, connector, standing, desk: None, cleaned_on: None }
+        Self { app, id, connector, standing, desk: None, cleaned_on: None, named_ms: 0 }
     }
 
     /// Runs until the destination is gone or everything stops.
@@ -88,8 +90,7 @@ impl Runner {
         let active = self.app.active();
         let defined = active.definitions().destinations().find(|own| own.id == self.id);
         let Some(destination) = defined.cloned() else {
-            let name = self.desk.as_ref().map(|desk| desk.destination.name.clone());
-            self.app.metrics().deliveries.forget(&name.unwrap_or_default());
+            self.close(now);
             return Ok(false);
         };
         if !self.is_ours() {
@@ -192,6 +193,17 @@ impl Runner {
         self.keep().await
     }
 
+    /// The destination is no more: nobody is to read its files, or to see where it stands.
+    fn close(&mut self, now: Timestamp) {
+        let Some(desk) = self.desk.take() else { return };
+        self.app.metrics().deliveries.forget(&desk.destination.name);
+        if let Way::Files(files) = &desk.destination.way {
+            let exports = &self.app.settings().delivery.exports;
+            remove_old(exports, &files.folder, None, now);
+            remove_old(exports, &aside_of(&files.folder), None, now);
+        }
+    }
+
     /// Removes files that nobody is to read any more: once a day, and at first all that another
     /// destination left in this folder.
     fn clean(&mut self, destination: &Destination, now: Timestamp) {
@@ -245,6 +257,7 @@ impl Runner {
         let wants_all = matches!(&destination.way, Way::Files(files) if files.full);
         if is_idle && !(wants_all && is_daily) {
             self.standing.wants_full = false;
+            self.standing.told_ms = now.millis();
             self.standing.pending_ms = None;
             (self.standing.retry_ms, self.standing.failures) = (None, 0);
             let told = gone.is_empty();
@@ -312,6 +325,10 @@ impl Runner {
                 delivery.status = Status::Done;
                 let own = &mut self.standing;
                 (own.pending_ms, own.retry_ms, own.failures) = (None, None, 0);
+                // What was refused for now goes again.
+                if delivery.pairs.rejected.is_empty() {
+                    own.told_ms = delivery.began_ms;
+                }
                 if sends_all {
                     own.full_ms = now.millis();
                     own.wants_full = false;

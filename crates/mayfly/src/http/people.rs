@@ -38,11 +38,18 @@ pub(crate) async fn erase(
     let caller = require(&request, &state, Right::People)?;
     let app = state.app()?;
     let visitor = app.find_visitor(&id).await?;
-    app.erase(visitor).await?;
+    let destinations = app.sent_to(visitor).await?;
+    let erased_at = app.erase(visitor).await?;
     tracing::info!(by = caller.name, %visitor, "a visitor was erased");
     let bytes_gone = options.now && app.purge(visitor.partition).await;
     let visitor = visitor.to_string();
-    Ok(HttpResponse::Ok().json(json!({"visitor": visitor, "bytes_gone": bytes_gone})))
+    let erased_at = crate::clock::text(erased_at);
+    Ok(HttpResponse::Ok().json(json!({
+        "visitor": visitor,
+        "erased_at": erased_at,
+        "bytes_gone": bytes_gone,
+        "destinations": destinations,
+    })))
 }
 
 /// What is held, and whether anything outlives the retention.

@@ -38,17 +38,18 @@ impl Refused {
     /// No site: he said so to all of them.
     pub const EVERYWHERE: SiteId = SiteId(0);
 
-    /// As the store names it.
+    /// As the store names it; two processes never write one row.
     #[must_use]
-    pub fn code(self) -> Box<str> {
-        format!("{}@{}", self.site.0, self.second).into()
+    pub fn code(self, process: u32) -> Box<str> {
+        format!("{}@{}@{process:x}", self.site.0, self.second).into()
     }
 
     /// Reads [`Refused::code`].
     #[must_use]
     pub fn read(code: &str) -> Option<Self> {
-        let (site, second) = code.split_once('@')?;
-        Some(Self { site: SiteId(site.parse().ok()?), second: second.parse().ok()? })
+        let mut parts = code.split('@');
+        let (site, second) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { site: SiteId(site), second })
     }
 }
 
@@ -266,7 +267,8 @@ mod tests {
             assert!(permitted(&own, &all).is_empty());
             own.note(&hit(7, 1, 5, 1));
             let no = Refused { site: SiteId(1), second: DAY.at_second(6).secs() };
-            assert_eq!(Refused::read(&no.code()), Some(no));
+            assert_eq!(Refused::read(&no.code(7)), Some(no));
+            assert_ne!(no.code(7), no.code(8), "two processes write two rows");
             own.refuse(7, no);
             assert!(permitted(&own, &all).is_empty(), "a no without a hit counts");
             own.note(&hit(7, 1, 7, 1));
