@@ -39,7 +39,7 @@ minimum = 1
 const MONTH_MINUTES: i64 = 30 * 24 * 60;
 
 /// Two visitors come, one goes, one changes its id.
-fn tell(protocol: Protocol, code: &str, way: &str, uids: [&str; 3]) {
+pub(crate) fn tell(protocol: Protocol, code: &str, way: &str, uids: [&str; 3]) {
     let setup = Setup::new()
         .env("MAYFLY_SECRET_ACME_KEY", "k3y")
         .env("MAYFLY_SECRET_ACME_PASSWORD", "p4ss\"word");
@@ -62,13 +62,13 @@ fn tell(protocol: Protocol, code: &str, way: &str, uids: [&str; 3]) {
     assert!(!story.program.log().contains("k3y"));
 }
 
-fn refused(known: &mut Known, why: &str, asked: &Asked) -> (u16, Vec<u8>) {
+pub(crate) fn refused(known: &mut Known, why: &str, asked: &Asked) -> (u16, Vec<u8>) {
     let body = String::from_utf8_lossy(&asked.body);
     known.faults.push(format!("{why}: {} {} {body}", asked.method, asked.path));
     (400, Vec::new())
 }
 
-fn ok(body: &Value) -> (u16, Vec<u8>) {
+pub(crate) fn ok(body: &Value) -> (u16, Vec<u8>) {
     (200, body.to_string().into_bytes())
 }
 

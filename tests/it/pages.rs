@@ -38,7 +38,7 @@ segments = [{ segment = "football-fans", code = "1" }]
 "#;
 
 /// The blocks of a page that are definitions.
-fn blocks(page: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     for block in page.split("```toml\n").skip(1) {
         blocks.push(block.split("```").next().unwrap().to_owned());

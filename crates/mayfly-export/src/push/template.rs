@@ -188,7 +188,10 @@ impl Template {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
         Ok(Request {
-            method: self.settings.method,
+            method: match part {
+                Some((_, false)) => self.settings.remove_method.unwrap_or(self.settings.method),
+                Some((_, true)) | None => self.settings.method,
+            },
             url: self.fill("url", &context)?,
             headers,
             body: self.fill(body, &context)?.into_bytes(),
@@ -394,7 +397,7 @@ impl<'b> Templated<'b> {
         if !is_taken {
             return by_status(answer);
         }
-        if rule.ok.is_none() && rule.failed.is_none() {
+        if rule.ok.is_none() && rule.failed.is_none() && rule.failed_count.is_none() {
             return Judged::Taken { rejected: Vec::new() };
         }
         let Ok(read) = serde_json::from_slice::<serde_json::Value>(answer.body) else {
@@ -411,7 +414,15 @@ impl<'b> Templated<'b> {
         let items = placed(self.batch, self.parts.get(self.at).copied().flatten());
         // No more than there are: the list is the partner's.
         let failed = failed.iter().take(items.len());
-        Judged::Taken { rejected: failed.map(|own| self.rejected(own, &items)).collect() }
+        let mut rejected: Vec<_> = failed.map(|own| self.rejected(own, &items)).collect();
+        let counted = rule.failed_count.as_ref().and_then(|pointer| read.pointer(pointer));
+        let counted = counted.and_then(|own| text(own).parse().ok()).unwrap_or(0);
+        let unnamed = items.len().min(counted).saturating_sub(rejected.len());
+        if unnamed > 0 {
+            let (user, segment, code) = (None, None, "invalid".into());
+            rejected.push(Rejected { user, segment, code, pairs: unnamed, again: false });
+        }
+        Judged::Taken { rejected }
     }
 
     fn rejected(&self, failed: &serde_json::Value, items: &[(usize, Item<'_>)]) -> Rejected {

@@ -312,6 +312,34 @@ fn a_template_makes_a_request_for_each_segment_and_operation() {
 }
 
 #[test]
+fn failures_that_are_counted_and_not_named_are_counted() {
+    let settings = TemplateSettings {
+        remove_method: Some(Method::Delete),
+        answer: Rule {
+            failed: Some("/list".into()),
+            failed_item: "/at".into(),
+            failed_code: "/why".into(),
+            failed_count: Some("/invalid".into()),
+            ..Rule::default()
+        },
+        ..criteo()
+    };
+    let (secrets, batch) = (secrets(), batch());
+    let template = Template::new(settings, &secrets).unwrap();
+    let mut talk = Templated::new(&template, &batch, &secrets);
+    assert_eq!(sent(talk.next(None)).method.label(), "PATCH");
+    // No more than there were items, whatever it says.
+    let removes = sent(talk.next(Some(&answer(200, r#"{"invalid":7}"#))));
+    assert_eq!(removes.method.label(), "DELETE");
+    sent(talk.next(Some(&answer(200, r#"{"invalid":"1","list":[{"at":0,"why":"x"}]}"#))));
+    let Judged::Taken { rejected } = done(talk.next(Some(&answer(200, r#"{"invalid":0}"#)))) else {
+        panic!()
+    };
+    let rows: Vec<_> = rejected.iter().map(|r| (r.user, &*r.code, r.pairs)).collect();
+    assert_eq!(rows, [(None, "invalid", 1), (Some(1), "x", 1)]);
+}
+
+#[test]
 fn a_template_for_all_changes_knows_lives_and_operations() {
     let body = "{% for i in items %}{{ i.uid }} {{ i.op }} {{ i.segment }} {{ i.ttl_min }} \
         {{ i.expires }}\n{% endfor %}";

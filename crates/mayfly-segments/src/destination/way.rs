@@ -370,6 +370,9 @@ pub struct TemplateSettings {
     /// The method.
     #[serde(default)]
     pub method: Method,
+    /// The method of requests that remove; the same when none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove_method: Option<Method>,
     /// Where.
     pub url: Box<str>,
     /// The body that adds.
@@ -399,6 +402,9 @@ pub struct Rule {
     /// A JSON pointer (RFC 6901) to the list of failed items; none = all are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<Box<str>>,
+    /// A JSON pointer to how many items failed, where it is not said which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_count: Option<Box<str>>,
     /// Within a failed item: the pointer to its place among the request's items, or to its id.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub failed_item: Box<str>,

@@ -57,6 +57,28 @@ pub(crate) struct Pair {
     pub(crate) until: Option<Day>,
 }
 
+/// Pairs by place, and by the day on which they are forgotten there: those of millions of visitors
+/// are small.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs(pub(crate) BTreeMap<(Partition, usize, Option<Day>), RoaringBitmap>);
+
+impl<'p> Extend<&'p Pair> for Pairs {
+    fn extend<I: IntoIterator<Item = &'p Pair>>(&mut self, pairs: I) {
+        for own in pairs {
+            let place = (own.partition, own.code, own.until);
+            self.0.entry(place).or_default().insert(own.ordinal);
+        }
+    }
+}
+
+impl<'p> FromIterator<&'p Pair> for Pairs {
+    fn from_iter<I: IntoIterator<Item = &'p Pair>>(pairs: I) -> Self {
+        let mut own = Self::default();
+        own.extend(pairs);
+        own
+    }
+}
+
 impl Pair {
     fn is_of(&self, visitor: Visitor) -> bool {
         (self.partition, self.ordinal) == (visitor.partition, visitor.ordinal)
@@ -77,6 +99,11 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    /// All its pairs.
+    pub(crate) fn all(&self) -> Pairs {
+        self.pairs.iter().flatten().collect()
+    }
+
     /// As it goes.
     pub(crate) fn batch(&self, id: &str, changes: &Changes, now: Timestamp) -> Batch {
         Batch {

@@ -9,9 +9,9 @@ use mayfly_export::{Batch, ExportError, Feed, FeedName, FeedWriter, UserChange};
 use mayfly_segments::destination::way::{FilesSettings, Upload};
 
 use super::audience::NotNow;
-use super::changes::{Changes, Pair};
+use super::changes::{Changes, Pairs};
 use super::news::Gone;
-use super::push::held;
+use super::push::{added, held};
 use super::record::{BatchRow, Delivery, Mode};
 use super::runner::{End, Runner};
 use super::secrets;
@@ -46,7 +46,7 @@ impl Runner {
             is_full: delivery.mode == Mode::Full,
             at_ms: self.named_ms,
         };
-        let mut told: Vec<Pair> = Vec::new();
+        let mut told = Pairs::default();
         let written = self.write_files(&folder, name, files, (delivery, changes, gone), &mut told);
         let feed = match written.await? {
             Ok(feed) => feed,
@@ -64,13 +64,11 @@ impl Runner {
                 let (destination, code) = (&delivery.destination, why.code());
                 tracing::warn!(destination, code, %to, "files cannot be taken there");
                 // Who may have been read of must be told to leave one day.
-                if let (true, End::Held(own)) =
-                    (may_be_there, held("", "", std::slice::from_ref(&told), changes))
-                {
-                    self.note_maybe(&own.told, now).await?;
+                if may_be_there {
+                    self.note_maybe(added(&told, changes), now).await?;
                 }
                 return Ok(match why.is_for_good() {
-                    true => held(why.code(), "", &[], changes),
+                    true => held(why.code(), "", &Pairs::default(), changes),
                     false => End::Later(why.code().into(), None),
                 });
             }
@@ -94,7 +92,7 @@ impl Runner {
         }
         self.standing.accepted_ms = clock::now().millis();
         self.bill(changes, &told, now);
-        self.note(changes, &told, now).await?;
+        self.note(changes, told, now).await?;
         for own in gone {
             self.standing.set_told(own.partition, own.at);
         }
@@ -142,7 +140,7 @@ impl Runner {
         name: FeedName,
         files: &FilesSettings,
         (delivery, changes, gone): (&mut Delivery, &mut Changes, &[Gone]),
-        told: &mut Vec<Pair>,
+        told: &mut Pairs,
     ) -> Result<Result<Feed, ExportError>, NotNow> {
         let id = delivery.id();
         let mut writer = match FeedWriter::new(folder, name, files) {

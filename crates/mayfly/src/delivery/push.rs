@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use mayfly_core::{Day, Partition, Timestamp};
+use mayfly_core::{Partition, Timestamp};
 use mayfly_export::push::{
     Adobe, Answer, Google, Judged, Rejected, Step, Talk, Template, Templated, TradeDesk, Xandr,
 };
@@ -14,7 +14,7 @@ use roaring::RoaringBitmap;
 use sha2::{Digest, Sha256};
 
 use super::audience::{Desk, NotNow};
-use super::changes::{Changes, Chunk, Pair};
+use super::changes::{Changes, Chunk, Pairs};
 use super::connect::{Connector, Unreached};
 use super::news::Gone;
 use super::record::{BatchRow, Delivery, HELD_PAIRS, Held, Told};
@@ -171,12 +171,12 @@ impl Runner {
             Ok(secrets) => secrets,
             Err(error) => {
                 tracing::warn!(destination = &*destination.name, %error, "nothing can be sent");
-                return Ok(held("no_secret", "", &[], changes));
+                return Ok(held("no_secret", "", &Pairs::default(), changes));
             }
         };
         let terms = match Terms::new(destination, secrets) {
             Ok(terms) => terms,
-            Err(code) => return Ok(held(code, "", &[], changes)),
+            Err(code) => return Ok(held(code, "", &Pairs::default(), changes)),
         };
         let connector = self.connector.clone();
         let mut sender = Sender { connector: &connector, terms: &terms, next: Instant::now() };
@@ -196,7 +196,7 @@ impl Runner {
             };
             if chunk.users.is_empty() {
                 delivery.pairs.left_out += chunk.left_out;
-                self.note(changes, &chunk.untold, now).await?;
+                self.note(changes, chunk.untold.iter().collect(), now).await?;
                 continue;
             }
             number += 1;
@@ -214,10 +214,8 @@ impl Runner {
                     self.taken(delivery, changes, &chunk, &rejected).await?;
                 }
                 not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
-                    if let (true, End::Held(own)) =
-                        (destination.idempotent, held("", "", &chunk.pairs, changes))
-                    {
-                        self.note_maybe(&own.told, now).await?;
+                    if destination.idempotent {
+                        self.note_maybe(added(&chunk.all(), changes), now).await?;
                     }
                     return Ok(self.not_taken(destination, not, &batch, &chunk, changes));
                 }
@@ -237,7 +235,7 @@ impl Runner {
         chunk: &Chunk,
         changes: &Changes,
     ) -> Result<(), StoreError> {
-        if let End::Held(held) = held("", &batch.id, &chunk.pairs, changes) {
+        if let End::Held(held) = held("", &batch.id, &chunk.all(), changes) {
             self.standing.in_flight = Some(held);
         }
         self.keep().await
@@ -258,11 +256,11 @@ impl Runner {
     ) -> End {
         match judged {
             Judged::Later { code, .. } if !destination.idempotent && may_have_arrived(&code) => {
-                held("may_have_arrived", &batch.id, &chunk.pairs, changes)
+                held("may_have_arrived", &batch.id, &chunk.all(), changes)
             }
             Judged::Later { code, after_s } => End::Later(code, after_s),
-            Judged::Refused { code } => held(&code, &batch.id, &chunk.pairs, changes),
-            Judged::Smaller => held("too_large", &batch.id, &chunk.pairs, changes),
+            Judged::Refused { code } => held(&code, &batch.id, &chunk.all(), changes),
+            Judged::Smaller => held("too_large", &batch.id, &chunk.all(), changes),
             Judged::Taken { .. } => End::Done,
         }
     }
@@ -349,13 +347,14 @@ impl Runner {
             let of = |own: &Rejected| own.user == Some(user);
             rejected.iter().any(|own| of(own) && own.segment.is_none_or(|of| of == code))
         };
-        let (mut noted, mut accepted) = (chunk.untold.clone(), Vec::new());
+        let (mut noted, mut accepted): (Pairs, Pairs) =
+            (chunk.untold.iter().collect(), Pairs::default());
         for (user, pairs) in chunk.pairs.iter().enumerate() {
             noted.extend(pairs.iter().filter(|pair| !goes_again(user, pair.code)));
             accepted.extend(pairs.iter().filter(|pair| !is_rejected(user, pair.code)));
         }
         self.bill(changes, &accepted, now);
-        self.note(changes, &noted, now).await?;
+        self.note(changes, noted, now).await?;
         self.write(delivery).await
     }
 
@@ -363,16 +362,15 @@ impl Runner {
     /// to be there, and told to leave if not. That is what those are who have lapsed there.
     pub(super) async fn note_maybe(
         &mut self,
-        told: &[Told],
+        told: Vec<((Partition, Box<str>), RoaringBitmap)>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let mut rows = Vec::new();
-        for told in told.iter().filter(|own| own.until.is_some()) {
-            let place = (Partition(told.partition), Box::from(told.code.as_str()));
+        for (place, who) in told {
             let own = desk.sent.entry(place.clone()).or_default();
             own.code = place.1;
-            let who = told.ordinals.iter().copied().collect::<RoaringBitmap>() - own.all();
+            let who = who - own.all();
             if !who.is_empty() {
                 own.add(now.day().unwrap_or_default(), &who);
                 rows.push((place.0, own.clone()));
@@ -385,29 +383,23 @@ impl Runner {
     pub(super) async fn note(
         &mut self,
         changes: &Changes,
-        pairs: &[Pair],
+        pairs: Pairs,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(desk) = &mut self.desk else { return Ok(()) };
-        let mut groups: BTreeMap<(Partition, usize), BTreeMap<Option<Day>, RoaringBitmap>> =
-            BTreeMap::new();
-        for pair in pairs {
-            let group = groups.entry((pair.partition, pair.code)).or_default();
-            group.entry(pair.until).or_default().insert(pair.ordinal);
-        }
-        let mut rows = Vec::with_capacity(groups.len());
-        for ((partition, code), days) in groups {
+        let mut touched = BTreeSet::new();
+        for ((partition, code, until), who) in pairs.0 {
             let Some(key) = changes.segments.get(code) else { continue };
             let fresh = || Sent { code: key.code.clone(), ..Sent::default() };
             let own = desk.sent.entry((partition, key.code.clone())).or_insert_with(fresh);
-            for (until, who) in days {
-                match until {
-                    Some(until) => own.add(until, &who),
-                    None => own.remove(&who),
-                }
+            match until {
+                Some(until) => own.add(until, &who),
+                None => own.remove(&who),
             }
-            rows.push((partition, own.clone()));
+            touched.insert((partition, key.code.clone()));
         }
+        let row = |place: (Partition, Box<str>)| Some((place.0, desk.sent.get(&place)?.clone()));
+        let rows: Vec<_> = touched.into_iter().filter_map(row).collect();
         self.app.store().put_sent(self.id.0, &rows, now).await
     }
 }
@@ -437,19 +429,26 @@ fn may_have_arrived(code: &str) -> bool {
         || code.parse::<u16>().is_ok_and(|status| status >= 500)
 }
 
+/// Who of some pairs comes, by partition and code.
+pub(super) fn added(
+    pairs: &Pairs,
+    changes: &Changes,
+) -> Vec<((Partition, Box<str>), RoaringBitmap)> {
+    let adds = pairs.0.iter().filter(|((.., until), _)| until.is_some());
+    let place =
+        |partition, code: usize| Some((partition, changes.segments.get(code)?.code.clone()));
+    adds.filter_map(|((partition, code, _), who)| Some((place(*partition, *code)?, who.clone())))
+        .collect()
+}
+
 /// A person has to look.
-pub(super) fn held(code: &str, batch: &str, pairs: &[Vec<Pair>], changes: &Changes) -> End {
-    let mut told: BTreeMap<(Partition, usize, Option<Day>), Vec<u32>> = BTreeMap::new();
-    if pairs.iter().map(Vec::len).sum::<usize>() <= HELD_PAIRS {
-        for pair in pairs.iter().flatten() {
-            let place = (pair.partition, pair.code, pair.until);
-            told.entry(place).or_default().push(pair.ordinal);
-        }
-    }
-    let told = told.into_iter().filter_map(|((partition, code, until), ordinals)| {
-        let code = changes.segments.get(code)?.code.to_string();
+pub(super) fn held(code: &str, batch: &str, pairs: &Pairs, changes: &Changes) -> End {
+    let is_small = pairs.0.values().map(RoaringBitmap::len).sum::<u64>() <= HELD_PAIRS;
+    let told = pairs.0.iter().filter(|_| is_small);
+    let told = told.filter_map(|((partition, code, until), who)| {
+        let code = changes.segments.get(*code)?.code.to_string();
         let until = until.map(|day| day.0);
-        Some(Told { partition: partition.0, code, until, ordinals })
+        Some(Told { partition: partition.0, code, until, ordinals: who.iter().collect() })
     });
     End::Held(Held {
         code: code.to_owned(),

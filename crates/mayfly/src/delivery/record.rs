@@ -6,6 +6,7 @@ use mayfly_core::time::DAY_SECONDS;
 use mayfly_core::{Ordinal, Partition, Timestamp};
 use mayfly_segments::destination::Destination;
 use mayfly_store::EntryId;
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 /// Where a destination stands, in the ledger.
@@ -17,7 +18,7 @@ pub(crate) const FIRST: u64 = mayfly_store::delivered::LEDGER_FIRST;
 /// Batches of a delivery that are told one by one; the newest.
 const BATCHES: usize = 100;
 /// Pairs of a batch up to which it can be dropped by a person.
-pub(crate) const HELD_PAIRS: usize = 100_000;
+pub(crate) const HELD_PAIRS: u64 = 100_000;
 
 /// What was to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -237,6 +238,14 @@ pub(crate) struct Told {
     pub(crate) until: Option<u16>,
     /// Who.
     pub(crate) ordinals: Vec<Ordinal>,
+}
+
+impl Told {
+    /// Whom it is about, by partition and code.
+    pub(super) fn who(&self) -> ((Partition, Box<str>), RoaringBitmap) {
+        let place = (Partition(self.partition), Box::from(self.code.as_str()));
+        (place, self.ordinals.iter().copied().collect())
+    }
 }
 
 /// Where a destination stands between deliveries.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_core::{Day, Partition, Timestamp, time::DAY_SECONDS};
+use mayfly_core::{Day, Timestamp, time::DAY_SECONDS};
 use mayfly_segments::DestinationId;
 use mayfly_segments::destination::{Destination, Schedule, Way};
 use mayfly_store::StoreError;
-use roaring::RoaringBitmap;
 use tokio::sync::watch;
 
 use super::audience::{Desk, NotNow};
@@ -15,7 +14,7 @@ use super::connect::Connector;
 use super::files::{aside_of, remove_old};
 use super::ledger::{read, write};
 use super::record::{
-    ASKED, Ask, Asked, Delivery, FIRST, Held, Mode, STANDING, Standing, Status, Waterfall,
+    ASKED, Ask, Asked, Delivery, FIRST, Held, Mode, STANDING, Standing, Status, Told, Waterfall,
 };
 use crate::app::App;
 use crate::clock;
@@ -140,7 +139,8 @@ impl Runner {
                 // It was under way when the process ended.
                 if let Some(mut held) = self.standing.in_flight.take() {
                     if destination.idempotent {
-                        self.note_maybe(&held.told, clock::now()).await?;
+                        let adds = held.told.iter().filter(|told| told.until.is_some());
+                        self.note_maybe(adds.map(Told::who).collect(), clock::now()).await?;
                     } else {
                         held.code = "may_have_arrived".to_owned();
                         self.standing.held = Some(held);
@@ -223,10 +223,9 @@ impl Runner {
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let mut rows = Vec::new();
         for told in &held.told {
-            let place = (Partition(told.partition), Box::from(told.code.as_str()));
+            let (place, who) = told.who();
             let own = desk.sent.entry(place.clone()).or_default();
             own.code = place.1;
-            let who: RoaringBitmap = told.ordinals.iter().copied().collect();
             match told.until {
                 Some(until) => own.add(Day(until), &who),
                 None => own.remove(&who),

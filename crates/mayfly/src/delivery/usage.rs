@@ -2,30 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use mayfly_core::{Day, Partition, Timestamp};
+use mayfly_core::{Day, Timestamp};
 use mayfly_store::Sent;
 use roaring::RoaringBitmap;
 
-use super::changes::{Changes, Pair};
+use super::changes::{Changes, Pairs};
 use super::record::Usage;
 use super::runner::Runner;
 
 impl Runner {
     /// Counts pairs that the receiver took, before they are noted.
-    pub(super) fn bill(&mut self, changes: &Changes, taken: &[Pair], now: Timestamp) {
+    pub(super) fn bill(&mut self, changes: &Changes, taken: &Pairs, now: Timestamp) {
         let (Some(desk), today) = (&self.desk, now.day().unwrap_or_default()) else { return };
-        let mut groups: BTreeMap<(Partition, usize, bool), RoaringBitmap> = BTreeMap::new();
-        for pair in taken {
-            let place = (pair.partition, pair.code, pair.until.is_some());
-            groups.entry(place).or_default().insert(pair.ordinal);
-        }
-        for ((partition, code, is_in), who) in groups {
-            let Some(key) = changes.segments.get(code) else { continue };
-            let sent = desk.sent.get(&(partition, key.code.clone()));
-            let known = sent.map_or(0, |sent| there(sent, &who, today));
-            let more = match is_in {
-                true => Usage { added: who.len() - known, refreshed: known, ..Usage::default() },
-                false => Usage { removed: known, ..Usage::default() },
+        for ((partition, code, until), who) in &taken.0 {
+            let Some(key) = changes.segments.get(*code) else { continue };
+            let sent = desk.sent.get(&(*partition, key.code.clone()));
+            let known = sent.map_or(0, |sent| there(sent, who, today));
+            let more = match until {
+                Some(_) => Usage { added: who.len() - known, refreshed: known, ..Usage::default() },
+                None => Usage { removed: known, ..Usage::default() },
             };
             self.standing.bill(&key.code, now, more);
         }
