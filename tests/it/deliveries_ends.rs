@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mayfly_store::contract::servers::RedisServer;
@@ -108,6 +109,34 @@ fn files_go_with_their_destination() {
     let file = story.program.setup().write("without.toml", without).display().to_string();
     story.program.setup().ok(&["apply", &file, "--prune", "--allow-drop"]);
     story.program.until("remove the files", |_| (lies() == 0).then_some(()));
+}
+
+/// What a person should look at is told by `doctor`.
+#[test]
+fn doctor_knows_open_secrets_and_ended_terms() {
+    let story = Story::begin(Setup::new());
+    let _ann = story.visitor("/cars/1", "ann");
+    story.until(&[("ann", "11")]);
+    let setup = story.program.setup();
+    setup.ok(&["doctor"]);
+    let folder = setup.data().join("secrets");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("acme_token");
+    fs::write(&file, "s3cret\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let open = setup.run(&["doctor"]);
+    let told = format!(
+        "destination acme has a secret that others on this machine can read: chmod 600 {}",
+        file.display()
+    );
+    assert!(open.code == 1 && open.stdout.contains(&told), "{open:?}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let terms = "[destination.terms]\ncontract = \"c\"\nends = 2026-01-31\n\n[destination.request]";
+    story.apply(&summer().replace("[destination.request]", terms));
+    story.until(&[]);
+    let ended = setup.run(&["doctor"]);
+    assert!(ended.stdout.contains("its terms ended on 2026-01-31"), "{ended:?}");
+    assert_eq!(story.destination()["state"], json!("ended"));
 }
 
 /// Nobody is sent for longer than his id is known: after that he could be told nothing.

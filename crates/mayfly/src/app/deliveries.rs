@@ -17,8 +17,11 @@ use crate::delivery::ledger;
 use crate::delivery::preview::{self, preview};
 use crate::delivery::record::advice;
 use crate::delivery::record::{ASKED, Ask, Asked, Delivery, FIRST, Held, STANDING, Standing};
+use crate::delivery::secrets;
 use crate::http::{ApiError, reading};
 
+/// Failures one after the other from which on somebody should look.
+const FAILURES: u32 = 3;
 /// Visitors that a dry run shows at most.
 pub(crate) const PREVIEW_VISITORS: usize = 1000;
 
@@ -121,6 +124,7 @@ impl App {
             "paused": own.paused,
             "segments": mapping.collect::<Vec<_>>(),
             "state": state(own, &standing),
+            "warning": self.warning(own, &standing, last.as_ref()),
             "held": standing.held.as_ref().map(shown_held),
             "failures": standing.failures,
             "retry_at": standing.retry_ms.map(text_of),
@@ -130,6 +134,31 @@ impl App {
             "told_until": at(standing.told_ms),
             "last": last.as_ref().map(shown),
         }))
+    }
+
+    /// What a person should look at.
+    fn warning(
+        &self,
+        own: &Destination,
+        standing: &Standing,
+        last: Option<&Delivery>,
+    ) -> Option<String> {
+        if let Some(held) = &standing.held {
+            return Some(format!("is held ({}): {}", held.code, advice(&held.code)));
+        }
+        if standing.failures >= FAILURES {
+            let code = last.and_then(|last| last.code.as_deref()).unwrap_or_default();
+            let next = standing.retry_ms.map(text_of).unwrap_or_default();
+            return Some(format!("fails again and again ({code}); next try {next}"));
+        }
+        if let Some(name) = secrets::open_to_all(own, &self.settings.delivery.secrets) {
+            return Some(format!(
+                "has a secret that others on this machine can read: chmod 600 {name}"
+            ));
+        }
+        let ended = own.terms.as_ref().filter(|terms| terms.are_over(Self::now()));
+        let ends = ended.and_then(|terms| terms.ends)?;
+        Some(format!("gets nothing any more: its terms ended on {ends}"))
     }
 
     /// The newest deliveries, of one destination or of all; the newest first.
@@ -306,6 +335,8 @@ fn state(own: &Destination, standing: &Standing) -> &'static str {
         "held"
     } else if own.paused {
         "paused"
+    } else if own.terms.as_ref().is_some_and(|terms| terms.are_over(App::now())) {
+        "ended"
     } else if standing.retry_ms.is_some() {
         "waiting"
     } else if standing.served_ms == 0 {

@@ -79,21 +79,6 @@ pub(crate) fn status(asks: &Asks) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Failures one after the other from which on somebody should look.
-const FAILURES: u64 = 3;
-
-/// What is wrong with a destination.
-fn delivery(own: &Value) -> Option<String> {
-    let name = text(own, "/name");
-    if own["held"].is_object() {
-        let (code, advice) = (text(own, "/held/code"), text(own, "/held/advice"));
-        return Some(format!("destination {name} is held ({code}): {advice}"));
-    }
-    let fails = own["failures"].as_u64().is_some_and(|failures| failures >= FAILURES);
-    let (code, next) = (text(own, "/last/code"), text(own, "/retry_at"));
-    fails.then(|| format!("destination {name} fails again and again ({code}); next try {next}"))
-}
-
 /// What an operator should change; fails when there is anything.
 pub(crate) fn doctor(asks: &Asks) -> anyhow::Result<()> {
     let client = Client::open(asks, Create::Never)?;
@@ -103,7 +88,11 @@ pub(crate) fn doctor(asks: &Asks) -> anyhow::Result<()> {
     client.close()?;
     let (status, destinations) = (status?, destinations?);
     let of_status = items(&status, "/warnings").iter().filter_map(Value::as_str);
-    let of_deliveries = items(&destinations, "/destinations").iter().filter_map(delivery);
+    let of_destination = |own: &Value| {
+        let warning = own["warning"].as_str()?;
+        Some(format!("destination {} {warning}", text(own, "/name")))
+    };
+    let of_deliveries = items(&destinations, "/destinations").iter().filter_map(of_destination);
     let warnings: Vec<String> = of_status.map(str::to_owned).chain(of_deliveries).collect();
     if asks.json {
         output::json(&json!({"server": remote, "status": status, "warnings": warnings}));

@@ -1,7 +1,7 @@
 //! Secrets of destinations: by name, from the environment or a folder. No definition, export or
 //! log holds one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mayfly_segments::Destination;
 
@@ -30,6 +30,16 @@ pub(crate) fn of(destination: &Destination, folder: &Path) -> Result<Secrets, No
         value.map(|value| (used_for.clone(), value)).ok_or_else(|| NoSecret { name: name.clone() })
     });
     found.collect()
+}
+
+/// A secret's file of a destination that others than its owner can read.
+pub(crate) fn open_to_all(destination: &Destination, folder: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut files = destination.secrets.iter().map(|(_, name)| folder.join(&**name));
+    let is_open = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
+    };
+    files.find(is_open).map(|file| file.display().to_string())
 }
 
 /// The value that is used for something.
