@@ -172,7 +172,8 @@ def main():
         done = subprocess.run([o.python, "-c", COPY, top / "data/exports/parquet", top], capture_output=True, text=True)
         if done.returncode:
             print("DuckDB left out:", done.stderr.strip().splitlines()[-1])
-        for line in done.stdout.splitlines():
+        # It may draw a progress bar between them.
+        for line in filter(str.strip, done.stdout.splitlines()):
             form, rate = line.split()
             print(f"{form:<10} ours {ours[form]:,.0f} rows/s, COPY of DuckDB (one thread) {float(rate):,.0f}: "
                   f"ratio {ours[form] / float(rate):.2f}; ours with consent, ids, lapses, ledger")

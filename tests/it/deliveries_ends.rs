@@ -111,6 +111,33 @@ fn files_go_with_their_destination() {
     story.program.until("remove the files", |_| (lies() == 0).then_some(()));
 }
 
+/// Two browsers with one id at the partner: it stays when the one that came last leaves, and goes
+/// when the segment is too small for both.
+#[test]
+fn an_id_stays_when_the_browser_that_came_last_leaves() {
+    let cars = "rule = 'visited(\"Cars\", within 30d)'";
+    let but = "rule = 'visited(\"Cars\", within 30d) and not visited(\"Boats\", within 30d)'";
+    let definitions = summer().replace(cars, but);
+    let story = Story::with(Setup::new(), strict, |_| definitions.clone());
+    let _first = story.visitor("/cars/1", "twin");
+    let last = story.visitor("/cars/2", "twin");
+    story.until(&[("twin", "11")]);
+    story.settled();
+    // Who shares ids is looked at once a day, and at the start.
+    let Story { program, partner } = story;
+    let story = Story { program: program.stop().start(), partner };
+    let mut last = last.through(&story.program.http);
+    story.hit(&mut last, "/boats/1");
+    story.until(&[("twin", "11"), ("twin", "s-22")]);
+    story.settled();
+    let removed = story
+        .partner
+        .look(|known| known.asked.iter().filter(|own| own.path.contains("/11?op=remove")).count());
+    assert_eq!(removed, 0, "the other one is to be there");
+    story.apply(&definitions.replace("minimum = 1", "minimum = 5"));
+    story.until(&[]);
+}
+
 /// What a person should look at is told by `doctor`.
 #[test]
 fn doctor_knows_open_secrets_and_ended_terms() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mayfly_core::consent::Ground;
-use mayfly_core::{ConsentKey, Day, Partition, Partner, SegmentId, SiteId, Timestamp};
+use mayfly_core::{ConsentKey, Day, Partition, Partner, SegmentId, SiteId, Timestamp, Visitor};
 use mayfly_segments::definitions::Definitions;
 use mayfly_segments::destination::{Destination, IdSpace, Mapped};
 use mayfly_store::delivered::NOBODY;
@@ -12,6 +12,7 @@ use mayfly_store::{Sent, StoreError};
 use roaring::RoaringBitmap;
 
 use super::record::{SegmentRow, Standing, Waterfall};
+use super::shared::{Matches, Shared};
 use crate::app::App;
 use crate::worker::Slot;
 use crate::worker::consents::{Consents, Refused};
@@ -65,6 +66,8 @@ pub(crate) struct Desk {
     matched: BTreeMap<Partition, RoaringBitmap>,
     /// When that was last read whole.
     matched_on: Option<Day>,
+    /// Whose ids others have as well.
+    pub(super) shared: Shared,
     /// When noes were last read.
     heard_at: Option<Timestamp>,
     /// What choices mean to this receiver.
@@ -93,6 +96,7 @@ impl Desk {
             sent,
             matched: BTreeMap::new(),
             matched_on: None,
+            shared: Shared::default(),
             heard_at: None,
             permits: HashMap::new(),
             idle: BTreeMap::new(),
@@ -294,6 +298,7 @@ impl Desk {
         if !self.has_their_ids() || self.matched_on == today {
             return Ok(());
         }
+        let mut all = Matches::default();
         for slot in slots {
             let mut left = slot.read(|index| index.all()).ok_or(NotNow::Loading)?;
             let (mut matched, mut ending) = (RoaringBitmap::new(), RoaringBitmap::new());
@@ -302,6 +307,7 @@ impl Desk {
                 let (partition, partner) = (slot.partition(), self.partner.id);
                 let found = self.app.store().matches(partition, partner, &some, now).await?;
                 for (ordinal, own) in found {
+                    all.note(&own.uid, Visitor { partition, ordinal });
                     let ends = self.app.store().match_ends(own.seen);
                     let is_last = is_last_day(own.seen, ends, today.unwrap_or_default());
                     if is_last { &mut ending } else { &mut matched }.insert(ordinal);
@@ -312,6 +318,7 @@ impl Desk {
             *known |= matched;
             *known -= ending;
         }
+        self.shared = all.shared();
         self.matched_on = today;
         Ok(())
     }

@@ -13,7 +13,6 @@ use roaring::RoaringBitmap;
 
 use super::audience::{Audience, Desk, NotNow};
 use super::record::Waterfall;
-use crate::http::ApiError;
 use crate::worker::{Slot, evaluate};
 
 /// A segment that looks at hits themselves lapses within so many days as far as is said: it is
@@ -80,8 +79,9 @@ impl<'p> FromIterator<&'p Pair> for Pairs {
 }
 
 impl Pair {
-    fn is_of(&self, visitor: Visitor) -> bool {
-        (self.partition, self.ordinal) == (visitor.partition, visitor.ordinal)
+    /// Whose it is.
+    pub(super) fn visitor(&self) -> Visitor {
+        Visitor { partition: self.partition, ordinal: self.ordinal }
     }
 }
 
@@ -96,6 +96,15 @@ pub(crate) struct Chunk {
     pub(crate) left_out: u64,
     /// Those among them that are noted as if: nobody can be told.
     pub(crate) untold: Vec<Pair>,
+}
+
+impl Changes {
+    /// Whether a visitor is to leave a code.
+    pub(super) fn removes(&self, visitor: Visitor, code: usize) -> bool {
+        let own = self.partitions.iter().find(|own| own.partition == visitor.partition);
+        let found = own.and_then(|own| own.codes.get(&code));
+        found.is_some_and(|(found, _)| found.removes.contains(visitor.ordinal))
+    }
 }
 
 impl Chunk {
@@ -116,8 +125,8 @@ impl Chunk {
 }
 
 /// How a visitor is called there.
-struct Called {
-    uid: Box<str>,
+pub(super) struct Called {
+    pub(super) uid: Box<str>,
     /// Who is not renewed by then can be told nothing any more.
     known_until: Option<Day>,
 }
@@ -332,69 +341,8 @@ impl Desk {
         self.spare_others(chunk, changes, own.partition, now).await
     }
 
-    /// Nobody is told to leave by an id by which somebody else is to be there: two browsers of one
-    /// person may have one id at the partner. Known is the browser that came with it last; where
-    /// that one leaves, the other is sent again when he is refreshed.
-    async fn spare_others(
-        &mut self,
-        chunk: &mut Chunk,
-        changes: &Changes,
-        partition: Partition,
-        now: Timestamp,
-    ) -> Result<(), NotNow> {
-        let is_leaving = |pair: &Pair| pair.partition == partition && pair.until.is_none();
-        let leaving: Vec<usize> = (0..chunk.pairs.len())
-            .filter(|at| chunk.pairs.get(*at).is_some_and(|own| own.iter().any(is_leaving)))
-            .collect();
-        if leaving.is_empty() || !self.has_their_ids() {
-            return Ok(());
-        }
-        let uids: Vec<Box<str>> =
-            leaving.iter().filter_map(|at| Some(chunk.users.get(*at)?.uid.clone())).collect();
-        let uids: Vec<&str> = uids.iter().map(|uid| &**uid).collect();
-        let others = self.called(&uids, now).await?;
-        for (at, other) in leaving.into_iter().zip(others) {
-            let (Some(user), Some(pairs)) = (chunk.users.get_mut(at), chunk.pairs.get_mut(at))
-            else {
-                continue;
-            };
-            let is_his = |own: &Visitor| pairs.iter().any(|pair| pair.is_of(*own));
-            let Some(other) = other.filter(|own| !is_his(own)) else { continue };
-            let slots = self.app.slots();
-            let Some(slot) = slots.iter().find(|own| own.partition() == other.partition) else {
-                continue;
-            };
-            let still = self.still(changes, slot, &[other.ordinal].into_iter().collect()).await?;
-            let stays =
-                |code: &usize| still.get(code).is_some_and(|own| own.contains(other.ordinal));
-            user.removes.retain(|code| !stays(code));
-            let (untold, told): (Vec<Pair>, Vec<Pair>) =
-                pairs.drain(..).partition(|pair| pair.until.is_none() && stays(&pair.code));
-            *pairs = told;
-            chunk.left_out += untold.len() as u64;
-            chunk.untold.extend(untold);
-        }
-        let is_said = |pairs: &Vec<Pair>| !pairs.is_empty();
-        let mut said = chunk.pairs.iter().map(is_said).collect::<Vec<_>>().into_iter();
-        chunk.users.retain(|_| said.next().unwrap_or(true));
-        chunk.pairs.retain(is_said);
-        Ok(())
-    }
-
-    /// The visitors whom the partner calls so.
-    pub(crate) async fn called(
-        &self,
-        uids: &[&str],
-        now: Timestamp,
-    ) -> Result<Vec<Option<Visitor>>, NotNow> {
-        let found = self.app.of_partner_all(self.partner.id, uids, now).await;
-        found.map_err(|error| {
-            if let ApiError::Store(error) = error { NotNow::Store(error) } else { NotNow::Loading }
-        })
-    }
-
     /// Who of some visitors is to be there at this moment, by code.
-    async fn still(
+    pub(super) async fn still(
         &mut self,
         changes: &Changes,
         slot: &Arc<Slot>,
@@ -415,7 +363,7 @@ impl Desk {
     }
 
     /// The ids of some visitors.
-    async fn ids(
+    pub(super) async fn ids(
         &self,
         partition: Partition,
         some: &RoaringBitmap,

@@ -23,6 +23,7 @@ mod push;
 pub(crate) mod record;
 pub(crate) mod runner;
 pub(crate) mod secrets;
+mod shared;
 mod upload;
 mod usage;
 
