@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything that docs/performance.md tells, in order, and keeps what was printed.
 #
-#   benches/run.sh [NAME …]     names: micro collector bytes latency syncs deliveries olap growth; without one, all
+#   benches/run.sh [NAME …]     names: micro collector bytes latency syncs deliveries imports olap growth; without one, all
 #                               but growth, which takes half an hour
 #
 # Uses the release binary, and builds it when it is older than the source. MAYFLY_DATA names the
@@ -15,7 +15,7 @@ results="benches/results/$(date -u +%Y-%m-%dT%H-%M-%SZ)"
 mkdir -p "$results"
 data="${MAYFLY_DATA:-../shared/data}/oulad/hand"
 names=("$@")
-if [ ${#names[@]} -eq 0 ]; then names=(micro collector bytes latency syncs deliveries olap); fi
+if [ ${#names[@]} -eq 0 ]; then names=(micro collector bytes latency syncs deliveries imports olap); fi
 
 # Prints the command, runs it, keeps its output.
 measure() {
@@ -43,6 +43,7 @@ for name in "${names[@]}"; do
     latency) measure latency benches/latency.py ;;
     syncs) measure syncs benches/syncs.py ;;
     deliveries) measure deliveries benches/deliveries.py ;;
+    imports) measure imports benches/imports.py ;;
     olap) measure olap benches/segments_vs_olap.py ;;
     growth)
       for millions in 1 5 20; do
@@ -50,7 +51,7 @@ for name in "${names[@]}"; do
       done
       benches/growth.py "$results"/olap-*.txt >"$results/growth.svg"
       ;;
-    *) echo "unknown: $name (micro collector bytes latency syncs deliveries olap growth)" >&2; exit 2 ;;
+    *) echo "unknown: $name (micro collector bytes latency syncs deliveries imports olap growth)" >&2; exit 2 ;;
   esac
 done
 echo "kept in $results"
