@@ -90,7 +90,7 @@ class Partner:
 def apply(server, destinations):
     """The definitions with these destinations, and no others."""
     text = DEFINITIONS + destinations
-    status, _, body = server.call("POST", "/api/v1/definitions/apply?prune=true", text, "text/plain")
+    status, _, body = server.call("POST", "/api/v1/definitions/apply?prune=true&allow_drop=true", text, "text/plain")
     if status != 200:
         sys.exit(f"definitions were refused: {status} {body.decode()[:500]}")
 

@@ -111,7 +111,7 @@ fn labels_and_rules_take_away(story: &Story) {
     story.apply(&renamed.replace("code = \"11\"", "code = \"12\""));
     story.until(&[("ann-3", "12"), ("ann-3", "s-22")]);
     // Too few of them: below the minimum they go, and come back from 1.2 times of it on.
-    story.apply(&renamed.replace("minimum = 1", "minimum = 3"));
+    story.apply(&renamed.replace("minimum = 1", "minimum = 5"));
     story.until(&[]);
     let shown = story.program.setup().ok(&["delivery", "show", "acme"]);
     assert!(shown.contains("too small to be sent"), "{shown}");

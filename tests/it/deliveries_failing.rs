@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::program::Setup;
-use crate::receiver::{Asked, Fails, Receiver};
+use crate::receiver::{Fails, Receiver};
 use crate::story::{DEFINITIONS, Story, adds_up, strict};
 
 /// Each way to fail, then what is right: nothing is lost, nothing is told twice where that matters.
@@ -126,37 +126,6 @@ fn what_may_have_arrived_is_held_where_twice_does_harm() {
     assert_eq!(held["held"]["code"], json!("may_have_arrived"));
     story.program.setup().ok(&["delivery", "resume", "acme"]);
     story.until(&[("ann", "11"), ("bob", "11"), ("carl", "11")]);
-}
-
-/// Killed again and again while it delivers, it tells everything.
-#[test]
-fn killed_at_any_moment_it_loses_nothing() {
-    let small =
-        |text: &str| text.replace("LABEL", "x").replace("minimum = 1", "minimum = 1\nbatch = 3");
-    let mut story = Story::with(Setup::new(), strict, small);
-    let mut expected = Vec::new();
-    for round in 0..4 {
-        for n in 0..20 {
-            let uid = format!("r{round}n{n}");
-            drop(story.visitor("/cars/1", &uid));
-            expected.push((uid, "11".to_owned()));
-        }
-        // At another moment each time.
-        std::thread::sleep(Duration::from_millis(300 + 170 * round));
-        let Story { program, partner } = story;
-        story = Story { program: program.kill().start(), partner };
-    }
-    expected.sort();
-    story
-        .program
-        .until("tell its partner of all", |_| (story.partner.members() == expected).then_some(()));
-    story.partner.check();
-    story.until_state("serving");
-    let sent: usize = story.partner.look(|known| {
-        let users = |own: &Asked| own.json()["users"].as_array().map_or(0, Vec::len);
-        known.asked.iter().map(users).sum()
-    });
-    assert!(sent <= expected.len() + 4 * 3, "each crash repeats one batch at most: {sent}");
 }
 
 /// Addresses inside private ranges, and hosts without TLS, are for those who are allowed by name.

@@ -23,6 +23,7 @@ mod deliveries;
 mod deliveries_ends;
 mod deliveries_failing;
 mod deliveries_formats;
+mod deliveries_resumed;
 mod deliveries_templates;
 mod deliveries_upset;
 mod demo;

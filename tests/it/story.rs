@@ -178,7 +178,8 @@ impl Story {
     pub(crate) fn settled(&self) {
         self.program.until("tell its partner of everything", |_| {
             let own = self.destination();
-            let is_done = own["state"] == json!("serving") && own["waiting_since"].is_null();
+            let is_on = ["serving", "ended"].iter().any(|state| own["state"] == json!(state));
+            let is_done = is_on && own["waiting_since"].is_null();
             is_done.then_some(())
         });
     }
@@ -207,7 +208,7 @@ pub(crate) fn adds_up(delivery: &Value) {
     for (all, parts) in [
         (n("members"), n("allowed") + n("not_allowed")),
         (n("allowed"), n("matched") + n("without_id")),
-        (n("matched"), n("wanted") + n("held_back")),
+        (n("matched"), n("wanted") + n("held_back") + n("together")),
         (n("wanted"), n("unchanged") + n("adds") + n("refreshes")),
         (
             n("adds") + n("refreshes") + n("removes") + n("gone"),

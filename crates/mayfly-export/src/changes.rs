@@ -19,15 +19,25 @@ pub struct CodeChanges {
 
 impl CodeChanges {
     /// What changed between who was sent and who is to be there, on `today`. A visitor is refreshed
-    /// on the day before the destination forgets him; `is_full` sends everybody again.
+    /// on the day before the destination forgets him; `again` says from which visitor on everybody
+    /// is sent again.
     #[must_use]
-    pub fn between(sent: &Sent, wanted: &RoaringBitmap, today: Day, is_full: bool) -> Self {
+    pub fn between(
+        sent: &Sent,
+        wanted: &RoaringBitmap,
+        today: Day,
+        again: Option<Ordinal>,
+    ) -> Self {
         let live: RoaringBitmap =
             sent.until.range(today.plus(1)..).fold(RoaringBitmap::new(), |all, (_, own)| all | own);
         let soon = today.plus(1);
         let ends = sent.until.range(soon..=soon).map(|(_, own)| own & wanted);
-        let ends = ends.fold(RoaringBitmap::new(), |all, own| all | own);
-        let refreshes = if is_full { &live & wanted } else { ends };
+        let mut refreshes = ends.fold(RoaringBitmap::new(), |all, own| all | own);
+        if let Some(from) = again {
+            let mut all = &live & wanted;
+            all.remove_range(..from);
+            refreshes |= all;
+        }
         // Whoever was ever sent is told to leave: not every destination forgets by itself.
         Self { adds: wanted - live, refreshes, removes: sent.all() - wanted }
     }
@@ -90,18 +100,21 @@ mod tests {
         sent.add(Day(101), &set(&[3, 4])); // forgotten tomorrow
         sent.add(Day(130), &set(&[5, 6]));
         let wanted = set(&[1, 3, 5, 7]);
-        let found = CodeChanges::between(&sent, &wanted, today, false);
+        let found = CodeChanges::between(&sent, &wanted, today, None);
         assert_eq!(found.adds, set(&[1, 7]));
         assert_eq!(found.refreshes, set(&[3]));
         assert_eq!(found.removes, set(&[2, 4, 6]));
-        let full = CodeChanges::between(&sent, &wanted, today, true);
+        let full = CodeChanges::between(&sent, &wanted, today, Some(0));
         assert_eq!((full.adds, full.refreshes), (set(&[1, 7]), set(&[3, 5])));
         assert_eq!(full.removes, found.removes);
+        // Those up to 4 were told already: of them what changed is told.
+        let rest = CodeChanges::between(&sent, &wanted, today, Some(6));
+        assert_eq!((rest.adds, rest.refreshes), (set(&[1, 7]), set(&[3])));
         assert_eq!(
-            CodeChanges::between(&sent, &set(&[]), today, false).removes,
+            CodeChanges::between(&sent, &set(&[]), today, None).removes,
             set(&[1, 2, 3, 4, 5, 6])
         );
-        assert!(CodeChanges::between(&Sent::default(), &set(&[]), today, true).is_empty());
+        assert!(CodeChanges::between(&Sent::default(), &set(&[]), today, Some(0)).is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 pub use batch::{Add, Batch, SegmentKey, UserChange};
 pub use changes::{CodeChanges, Lapses};
-pub use feed::{Feed, FeedName, FeedWriter, Part};
+pub use feed::{About, Feed, FeedName, FeedWriter, Part};
 pub use file::{Audience, Format, Source, export};
 pub use import::{BadRow, ImportError, ImportFormat, ImportRow, Spool, Spooled};
 pub use import::{Read1, clear_spool, read_import};

@@ -16,8 +16,8 @@ use crate::{EntryId, Result, Store};
 /// anything of him is passed on, until he says otherwise.
 pub const NOBODY: u32 = 0;
 /// How long those who were sent are remembered after a destination forgets them, days: so long a
-/// removal may still be under way.
-const REMOVAL_DAYS: u16 = 7;
+/// removal may still be under way, or a destination be held.
+const REMOVAL_DAYS: u16 = NEWS_DAYS;
 /// How long news are kept, days: who was not told by then is not told.
 pub const NEWS_DAYS: u16 = 30;
 /// Deliveries of a destination that are remembered; the oldest go first.

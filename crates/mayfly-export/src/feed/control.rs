@@ -3,12 +3,14 @@
 //! Source: Adobe, "Transfer control files", the best public model of one; the hash is of the part as
 //! it lies there.
 
+use mayfly_core::Timestamp;
 use serde_json::json;
 
-use super::Part;
+use super::{About, Part};
+use crate::instant::rfc3339;
 
 /// Its bytes.
-pub(super) fn file(stem: &str, parts: &[Part]) -> Vec<u8> {
+pub(super) fn file(stem: &str, parts: &[Part], about: Option<&About>) -> Vec<u8> {
     let rows = parts.iter().zip(1..).map(|(part, number)| {
         json!({
             "FileByteSize": part.bytes,
@@ -18,7 +20,7 @@ pub(super) fn file(stem: &str, parts: &[Part]) -> Vec<u8> {
             "sha256": part.sha256,
         })
     });
-    let all = json!({
+    let mut all = json!({
         "Files": rows.collect::<Vec<_>>(),
         "Totals": {
             "FileName": stem,
@@ -27,5 +29,12 @@ pub(super) fn file(stem: &str, parts: &[Part]) -> Vec<u8> {
             "TotalNumberLines": parts.iter().map(|part| part.lines).sum::<u64>(),
         },
     });
+    if let Some(own) = about {
+        let text = |ms| rfc3339(Timestamp::from_millis(ms));
+        all["realm"] = json!(own.realm);
+        all["definitions"] = json!(own.version);
+        all["as_of"] = json!(text(own.as_of_ms));
+        all["delete_by"] = json!(text(own.delete_by_ms));
+    }
     all.to_string().into_bytes()
 }

@@ -33,6 +33,22 @@ pub struct FeedName {
     pub is_full: bool,
     /// When they were begun, milliseconds since 1970: no two sets of a destination have the same.
     pub at_ms: i64,
+    /// What a reader is told of them.
+    pub about: Option<About>,
+}
+
+/// What a reader is told of a set, in its control file; of [`FeedLayout::Adobe`] nothing, for its
+/// form is Adobe's.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct About {
+    /// The realm.
+    pub realm: Box<str>,
+    /// The definitions version of its segments.
+    pub version: u32,
+    /// The instant for which its members are exact, milliseconds.
+    pub as_of_ms: i64,
+    /// When the file is to be deleted, milliseconds.
+    pub delete_by_ms: i64,
 }
 
 /// One part of a set.
@@ -114,7 +130,8 @@ pub fn text(layout: &FeedLayout, batch: &Batch, is_full: bool) -> io::Result<Vec
 }
 
 /// Whether an id can stand in such a file.
-fn takes(layout: &FeedLayout, uid: &str) -> bool {
+#[must_use]
+pub fn takes(layout: &FeedLayout, uid: &str) -> bool {
     match layout {
         FeedLayout::Xandr(layout) => xandr_line::takes(layout, uid),
         FeedLayout::Adobe { .. } => adobe::takes(uid),
@@ -188,7 +205,9 @@ impl<'s> FeedWriter<'s> {
     /// [`ExportError::File`].
     pub fn finish(mut self) -> Result<Feed, ExportError> {
         self.close()?;
-        let about = control::file(&self.stem(), &self.feed.parts);
+        let is_ours = !matches!(self.settings.format, FeedLayout::Adobe { .. });
+        let about = self.name.about.as_ref().filter(|_| is_ours);
+        let about = control::file(&self.stem(), &self.feed.parts, about);
         let has_parts = !self.feed.parts.is_empty();
         if let Some(leaving) = self.leaving.take() {
             let own = leaving.finish()?;
@@ -210,7 +229,7 @@ impl<'s> FeedWriter<'s> {
     }
 
     fn stem(&self) -> String {
-        let FeedName { destination, is_full, at_ms } = &self.name;
+        let FeedName { destination, is_full, at_ms, .. } = &self.name;
         match &self.settings.format {
             FeedLayout::Adobe { data_source } => {
                 let mode = if *is_full { "overwrite" } else { "sync" };

@@ -37,6 +37,11 @@ fn files(format: FeedLayout, packing: Packing, part_bytes: u64) -> FilesSettings
     FilesSettings { folder, format, packing, part_bytes, keep_days: 7, full: false, upload: None }
 }
 
+fn about() -> About {
+    let as_of_ms = 1_767_693_600_000;
+    About { realm: "main".into(), version: 7, as_of_ms, delete_by_ms: as_of_ms + 86_400_000 }
+}
+
 struct Wrote {
     folder: tempfile::TempDir,
     feed: Feed,
@@ -56,7 +61,12 @@ impl Wrote {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = files(layout, packing, part_bytes);
-        let name = FeedName { destination: "acme".into(), is_full, at_ms: 1_767_693_600_123 };
+        let name = FeedName {
+            destination: "acme".into(),
+            is_full,
+            at_ms: 1_767_693_600_123,
+            about: Some(about()),
+        };
         let mut writer = FeedWriter::new(folder.path(), name, &settings).unwrap();
         batches.iter().for_each(|batch| writer.write(batch).unwrap());
         Self { feed: writer.finish().unwrap(), folder }
@@ -197,14 +207,14 @@ fn a_set_is_split_and_is_whole_or_not_there() {
     // Given up in the middle: nothing is left.
     let folder = tempfile::tempdir().unwrap();
     let settings = files(FeedLayout::Csv, Packing::Gzip, u64::MAX);
-    let name = FeedName { destination: "d".into(), is_full: true, at_ms: 1 };
+    let name = FeedName { destination: "d".into(), is_full: true, at_ms: 1, about: None };
     let mut writer = FeedWriter::new(folder.path(), name, &settings).unwrap();
     writer.write(&batches[0]).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "aside");
     drop(writer);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let small = FilesSettings { part_bytes: 1000, ..settings.clone() };
-    let name = FeedName { destination: "d".into(), is_full: true, at_ms: 1 };
+    let name = FeedName { destination: "d".into(), is_full: true, at_ms: 1, about: None };
     let mut writer = FeedWriter::new(folder.path(), name, &small).unwrap();
     batches.iter().for_each(|batch| writer.write(batch).unwrap());
     assert!(fs::read_dir(folder.path()).unwrap().count() > 2, "parts that are whole");

@@ -153,7 +153,8 @@ fn feeds_are_read_as_they_were_written() {
     ] {
         let settings = format!(r#"{{"folder":"f","format":"{layout}","packing":"{packing}"}}"#);
         let settings = serde_json::from_str(&settings).unwrap();
-        let name = crate::FeedName { destination: layout.into(), is_full: false, at_ms: 1 };
+        let name =
+            crate::FeedName { destination: layout.into(), is_full: false, at_ms: 1, about: None };
         let own = folder.path().join(layout);
         let mut writer = crate::FeedWriter::new(&own, name, &settings).unwrap();
         writer.write(&batch).unwrap();

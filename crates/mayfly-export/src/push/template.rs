@@ -5,6 +5,8 @@
 //! carries what is `add`ed to, or `remove`d from, one segment; or, with `body`, all changes of a
 //! batch.
 
+use std::collections::HashMap;
+
 use mayfly_segments::destination::way::{Expected, TemplateSettings};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context, value::Value};
 
@@ -414,7 +416,9 @@ impl<'b> Templated<'b> {
         let items = placed(self.batch, self.parts.get(self.at).copied().flatten());
         // No more than there are: the list is the partner's.
         let failed = failed.iter().take(items.len());
-        let mut rejected: Vec<_> = failed.map(|own| self.rejected(own, &items)).collect();
+        let places: HashMap<&str, usize> =
+            items.iter().enumerate().rev().map(|(at, (_, item))| (item.uid, at)).collect();
+        let mut rejected: Vec<_> = failed.map(|own| self.rejected(own, &items, &places)).collect();
         let counted = rule.failed_count.as_ref().and_then(|pointer| read.pointer(pointer));
         let counted = counted.and_then(|own| text(own).parse().ok()).unwrap_or(0);
         let unnamed = items.len().min(counted).saturating_sub(rejected.len());
@@ -425,13 +429,21 @@ impl<'b> Templated<'b> {
         Judged::Taken { rejected }
     }
 
-    fn rejected(&self, failed: &serde_json::Value, items: &[(usize, Item<'_>)]) -> Rejected {
+    fn rejected(
+        &self,
+        failed: &serde_json::Value,
+        items: &[(usize, Item<'_>)],
+        places: &HashMap<&str, usize>,
+    ) -> Rejected {
         let rule = &self.template.settings.answer;
         let said = failed.pointer(&rule.failed_item).map(text).unwrap_or_default();
-        let by_uid = items.iter().position(|(_, item)| *item.uid == *said);
+        let by_uid = places.get(&*said).copied();
         let by_place = said.parse::<usize>().ok().and_then(|at| at.checked_sub(rule.first));
         let item = by_uid.or(by_place).and_then(|at| items.get(at));
         let own = failed.pointer(&rule.failed_code).map(text).unwrap_or_default();
+        // Nobody's id is to stand in a ledger.
+        let names_him = item.is_some_and(|(_, item)| own.contains(item.uid));
+        let own = if names_him { "refused".into() } else { own };
         let segments = &self.batch.segments;
         Rejected {
             user: item.map(|(user, _)| *user),

@@ -45,9 +45,15 @@ const KEYS: [&str; 24] = [
 pub(super) const ID_SPACES: [(&str, IdSpace); 2] =
     [("partner", IdSpace::Partner), ("ours", IdSpace::Ours)];
 
+/// The European Economic Area: the Union, Iceland, Liechtenstein and Norway (ISO 3166-1).
+const EEA: [&str; 30] = [
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS",
+    "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
+];
 /// The words of `transfer`.
-pub(super) const TRANSFERS: [(&str, Transfer); 5] = [
+pub(super) const TRANSFERS: [(&str, Transfer); 6] = [
     ("within", Transfer::Within),
+    ("none", Transfer::None),
     ("adequacy", Transfer::Adequacy),
     ("clauses", Transfer::Clauses),
     ("corporate_rules", Transfer::CorporateRules),
@@ -74,7 +80,8 @@ pub(super) fn destination(
     }
     let time_zone = time_zone(&mut table);
     let segments = mapping(&mut table, &time_zone, faults);
-    let (country, transfer) = (country(&mut table), transfer(&mut table));
+    let country = country(&mut table);
+    let transfer = transfer(&mut table, country.as_deref());
     let (way, place) = way(&mut table).unzip();
     if let Some((way, segments)) = way.as_ref().zip(Some(&segments)) {
         codes(&mut table, way, segments);
@@ -166,9 +173,15 @@ fn country(table: &mut Table<'_, '_>) -> Option<Box<str>> {
     Some(value)
 }
 
-fn transfer(table: &mut Table<'_, '_>) -> Option<Transfer> {
-    table.need_text("transfer")?;
-    table.word("transfer", &TRANSFERS)
+fn transfer(table: &mut Table<'_, '_>, country: Option<&str>) -> Option<Transfer> {
+    let span = table.need_text("transfer")?.span;
+    let own = table.word("transfer", &TRANSFERS)?;
+    if let Some(country) = country.filter(|own| !EEA.contains(own))
+        && own == Transfer::Within
+    {
+        table.fault(fault(DestinationFault::NotWithin { country: country.into() }), span);
+    }
+    Some(own)
 }
 
 /// The one way, and where it stands.
@@ -234,9 +247,13 @@ fn sound_way(table: &mut Table<'_, '_>, way: &Way, span: &Span) {
     if layout.is_some_and(|layout| !XandrLayout::can_remove(layout)) {
         table.fault(fault(DestinationFault::NoRemoval), span.clone());
     }
-    // What a template asks is known when it is filled.
+    // What a template asks is known when it is filled; but for how it asks.
     let is_template = matches!(way, Way::Request(_));
-    if let Some(url) = way.url().filter(|url| !is_template && !is_askable(url)) {
+    let is_right = |url: &&str| match url.split_once("://").filter(|_| is_template) {
+        Some((scheme, _)) => matches!(scheme, "https" | "http") || scheme.contains('{'),
+        None => is_template || is_askable(url),
+    };
+    if let Some(url) = way.url().filter(|url| !is_right(url)) {
         table.fault(fault(DestinationFault::Url { found: url.into() }), span.clone());
     }
 }

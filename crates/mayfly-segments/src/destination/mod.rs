@@ -39,8 +39,10 @@ pub enum IdSpace {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transfer {
-    /// It stays within the European Economic Area, or none is needed.
+    /// It stays within the European Economic Area.
     Within,
+    /// No basis is needed: no law asks for one.
+    None,
     /// An adequacy decision (article 45).
     Adequacy,
     /// Standard contractual clauses (article 46).

@@ -106,6 +106,24 @@ impl Way {
         }
     }
 
+    /// Who receives: another account, host or place is another one, which was told of nobody. A
+    /// partner who pulls files is the same whatever their folder is.
+    #[must_use]
+    pub fn receiver(&self) -> String {
+        let whose = match self {
+            Self::Files(own) => own.upload.as_ref().map(Upload::to_string).unwrap_or_default(),
+            Self::Xandr(own) => own.member.to_string(),
+            Self::TradeDesk(own) => match &own.party {
+                Party::Advertiser(id) => format!("advertiser {id}"),
+                Party::Provider(id) => format!("provider {id}"),
+            },
+            Self::Google(own) => own.network.to_string(),
+            Self::Adobe(own) => format!("{} {} {}", own.client, own.data_source, own.destination),
+            Self::Request(own) => own.url.split('/').take(3).collect::<Vec<_>>().join("/"),
+        };
+        format!("{} {whose}", self.label()).trim_end().to_owned()
+    }
+
     /// The files that are written, where it is files.
     #[must_use]
     pub const fn files(&self) -> Option<&FilesSettings> {

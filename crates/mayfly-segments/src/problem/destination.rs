@@ -23,6 +23,12 @@ pub enum DestinationFault {
         /// As written.
         found: Box<str>,
     },
+    /// Data that is said to stay within the EEA, and does not.
+    #[error("{country} is not in the European Economic Area: `within` is no basis")]
+    NotWithin {
+        /// Where the receiver is.
+        country: Box<str>,
+    },
     /// A secret that is used for nothing.
     #[error("no secret is used for `{found}` here")]
     UnusedSecret {
@@ -107,6 +113,9 @@ impl DestinationFault {
             Self::Place { .. } => Some(
                 "names are of letters, digits, . - _; a host key is as `ssh-keyscan -t ed25519 HOST` prints it",
             ),
+            Self::NotWithin { .. } => {
+                Some("transfer = \"adequacy\", \"clauses\", \"corporate_rules\" or \"consent\"")
+            }
             Self::Kept { .. } => Some("give the new one a name of its own, and take this one out"),
             Self::Template { .. } => Some("docs/deliver-template.md lists what a template can use"),
             Self::Schedule { .. }

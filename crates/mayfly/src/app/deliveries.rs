@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use mayfly_core::{PartnerId, Visitor};
-use mayfly_segments::definitions::Period;
+use mayfly_segments::definitions::{Definitions, Period};
 use mayfly_segments::destination::way::FilesSettings;
 use mayfly_segments::destination::{Destination, Mapped, Way};
 use mayfly_segments::{DestinationId, nearest};
-use mayfly_store::{Corruption, StoreError};
+use mayfly_store::{CatalogName, Corruption, StoreError};
 use serde_json::{Value, json};
 
 use super::App;
 use crate::clock;
 use crate::delivery::audience::NotNow;
+use crate::delivery::held::{Held, advice};
 use crate::delivery::ledger;
 use crate::delivery::preview::{self, preview};
-use crate::delivery::record::advice;
-use crate::delivery::record::{ASKED, Ask, Asked, Delivery, FIRST, Held, STANDING, Standing};
+use crate::delivery::record::{ASKED, Ask, Asked, Delivery, FIRST, STANDING, Standing};
 use crate::delivery::secrets;
 use crate::http::{ApiError, reading};
 
+/// Requests of people that wait to be followed.
+const ASKS: usize = 16;
 /// Failures one after the other from which on somebody should look.
 const FAILURES: u32 = 3;
 /// Visitors that a dry run shows at most.
@@ -44,16 +46,36 @@ impl App {
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn sent_to(&self, visitor: Visitor) -> Result<Vec<Box<str>>, ApiError> {
+    pub(crate) async fn sent_to(&self, visitor: Visitor) -> Result<Vec<Value>, ApiError> {
         let active = self.active();
-        let mut names = Vec::new();
+        let mut told = Vec::new();
         for own in active.definitions().destinations() {
             let sent = self.store.sent(own.id.0, visitor.partition).await?;
             if sent.iter().any(|code| code.all().contains(visitor.ordinal)) {
-                names.push(own.name.clone());
+                let standing: Option<Standing> =
+                    ledger::read(&self.store, own.id, STANDING).await?;
+                let state = state(own, &standing.unwrap_or_default());
+                let schedule = own.schedule.to_string();
+                told.push(json!({"name": own.name, "state": state, "schedule": schedule}));
             }
         }
-        Ok(names)
+        Ok(told)
+    }
+
+    /// A destination that has this name, or had it before it was renamed or taken out.
+    pub(super) async fn destination_once(&self, name: &str) -> Result<Destination, ApiError> {
+        let missing = match self.destination_named(name) {
+            Ok(own) => return Ok(own),
+            Err(missing) => missing,
+        };
+        let history = self.store.catalog_history(CatalogName::Definitions).await?;
+        for version in history.iter().rev() {
+            let then = Definitions::from_bytes(&version.bytes).ok();
+            if let Some(own) = then.as_ref().and_then(|then| then.destination(name)) {
+                return Ok(own.clone());
+            }
+        }
+        Err(missing)
     }
 
     /// Every destination: what it gets, and where it stands.
@@ -143,6 +165,9 @@ impl App {
         standing: &Standing,
         last: Option<&Delivery>,
     ) -> Option<String> {
+        if let Err(missing) = secrets::of(own, &self.settings.delivery.secrets) {
+            return Some(format!("cannot be served: {missing}"));
+        }
         if let Some(held) = &standing.held {
             return Some(format!("is held ({}): {}", held.code, advice(&held.code)));
         }
@@ -202,17 +227,11 @@ impl App {
 
     /// A row of the ledger; the destination may have got another name since.
     async fn delivery_row(&self, name: &str, row: u64) -> Result<Option<Delivery>, StoreError> {
-        let active = self.active();
-        let all = active.definitions().destinations();
-        let (now, others): (Vec<_>, Vec<_>) = all.partition(|own| *own.name == *name);
-        for own in now.iter().chain(&others) {
-            let found: Option<Delivery> = ledger::read(&self.store, own.id, row).await?;
-            let is_it = |found: &Delivery| *own.name == *name || found.destination == name;
-            if let Some(found) = found.filter(is_it) {
-                return Ok(Some(found));
-            }
+        match self.destination_once(name).await {
+            Ok(own) => ledger::read(&self.store, own.id, row).await,
+            Err(ApiError::Store(error)) => Err(error),
+            Err(_) => Ok(None),
         }
-        Ok(None)
     }
 
     /// Asks for a delivery, or says what is to become of one that is held. It is followed by the
@@ -230,21 +249,25 @@ impl App {
         let id = destination.id;
         let standing: Option<Standing> = ledger::read(&self.store, id, STANDING).await?;
         let standing = standing.unwrap_or_default();
-        let state = state(&destination, &standing);
         if matches!(ask, Ask::Drop | Ask::Resume) {
-            let held = standing.held;
-            let is_droppable = |held: &Held| !held.told.is_empty() || !held.gone.is_empty();
-            match &held {
+            match &standing.held {
                 None => return Err(ApiError::NothingHeld { name: name.to_owned() }),
-                Some(held) if matches!(ask, Ask::Drop) && !is_droppable(held) => {
+                Some(held) if matches!(ask, Ask::Drop) && !held.is_droppable() => {
                     return Err(ApiError::NothingToDrop { name: name.to_owned() });
                 }
                 Some(_) => {}
             }
         }
-        let before: Option<Asked> = ledger::read(&self.store, id, ASKED).await?;
-        let number = before.map_or(1, |own| own.number + 1);
-        let asked = Asked { number, ask, by: by.to_owned() };
+        let last: Option<Asked> = ledger::read(&self.store, id, ASKED).await?;
+        let number = last.as_ref().map_or(1, |own| own.number + 1);
+        // What is not followed yet is followed as well.
+        let open = last.filter(|own| own.number > standing.asked);
+        let mut before: Vec<Ask> = open.iter().flat_map(Asked::all).collect();
+        before.dedup();
+        before.truncate(ASKS);
+        let lifts = before.iter().any(|ask| matches!(ask, Ask::Resume | Ask::Drop));
+        let state = if lifts { "waiting" } else { state(&destination, &standing) };
+        let asked = Asked { number, ask, by: by.to_owned(), before };
         ledger::write(&self.store, id, ASKED, &asked).await?;
         Ok(json!({"destination": name, "asked": ask, "state": state}))
     }
@@ -319,7 +342,7 @@ fn shown(own: &Delivery) -> Value {
 }
 
 fn shown_held(own: &Held) -> Value {
-    let pairs: usize = own.told.iter().map(|told| told.ordinals.len()).sum();
+    let pairs: u64 = own.told.iter().map(|told| told.who().1.len()).sum();
     json!({
         "code": own.code,
         "advice": advice(&own.code),

@@ -21,12 +21,13 @@ use crate::http::ApiError;
 const CRITERIA: usize = 500;
 
 impl App {
-    /// What was delivered to a destination, by month and code, with its terms.
+    /// What was delivered to a destination, by month and code, with its terms; also to one that is
+    /// no more.
     ///
     /// # Errors
     /// [`ApiError::NoDestination`].
     pub async fn usage(&self, name: &str) -> Result<Value, ApiError> {
-        let destination = self.destination_named(name)?;
+        let destination = self.destination_once(name).await?;
         let standing: Option<Standing> =
             ledger::read(&self.store, destination.id, STANDING).await?;
         let months = standing.unwrap_or_default().usage.into_iter().rev();

@@ -68,12 +68,17 @@ impl App {
         }))
     }
 
-    /// Destinations that would go while somebody is there, whom nobody could tell to leave then.
+    /// Destinations that would go, or be another receiver, while somebody is there, whom nobody
+    /// could tell to leave then.
     async fn left_there(&self, applied: &Applied, now: Timestamp) -> Result<Vec<String>, ApiError> {
         let (active, today) = (self.active(), now.day().unwrap_or_default());
-        let stays = |id| applied.definitions.destinations().any(|own| own.id == id);
+        let after = |id| applied.definitions.destinations().find(|own| own.id == id);
         let mut left = Vec::new();
-        for own in active.definitions().destinations().filter(|own| !stays(own.id)) {
+        for own in active.definitions().destinations() {
+            let (was, is) = (own.way.receiver(), after(own.id).map(|own| own.way.receiver()));
+            if is.as_ref() == Some(&was) {
+                continue;
+            }
             let mut there = 0;
             for partition in self.partitions() {
                 let sent = self.store.sent(own.id.0, partition).await?;
@@ -81,8 +86,12 @@ impl App {
                 there += live.map(|(_, who)| who.len()).sum::<u64>();
             }
             if there > 0 {
+                let what = match is {
+                    Some(is) => format!("go from {was} to {is}"),
+                    None => "go".to_owned(),
+                };
                 left.push(format!(
-                    "destination {} would go with {there} still there, who would stay \
+                    "destination {} would {what} with {there} still there, who would stay \
                      until their time is over (apply it with `segments = []` first: they are told \
                      to leave)",
                     own.name

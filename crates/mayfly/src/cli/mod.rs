@@ -10,6 +10,7 @@ mod consent;
 mod definitions;
 mod deliveries;
 mod doctor;
+mod exports;
 mod feeds;
 mod imports;
 mod insights;
@@ -147,7 +148,7 @@ enum Command {
     Import(imports::Import),
     /// Segments to files
     #[command(subcommand)]
-    Export(deliveries::ExportCommand),
+    Export(exports::ExportCommand),
     /// Deliveries to partners: list, show, dry run, what is held
     #[command(subcommand)]
     Delivery(deliveries::DeliveryCommand),
@@ -449,7 +450,7 @@ fn dispatch(line: Line) -> anyhow::Result<()> {
         Command::Segment(SegmentCommand::Why { name, visitor }) => why::why(&asks, &name, &visitor),
         Command::Lint { file } => definitions::lint(&asks, file.as_deref()),
         Command::Page(PageCommand::Why(asked)) => why::page(&asks, &asked),
-        Command::Export(command) => deliveries::run_export(&asks, &command),
+        Command::Export(command) => exports::run(&asks, &command),
         Command::Delivery(command) => deliveries::run(&asks, command),
         Command::Visitor(VisitorCommand::Show { id }) => people::show(&asks, &id),
         Command::Visitor(VisitorCommand::Erase { id, now }) => people::erase(&asks, &id, now),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Asks;
 use super::client::{Create, part};
@@ -50,14 +50,24 @@ pub(crate) fn erase(asks: &Asks, id: &str, now: bool) -> anyhow::Result<()> {
         } else {
             "its bytes go with the nightly pass (from 01:00 UTC); --now has them go at once"
         });
-        for name in items(&answer, "/destinations").iter().filter_map(|name| name.as_str()) {
-            let at = text(&answer, "/erased_at");
-            line(&format!(
-                "{name} is told to forget it: done when `mayfly delivery list` says it was told until after {at}"
-            ));
+        for own in items(&answer, "/destinations") {
+            line(&told(own, &text(&answer, "/erased_at")));
         }
     }
     Ok(())
+}
+
+/// When a destination is told to forget somebody.
+fn told(own: &Value, at: &str) -> String {
+    let (name, schedule) = (text(own, "/name"), text(own, "/schedule"));
+    match text(own, "/state").as_str() {
+        "held" => format!("{name} is HELD: it is told after `mayfly delivery resume {name}`"),
+        "paused" => format!("{name} is PAUSED: it is told when `paused` is taken out"),
+        _ => format!(
+            "{name} is told to forget it ({schedule}; at once: `mayfly delivery run {name}`); done when \
+             `mayfly delivery list` says it was told until after {at}"
+        ),
+    }
 }
 
 /// Looks for behaviour that outlives the retention.

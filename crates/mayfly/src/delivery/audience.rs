@@ -136,7 +136,30 @@ impl Desk {
             self.add(&mut audience, slot, now).await?;
         }
         self.hold_back(&mut audience, standing);
+        self.off(&mut audience, &mapping, now);
         Ok(audience)
+    }
+
+    /// Adds what is mapped and not delivered now.
+    fn off(&self, audience: &mut Audience, mapping: &[Mapped], now: Timestamp) {
+        let active = self.app.active();
+        let terms = self.destination.terms.as_ref();
+        let is_over = terms.is_some_and(|terms| terms.are_over(now));
+        for mapped in self.destination.mapping.iter().filter(|own| !mapping.contains(own)) {
+            let Some(segment) = active.definitions().segment(mapped.segment) else { continue };
+            let is_ended = now.hour().is_some_and(|now| mapped.period.hours().end <= now);
+            let why = match (is_over, is_ended) {
+                (true, _) => "terms_ended",
+                (false, true) => "ended",
+                (false, false) => "not_begun",
+            };
+            audience.rows.push(SegmentRow {
+                segment: segment.name.to_string(),
+                code: mapped.code.to_string(),
+                held_back: Some(why.to_owned()),
+                ..SegmentRow::default()
+            });
+        }
     }
 
     /// All partitions, whole and of the definitions in force.
@@ -193,6 +216,7 @@ impl Desk {
         for (row, mapped) in audience.rows.iter_mut().zip(&mapping) {
             let Some(own) = members.get(&mapped.segment) else { continue };
             row.members += own.len();
+            row.matched += own.intersection_len(&matched);
             let pairs = &mut audience.pairs;
             let (may, has) = (own.intersection_len(&allowed), own.intersection_len(&matched));
             pairs.members += own.len();
@@ -240,7 +264,9 @@ impl Desk {
         // In pairs of visitor and code: who is in two segments of one code is there once.
         let pairs = &mut audience.pairs;
         pairs.wanted = audience.wanted.values().map(RoaringBitmap::len).sum();
-        pairs.held_back = pairs.matched.saturating_sub(pairs.wanted);
+        let held_back = audience.rows.iter().filter(|row| row.held_back.is_some());
+        pairs.held_back = held_back.map(|row| row.matched).sum();
+        pairs.together = pairs.matched.saturating_sub(pairs.wanted + pairs.held_back);
     }
 
     /// Those of some visitors whose choices permit the receiver.

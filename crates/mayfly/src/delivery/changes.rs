@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mayfly_core::{Day, Ordinal, Partition, Timestamp, Visitor, time::DAY_SECONDS};
+use mayfly_core::{Day, Hour, Ordinal, Partition, Timestamp, Visitor, time::DAY_SECONDS};
 use mayfly_export::{Add, Batch, CodeChanges, Lapses, SegmentKey, UserChange};
 use mayfly_segments::Expression;
 use mayfly_segments::destination::Mapped;
@@ -34,6 +34,32 @@ pub(crate) struct PartitionChanges {
     codes: BTreeMap<usize, (CodeChanges, Lapses)>,
 }
 
+/// Who is told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extent {
+    /// Of whom something changed.
+    Changed,
+    /// Everybody, but for those up to a visitor, who were told already: of them what changed.
+    Full(Option<Visitor>),
+}
+
+impl Extent {
+    /// Everybody, or what changed.
+    pub(crate) fn of(is_full: bool) -> Self {
+        if is_full { Self::Full(None) } else { Self::Changed }
+    }
+
+    /// From whom on everybody of a partition is told of.
+    fn from(self, partition: Partition) -> Option<Ordinal> {
+        match self {
+            Self::Changed => None,
+            Self::Full(Some(upto)) if partition < upto.partition => None,
+            Self::Full(Some(upto)) if partition == upto.partition => upto.ordinal.checked_add(1),
+            Self::Full(_) => Some(0),
+        }
+    }
+}
+
 /// What changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
@@ -41,6 +67,8 @@ pub(crate) struct Changes {
     pub(crate) segments: Vec<SegmentKey>,
     /// Of each code the segments, as they are delivered.
     mapped: Vec<Vec<Mapped>>,
+    /// When each code is delivered no more.
+    ends: Vec<Timestamp>,
     partitions: Vec<PartitionChanges>,
     last: Day,
 }
@@ -90,6 +118,8 @@ impl Pair {
 pub(crate) struct Chunk {
     /// The changes, one a visitor.
     pub(crate) users: Vec<UserChange>,
+    /// The last visitor that was looked at: those up to him are dealt with.
+    pub(crate) last: Option<Visitor>,
     /// For each change its pairs: adds in their order, then removals.
     pub(crate) pairs: Vec<Vec<Pair>>,
     /// Pairs that are not sent after all.
@@ -137,11 +167,12 @@ impl Desk {
         &mut self,
         audience: &Audience,
         slots: &[Arc<Slot>],
-        is_full: bool,
+        extent: Extent,
         now: Timestamp,
     ) -> Result<(Changes, Waterfall), NotNow> {
         let today = now.day().unwrap_or_default();
-        let last = today.plus(self.destination.max_ttl_days);
+        // Who is kept for a day is told of again on the next one, not after it.
+        let last = today.plus(self.destination.max_ttl_days.max(2));
         let (mut changes, mut pairs) =
             (Changes { last, ..Changes::default() }, audience.pairs.clone());
         let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -152,12 +183,16 @@ impl Desk {
         }
         for (at, (code, place)) in codes.iter_mut().enumerate() {
             *place = at;
-            let rows = audience.rows.iter().filter(|row| *row.code == **code);
+            let rows = audience.rows.iter().filter(|row| *row.code == **code && !row.is_off());
             let names: Vec<&str> = rows.map(|row| &*row.segment).collect();
             let name = names.join(", ").into();
             changes.segments.push(SegmentKey { code: (*code).into(), name });
-            changes.mapped.push(audience.codes.get(*code).cloned().unwrap_or_default());
+            // Of what is held back nobody is to be there.
+            let is_sent = audience.wanted.keys().any(|(_, own)| **own == **code);
+            let mapped = audience.codes.get(*code).filter(|_| is_sent);
+            changes.mapped.push(mapped.cloned().unwrap_or_default());
         }
+        changes.ends = changes.mapped.iter().map(|mapped| self.ends(mapped)).collect();
         let mut idle = std::mem::take(&mut self.idle);
         idle.retain(|_, (since, _)| !is_old(*since, now));
         for slot in slots {
@@ -171,14 +206,15 @@ impl Desk {
                 let nobody = (Sent::default(), RoaringBitmap::new());
                 let sent = self.sent.get(&place).unwrap_or(&nobody.0);
                 let wanted = audience.wanted.get(&place).unwrap_or(&nobody.1);
-                let mut found = CodeChanges::between(sent, wanted, today, is_full);
+                let again = extent.from(slot.partition());
+                let mut found = CodeChanges::between(sent, wanted, today, again);
                 let known = (now, RoaringBitmap::new());
                 let (_, idle) = idle.entry(place.clone()).or_insert(known);
-                if !is_full {
+                if again.is_none() {
                     found.refreshes -= &*idle;
                 }
                 let lapses = self.lapses(&changes, *at, slot, &found, now).await?;
-                if !is_full {
+                if again.is_none() {
                     *idle |= drop_idle(&mut found, &lapses, today);
                 }
                 pairs.adds += found.adds.len();
@@ -196,6 +232,17 @@ impl Desk {
         self.idle = idle;
         pairs.unchanged = pairs.wanted.saturating_sub(pairs.adds + pairs.refreshes);
         Ok((changes, pairs))
+    }
+
+    /// When the last of some segments is delivered no more.
+    fn ends(&self, mapped: &[Mapped]) -> Timestamp {
+        let active = self.app.active();
+        let hours = mapped.iter().map(|mapped| {
+            let segment = active.definitions().segment(mapped.segment);
+            let own = segment.map_or(Hour(u32::MAX), |segment| segment.period.hours().end);
+            own.min(mapped.period.hours().end)
+        });
+        hours.max().unwrap_or(Hour(u32::MAX)).start()
     }
 
     /// When those who are to be told of lapse.
@@ -218,7 +265,9 @@ impl Desk {
             let Some(segment) = active.definitions().segment(mapped.segment) else { continue };
             let own = slot.read(|index| index.members(mapped.segment).cloned());
             let own = own.flatten().unwrap_or_default() & &asked;
-            let ends = mapped.period.hours().end.min(segment.period.hours().end).day();
+            // In some zones a day ends within one of ours.
+            let ends = mapped.period.hours().end.min(segment.period.hours().end);
+            let ends = ends.day().plus(u16::from(ends > ends.day().first_hour()));
             let expression = Expression::parse(&segment.rule, active.definitions(), retention);
             let mut days = match expression {
                 Ok(expression) if expression.traces() == 0 => {
@@ -253,6 +302,8 @@ impl Desk {
             let Some(own) = at.and_then(|at| changes.partitions.get_mut(at)) else { break };
             let some: RoaringBitmap = own.left.iter().take(room).collect();
             own.left -= &some;
+            let partition = own.partition;
+            chunk.last = some.max().map(|ordinal| Visitor { partition, ordinal });
             room -= usize::try_from(some.len()).unwrap_or(room).min(room);
             self.fill(&mut chunk, changes, at.unwrap_or_default(), &some, now).await?;
         }
@@ -320,7 +371,9 @@ impl Desk {
                     let until = lapses.of(ordinal).unwrap_or(changes.last);
                     let known_until = ids.get(&ordinal).and_then(|own| own.known_until);
                     let until = known_until.map_or(until, |known| until.min(known));
-                    user.adds.push(Add { segment: code, ttl_s: self.ttl_s(until, now) });
+                    let ends = changes.ends.get(code).copied().unwrap_or(until.start());
+                    let ttl_s = self.ttl_s(until.start().min(ends), now);
+                    user.adds.push(Add { segment: code, ttl_s });
                     added.push(place(Some(until)));
                 }
             }
@@ -386,10 +439,10 @@ impl Desk {
         Ok(named.collect())
     }
 
-    /// Seconds until a day begins, as the receiver may keep anyone.
-    fn ttl_s(&self, until: Day, now: Timestamp) -> u32 {
+    /// Seconds until an instant, as the receiver may keep anyone.
+    fn ttl_s(&self, until: Timestamp, now: Timestamp) -> u32 {
         let most = i64::from(self.destination.max_ttl_days) * DAY_SECONDS;
-        let ttl = (until.start().secs() - now.secs()).clamp(TTL_LEAST_S, most);
+        let ttl = (until.secs() - now.secs()).clamp(TTL_LEAST_S, most);
         u32::try_from(ttl).unwrap_or(u32::MAX)
     }
 }

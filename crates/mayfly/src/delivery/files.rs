@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use mayfly_core::{Timestamp, time::DAY_SECONDS};
-use mayfly_export::{Batch, ExportError, Feed, FeedName, FeedWriter, UserChange};
+use mayfly_export::{About, Batch, ExportError, Feed, FeedName, FeedWriter, UserChange, feed};
 use mayfly_segments::destination::way::{FilesSettings, Upload};
 
 use super::audience::NotNow;
@@ -33,20 +33,11 @@ impl Runner {
     ) -> Result<End, NotNow> {
         let begun = std::time::Instant::now();
         let exports = &self.app.settings().delivery.exports;
-        let folder = match files.upload {
-            // Nobody is to pull what is not noted.
-            Some(_) => exports.join(aside_of(&files.folder)),
-            None => exports.join(&*files.folder),
-        };
+        // Nobody is to pull what is not noted.
+        let folder = exports.join(aside_of(&files.folder));
         let whole = exports.join(&*files.folder);
-        // Some layouts name sets by the second.
-        self.named_ms = now.millis().max(self.named_ms + 1000);
-        let name = FeedName {
-            destination: delivery.destination.as_str().into(),
-            is_full: delivery.mode == Mode::Full,
-            at_ms: self.named_ms,
-        };
-        let mut told = Pairs::default();
+        let name = self.name_set(files, delivery, now);
+        let mut told = Told::default();
         let written = self.write_files(&folder, name, files, (delivery, changes, gone), &mut told);
         let feed = match written.await? {
             Ok(feed) => feed,
@@ -58,20 +49,11 @@ impl Runner {
                 return Ok(End::Later(code.into(), None));
             }
         };
-        if let Some(to) = &files.upload {
-            let taken = self.take_there(to, (&folder, &whole), &feed).await;
-            if let Err((why, may_be_there)) = taken {
-                let (destination, code) = (&delivery.destination, why.code());
-                tracing::warn!(destination, code, %to, "files cannot be taken there");
-                // Who may have been read of must be told to leave one day.
-                if may_be_there {
-                    self.note_maybe(added(&told, changes), now).await?;
-                }
-                return Ok(match why.is_for_good() {
-                    true => held(why.code(), "", &Pairs::default(), changes),
-                    false => End::Later(why.code().into(), None),
-                });
-            }
+        // Who may be read of from here on must be told to leave one day, whatever comes between.
+        self.note_maybe(added(&told.all, changes), now).await?;
+        let end = self.hand_over(files, (&folder, &whole), &feed).await;
+        if end != End::Done {
+            return Ok(end);
         }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         for part in &feed.parts {
@@ -91,47 +73,71 @@ impl Runner {
             delivery.pairs.rejected.insert("unfit_id".to_owned(), feed.unfit);
         }
         self.standing.accepted_ms = clock::now().millis();
-        self.bill(changes, &told, now);
-        self.note(changes, told, now).await?;
+        self.bill(changes, &told.written, 0, now);
+        self.note(changes, told.all, now).await?;
         for own in gone {
             self.standing.set_told(own.partition, own.at);
         }
         Ok(End::Done)
     }
 
-    /// Takes a set to where its receiver wants it.
-    async fn take_there(
-        &self,
-        to: &Upload,
+    fn name_set(&mut self, files: &FilesSettings, of: &Delivery, now: Timestamp) -> FeedName {
+        // Some layouts name sets by the second.
+        self.named_ms = now.millis().max(self.named_ms + 1000);
+        FeedName {
+            destination: of.destination.as_str().into(),
+            is_full: of.mode == Mode::Full,
+            at_ms: self.named_ms,
+            about: Some(About {
+                realm: self.app.store().identity().realm_name.clone(),
+                version: of.version,
+                as_of_ms: of.as_of_ms,
+                delete_by_ms: now.plus_secs(i64::from(files.keep_days) * DAY_SECONDS).millis(),
+            }),
+        }
+    }
+
+    /// Takes a set to its receiver, and to where it can be pulled from.
+    async fn hand_over(
+        &mut self,
+        files: &FilesSettings,
         (folder, whole): (&Path, &Path),
         feed: &Feed,
-    ) -> Result<(), (NotTaken, bool)> {
+    ) -> End {
+        if let Some(to) = &files.upload {
+            if let Err(why) = self.take_there(to, folder, feed).await {
+                tracing::warn!(destination = self.id.0, code = why.code(), %to, "files stay here");
+                remove(folder, feed);
+                return match why.is_for_good() {
+                    true => held(why.code(), "", &Pairs::default(), &Changes::default()),
+                    false => End::Later(why.code().into(), None),
+                };
+            }
+            if !self.is_ours() {
+                return self.give_up();
+            }
+        }
+        if let Err(error) = publish(folder, whole, feed) {
+            tracing::warn!(%error, "files of a delivery cannot be put into their folder");
+            if files.upload.is_none() {
+                remove(whole, feed);
+                remove(folder, feed);
+                return End::Later("file".into(), None);
+            }
+        }
+        End::Done
+    }
+
+    /// Takes a set to where its receiver wants it.
+    async fn take_there(&self, to: &Upload, folder: &Path, feed: &Feed) -> Result<(), NotTaken> {
         let Some(desk) = &self.desk else { return Ok(()) };
         let secrets = secrets::of(&desk.destination, &self.app.settings().delivery.secrets);
-        let taken = match secrets {
-            Ok(secrets) => {
-                let names: Vec<String> = feed.files().map(str::to_owned).collect();
-                upload(&self.connector, to, &secrets, (folder, &names)).await
-            }
-            Err(error) => {
-                tracing::warn!(%error, "files cannot be taken there");
-                Err((NotTaken::Secret, false))
-            }
-        };
-        if taken.is_err() {
-            for name in feed.files() {
-                fs::remove_file(folder.join(name)).ok();
-            }
-            return taken;
-        }
-        let moved = fs::create_dir_all(whole).and_then(|()| {
-            let mut names = feed.files();
-            names.try_for_each(|name| fs::rename(folder.join(name), whole.join(name)))
-        });
-        if let Err(error) = moved {
-            tracing::warn!(%error, "files that were taken there cannot be kept here as well");
-        }
-        Ok(())
+        let secrets = secrets.map_err(|error| {
+            tracing::warn!(%error, "files cannot be taken there");
+            NotTaken::Secret
+        })?;
+        let names: Vec<String> = feed.files().map(str::to_owned).collect();
+        upload(&self.connector, to, &secrets, (folder, &names)).await
     }
 
     async fn write_files(
@@ -140,7 +146,7 @@ impl Runner {
         name: FeedName,
         files: &FilesSettings,
         (delivery, changes, gone): (&mut Delivery, &mut Changes, &[Gone]),
-        told: &mut Pairs,
+        told: &mut Told,
     ) -> Result<Result<Feed, ExportError>, NotNow> {
         let id = delivery.id();
         let mut writer = match FeedWriter::new(folder, name, files) {
@@ -172,13 +178,38 @@ impl Runner {
             let now = clock::now();
             let Some(chunk) = desk.next_chunk(changes, CHUNK, now).await? else { break };
             delivery.pairs.left_out += chunk.left_out;
-            told.extend(chunk.pairs.iter().flatten().chain(&chunk.untold));
+            told.all.extend(chunk.pairs.iter().flatten().chain(&chunk.untold));
+            let written = chunk.users.iter().zip(&chunk.pairs);
+            let written = written.filter(|(user, _)| feed::takes(&files.format, &user.uid));
+            told.written.extend(written.flat_map(|(_, pairs)| pairs));
             let batch = chunk.batch(&id, changes, now);
             if let Err(error) = tokio::task::block_in_place(|| writer.write(&batch)) {
                 return Ok(Err(error));
             }
         }
         Ok(tokio::task::block_in_place(|| writer.finish()))
+    }
+}
+
+/// Who is told of by a set.
+#[derive(Debug, Default)]
+struct Told {
+    /// What is noted.
+    all: Pairs,
+    /// What stands in it.
+    written: Pairs,
+}
+
+/// Puts a set where it is pulled from: its control files last.
+fn publish(from: &Path, to: &Path, feed: &Feed) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    feed.files().try_for_each(|name| fs::rename(from.join(name), to.join(name)))
+}
+
+/// Removes what there is of a set.
+fn remove(folder: &Path, feed: &Feed) {
+    for name in feed.files() {
+        fs::remove_file(folder.join(name)).ok();
     }
 }
 

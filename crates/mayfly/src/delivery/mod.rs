@@ -16,6 +16,7 @@ pub(crate) mod audience;
 pub(crate) mod changes;
 pub(crate) mod connect;
 mod files;
+pub(crate) mod held;
 pub(crate) mod ledger;
 mod news;
 pub(crate) mod preview;

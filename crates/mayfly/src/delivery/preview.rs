@@ -12,6 +12,7 @@ use mayfly_store::MatchNews;
 use serde_json::{Value, json};
 
 use super::audience::{Desk, NotNow};
+use super::changes::Extent;
 use super::ledger::read;
 use super::push::Terms;
 use super::record::{STANDING, Standing};
@@ -52,7 +53,8 @@ pub(crate) async fn preview(
     let is_full = is_full || standing.number == 0;
     let audience = desk.audience(&mut standing, now).await?;
     let slots = app.slots();
-    let (mut changes, mut pairs) = desk.changes(&audience, &slots, is_full, now).await?;
+    let extent = Extent::of(is_full);
+    let (mut changes, mut pairs) = desk.changes(&audience, &slots, extent, now).await?;
     pairs.gone = gone * changes.segments.len() as u64;
     let chunk = desk.next_chunk(&mut changes, visitors, now).await?.unwrap_or_default();
     let batch = chunk.batch(&format!("{}-preview", destination.name), &changes, now);
@@ -89,13 +91,12 @@ pub(crate) async fn part(
     // Nobody was told of anything by such a file.
     desk.sent.clear();
     let audience = desk.audience(&mut Standing::default(), now).await?;
-    let (mut changes, pairs) = desk.changes(&audience, &app.slots(), true, now).await?;
+    let extent = Extent::of(true);
+    let (mut changes, pairs) = desk.changes(&audience, &app.slots(), extent, now).await?;
     if let Some(after) = after {
         Desk::skip(&mut changes, after);
     }
     let chunk = desk.next_chunk(&mut changes, limit, now).await?.unwrap_or_default();
-    let last = chunk.pairs.last().and_then(|own| own.first());
-    let next = last.map(|own| Visitor { partition: own.partition, ordinal: own.ordinal });
     let segments = changes.segments.iter().map(|own| json!({"code": own.code, "name": own.name}));
     let users = chunk.users.iter().map(|own| {
         let adds = own.adds.iter().map(|add| json!([add.segment, add.ttl_s]));
@@ -106,7 +107,7 @@ pub(crate) async fn part(
         "rows": audience.rows,
         "segments": segments.collect::<Vec<_>>(),
         "users": users.collect::<Vec<_>>(),
-        "next": next.map(|own| own.to_string()),
+        "next": chunk.last.map(|own| own.to_string()),
         "now_ms": now.millis(),
     }))
 }

@@ -1,6 +1,6 @@
 //! Batches to a partner's server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use mayfly_core::{Partition, Timestamp};
@@ -16,8 +16,9 @@ use sha2::{Digest, Sha256};
 use super::audience::{Desk, NotNow};
 use super::changes::{Changes, Chunk, Pairs};
 use super::connect::{Connector, Unreached};
+use super::held::{Held, Told};
 use super::news::Gone;
-use super::record::{BatchRow, Delivery, HELD_PAIRS, Held, Told};
+use super::record::{BatchRow, CODES, Delivery, Mode};
 use super::runner::{End, Runner};
 use super::secrets::{self, Secrets};
 use crate::clock;
@@ -197,21 +198,28 @@ impl Runner {
             if chunk.users.is_empty() {
                 delivery.pairs.left_out += chunk.left_out;
                 self.note(changes, chunk.untold.iter().collect(), now).await?;
+                self.pass(delivery, &chunk);
                 continue;
             }
             number += 1;
             let batch = chunk.batch(&format!("{}.{number}", delivery.id()), changes, now);
             self.take_off(&batch, &chunk, changes).await?;
             let (row, judged) = sender.send(&batch).await;
+            if !self.is_ours() {
+                return Ok(self.give_up());
+            }
             self.landed(delivery, row);
             match judged {
                 Judged::Smaller if most > 1 => {
+                    // A part of it may have arrived.
+                    self.note_maybe(added(&chunk.all(), changes), now).await?;
                     Desk::put_back(changes, &chunk);
                     most = (most.min(chunk.users.len()) / 2).max(1);
                     self.write(delivery).await?;
                 }
                 Judged::Taken { rejected } => {
                     self.taken(delivery, changes, &chunk, &rejected).await?;
+                    self.pass(delivery, &chunk);
                 }
                 not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
                     if destination.idempotent {
@@ -221,6 +229,19 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// A full delivery that ends before its end goes on from here.
+    fn pass(&mut self, delivery: &Delivery, chunk: &Chunk) {
+        if delivery.mode == Mode::Full {
+            self.standing.full_upto = chunk.last.map(|own| (own.partition.0, own.ordinal));
+        }
+    }
+
+    /// Another process delivers by now: what it noted is not written over.
+    pub(super) fn give_up(&mut self) -> End {
+        self.desk = None;
+        End::Later("changed".into(), None)
     }
 
     /// Whether what a delivery began with still holds: it may take hours.
@@ -296,6 +317,9 @@ impl Runner {
             let mut judged = Judged::Taken { rejected: Vec::new() };
             if !codes.is_empty() {
                 let (row, answered) = sender.send(&batch).await;
+                if !self.is_ours() {
+                    return Ok(Some(self.give_up()));
+                }
                 self.landed(delivery, row);
                 judged = answered;
             }
@@ -338,22 +362,20 @@ impl Runner {
         count(delivery, &batch, rejected);
         delivery.pairs.left_out += chunk.left_out;
         self.standing.accepted_ms = now.millis();
-        let goes_again = |user: usize, code: usize| {
-            rejected.iter().any(|own| {
-                own.again && own.user == Some(user) && own.segment.is_none_or(|of| of == code)
-            })
-        };
-        let is_rejected = |user: usize, code: usize| {
-            let of = |own: &Rejected| own.user == Some(user);
-            rejected.iter().any(|own| of(own) && own.segment.is_none_or(|of| of == code))
+        let place = |own: &Rejected| Some((own.user?, own.segment));
+        let all: HashSet<_> = rejected.iter().filter_map(place).collect();
+        let again: HashSet<_> = rejected.iter().filter(|own| own.again).filter_map(place).collect();
+        let is_in = |of: &HashSet<(usize, Option<usize>)>, user, code| {
+            of.contains(&(user, Some(code))) || of.contains(&(user, None))
         };
         let (mut noted, mut accepted): (Pairs, Pairs) =
             (chunk.untold.iter().collect(), Pairs::default());
         for (user, pairs) in chunk.pairs.iter().enumerate() {
-            noted.extend(pairs.iter().filter(|pair| !goes_again(user, pair.code)));
-            accepted.extend(pairs.iter().filter(|pair| !is_rejected(user, pair.code)));
+            noted.extend(pairs.iter().filter(|pair| !is_in(&again, user, pair.code)));
+            accepted.extend(pairs.iter().filter(|pair| !is_in(&all, user, pair.code)));
         }
-        self.bill(changes, &accepted, now);
+        let unnamed = rejected.iter().filter(|own| own.user.is_none()).map(|own| own.pairs as u64);
+        self.bill(changes, &accepted, unnamed.sum(), now);
         self.note(changes, noted, now).await?;
         self.write(delivery).await
     }
@@ -417,7 +439,11 @@ fn count(delivery: &mut Delivery, batch: &Batch, rejected: &[Rejected]) {
         // No more than there are, whatever the receiver says.
         let pairs = (pairs as u64).min(left);
         left -= pairs;
-        *delivery.pairs.rejected.entry(own.code.to_string()).or_default() += pairs;
+        let rejected = &mut delivery.pairs.rejected;
+        // What stands there is the partner's text: it may be another one each time.
+        let is_known = rejected.contains_key(&*own.code) || rejected.len() < CODES;
+        let code = if is_known { &*own.code } else { "other" };
+        *rejected.entry(code.to_owned()).or_default() += pairs;
     }
     delivery.pairs.sent += sent;
     delivery.pairs.accepted += left;
@@ -443,12 +469,9 @@ pub(super) fn added(
 
 /// A person has to look.
 pub(super) fn held(code: &str, batch: &str, pairs: &Pairs, changes: &Changes) -> End {
-    let is_small = pairs.0.values().map(RoaringBitmap::len).sum::<u64>() <= HELD_PAIRS;
-    let told = pairs.0.iter().filter(|_| is_small);
-    let told = told.filter_map(|((partition, code, until), who)| {
-        let code = changes.segments.get(*code)?.code.to_string();
-        let until = until.map(|day| day.0);
-        Some(Told { partition: partition.0, code, until, ordinals: who.iter().collect() })
+    let told = pairs.0.iter().filter_map(|((partition, code, until), who)| {
+        let code = &changes.segments.get(*code)?.code;
+        Some(Told::new((*partition, *until), code, who))
     });
     End::Held(Held {
         code: code.to_owned(),

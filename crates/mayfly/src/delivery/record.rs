@@ -6,8 +6,9 @@ use mayfly_core::time::DAY_SECONDS;
 use mayfly_core::{Ordinal, Partition, Timestamp};
 use mayfly_segments::destination::Destination;
 use mayfly_store::EntryId;
-use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
+
+use super::held::Held;
 
 /// Where a destination stands, in the ledger.
 pub(crate) const STANDING: u64 = 0;
@@ -17,8 +18,8 @@ pub(crate) const ASKED: u64 = 1;
 pub(crate) const FIRST: u64 = mayfly_store::delivered::LEDGER_FIRST;
 /// Batches of a delivery that are told one by one; the newest.
 const BATCHES: usize = 100;
-/// Pairs of a batch up to which it can be dropped by a person.
-pub(crate) const HELD_PAIRS: u64 = 100_000;
+/// Codes of a partner that a delivery tells apart.
+pub(super) const CODES: usize = 50;
 
 /// What was to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -44,12 +45,14 @@ pub(crate) enum Status {
     Waiting,
     /// A person has to look.
     Held,
+    /// A person gave up what was held.
+    Dropped,
 }
 
 /// From members to what was accepted, in pairs of visitor and code. Of each line the next ones are
 /// the parts: `members` = `allowed` + `not_allowed`, `allowed` = `matched` + `without_id`,
-/// `matched` = `wanted` + `held_back`, `wanted` = `unchanged` + `adds` + `refreshes`, and
-/// `adds` + `refreshes` + `removes` + `gone` = `sent` + `left_out` + `unsent`,
+/// `matched` = `wanted` + `held_back` + `together`, `wanted` = `unchanged` + `adds` +
+/// `refreshes`, and `adds` + `refreshes` + `removes` + `gone` = `sent` + `left_out` + `unsent`,
 /// `sent` = `accepted` + all of `rejected`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Waterfall {
@@ -65,6 +68,9 @@ pub(crate) struct Waterfall {
     pub(crate) matched: u64,
     /// In segments that are too small, or have a label that forbids it.
     pub(crate) held_back: u64,
+    /// In several segments of one code: each is there once.
+    #[serde(default)]
+    pub(crate) together: u64,
     /// Who is to be there.
     pub(crate) wanted: u64,
     /// Who is there.
@@ -110,11 +116,22 @@ pub(crate) struct SegmentRow {
     pub(crate) code: String,
     /// Members.
     pub(crate) members: u64,
+    /// Members whose choice permits the receiver, with an id there.
+    #[serde(default)]
+    pub(crate) matched: u64,
     /// Who is to be there under the code.
     pub(crate) wanted: u64,
-    /// Why nobody is: `below_minimum`, `label`.
+    /// Why nobody is: `below_minimum`, `label`; `ended`, `not_begun`, `terms_ended` where it is not
+    /// looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) held_back: Option<String>,
+}
+
+impl SegmentRow {
+    /// Whether it is mapped, and not delivered now.
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(self.held_back.as_deref(), Some("ended" | "not_begun" | "terms_ended"))
+    }
 }
 
 /// A batch, or a file.
@@ -186,68 +203,6 @@ impl Delivery {
     }
 }
 
-/// A batch that cannot go.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Held {
-    /// Why.
-    pub(crate) code: String,
-    /// Since when, milliseconds.
-    pub(crate) since_ms: i64,
-    /// Its id.
-    pub(crate) batch: String,
-    /// What is in it, so that a person can drop it; empty where there is too much.
-    pub(crate) told: Vec<Told>,
-    /// News of matches that are in it instead: up to where, by partition.
-    #[serde(default)]
-    pub(crate) gone: BTreeMap<u16, (u64, u64)>,
-}
-
-/// What a person can do about a code.
-pub(crate) fn advice(code: &str) -> &'static str {
-    match code {
-        "no_secret" => {
-            "a secret is neither in its variable MAYFLY_SECRET_… nor in the folder of secrets"
-        }
-        "denied" => "the place does not let us in: look at the secrets and at what they may do",
-        "no_place" => "there is no such bucket, container or folder: make it, or write another",
-        "host_key" => "the host has another key than `host_key`: ask the partner which is right",
-        "insecure" => "not https: only hosts in delivery.allow_hosts may be asked without TLS",
-        "private_address" => {
-            "the host is inside a private network: name it in delivery.allow_hosts"
-        }
-        "bad_request" => "the URL or a header cannot be sent: look at `mayfly delivery dry-run`",
-        "template" => "the template cannot be filled: apply the definitions again to see why",
-        "may_have_arrived" => "ask the partner: `drop` if it has the batch, `resume` if it has not",
-        "long_answer" => "ask the partner whether it has the batch, and make `batch` smaller",
-        "too_large" => "the partner refuses even one visitor as too much",
-        "401" | "403" => "the partner does not let us in: look at the secret, then `resume`",
-        "404" => "the partner knows no such address or segment: look at `url` and `code`",
-        _ if code.starts_with('3') => "the partner answers with a redirect: write the new URL",
-        _ => "mend the cause, then `mayfly delivery resume`; or `drop` the batch",
-    }
-}
-
-/// What a batch says of visitors under one code.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Told {
-    /// The partition.
-    pub(crate) partition: u16,
-    /// The code.
-    pub(crate) code: String,
-    /// The day on which they are forgotten; none = they leave.
-    pub(crate) until: Option<u16>,
-    /// Who.
-    pub(crate) ordinals: Vec<Ordinal>,
-}
-
-impl Told {
-    /// Whom it is about, by partition and code.
-    pub(super) fn who(&self) -> ((Partition, Box<str>), RoaringBitmap) {
-        let place = (Partition(self.partition), Box::from(self.code.as_str()));
-        (place, self.ordinals.iter().copied().collect())
-    }
-}
-
 /// Where a destination stands between deliveries.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Standing {
@@ -280,11 +235,17 @@ pub(crate) struct Standing {
     /// Everything is to be sent, until that went well.
     #[serde(default)]
     pub(crate) wants_full: bool,
+    /// Up to and with which visitor that was done: partition and ordinal.
+    #[serde(default)]
+    pub(crate) full_upto: Option<(u16, Ordinal)>,
     /// The last delivery came to nothing: its row is used again.
     #[serde(default)]
     pub(crate) was_idle: bool,
     /// The last request of a person that was followed.
     pub(crate) asked: u64,
+    /// Who was told of all this ([`mayfly_segments::destination::Way::receiver`]).
+    #[serde(default)]
+    pub(crate) receiver: String,
     /// What was delivered, by month (`2026-11`) and code: counts for an invoice.
     #[serde(default)]
     pub(crate) usage: BTreeMap<String, BTreeMap<String, Usage>>,
@@ -319,6 +280,16 @@ impl Standing {
         }
         let last = Timestamp::from_millis(self.served_ms);
         last > now || destination.schedule.after(last, &destination.time_zone) <= now
+    }
+
+    /// Everything is to be sent, from the beginning.
+    pub(super) fn begin_full(&mut self) {
+        (self.wants_full, self.full_upto) = (true, None);
+    }
+
+    /// Everything was sent, or is as it should be.
+    pub(super) fn end_full(&mut self) {
+        (self.wants_full, self.full_upto) = (false, None);
     }
 
     /// Counts what was delivered under a code, in the month of an instant; old months go.
@@ -370,6 +341,16 @@ pub(crate) struct Asked {
     pub(crate) ask: Ask,
     /// Who.
     pub(crate) by: String,
+    /// What was asked before and is not followed yet.
+    #[serde(default)]
+    pub(crate) before: Vec<Ask>,
+}
+
+impl Asked {
+    /// All of it, in its order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Ask> {
+        self.before.iter().copied().chain([self.ask])
+    }
 }
 
 #[cfg(test)]

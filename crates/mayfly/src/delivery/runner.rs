@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mayfly_core::{Day, Timestamp, time::DAY_SECONDS};
+use mayfly_core::{Day, Partition, Timestamp, Visitor, time::DAY_SECONDS};
 use mayfly_segments::DestinationId;
 use mayfly_segments::destination::{Destination, Schedule, Way};
-use mayfly_store::StoreError;
+use mayfly_store::{Sent, StoreError};
 use tokio::sync::watch;
 
 use super::audience::{Desk, NotNow};
+use super::changes::Extent;
 use super::connect::Connector;
 use super::files::{aside_of, remove_old};
+use super::held::{Held, Told};
 use super::ledger::{read, write};
 use super::record::{
-    ASKED, Ask, Asked, Delivery, FIRST, Held, Mode, STANDING, Standing, Status, Told, Waterfall,
+    ASKED, Ask, Asked, Delivery, FIRST, Mode, STANDING, Standing, Status, Waterfall,
 };
 use crate::app::App;
 use crate::clock;
@@ -104,7 +106,7 @@ impl Runner {
         if !may_send || !self.standing.is_due(&destination, now) {
             return Ok(true);
         }
-        match self.deliver(&destination, now).await {
+        match self.deliver((&destination, active.version()), now).await {
             Ok(()) | Err(NotNow::Loading) => {}
             Err(NotNow::Store(error)) => return Err(error),
         }
@@ -149,7 +151,7 @@ impl Runner {
                 }
             }
         }
-        Ok(())
+        self.note_receiver(destination).await
     }
 
     /// A delivery that was under way when its process ended is over: its rest is found again.
@@ -176,16 +178,17 @@ impl Runner {
         let Some(asked) = asked.filter(|asked| asked.number > self.standing.asked) else {
             return Ok(());
         };
-        match asked.ask {
-            Ask::Now => {}
-            Ask::Full => self.standing.wants_full = true,
-            Ask::Resume => self.standing.held = None,
-            Ask::Drop => {
-                if let Some(held) = self.standing.held.clone() {
-                    self.drop_held(&held).await?;
-                    tracing::info!(batch = held.batch, by = asked.by, "a batch was dropped");
+        for ask in asked.all() {
+            match ask {
+                Ask::Now => {}
+                Ask::Full => self.standing.begin_full(),
+                Ask::Resume => self.standing.held = None,
+                Ask::Drop => {
+                    if let Some(held) = self.standing.held.take() {
+                        self.drop_held(&held).await?;
+                        tracing::info!(batch = held.batch, by = asked.by, "a batch was dropped");
+                    }
                 }
-                self.standing.held = None;
             }
         }
         self.standing.asked = asked.number;
@@ -218,44 +221,81 @@ impl Runner {
         remove_old(exports, &aside_of(&files.folder), None, now);
     }
 
-    /// Notes a held batch as if it had been taken: it is not sent again.
+    /// Notes who comes with a held batch as if it had been taken: they are not sent again. Who goes
+    /// stays owed: that somebody is erased is not for us to give up.
     async fn drop_held(&mut self, held: &Held) -> Result<(), StoreError> {
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let mut rows = Vec::new();
         for told in &held.told {
-            let (place, who) = told.who();
+            let (Some(until), (place, who)) = (told.until, told.who()) else { continue };
             let own = desk.sent.entry(place.clone()).or_default();
             own.code = place.1;
-            match told.until {
-                Some(until) => own.add(Day(until), &who),
-                None => own.remove(&who),
-            }
+            own.add(Day(until), &who);
             rows.push((place.0, own.clone()));
         }
-        self.standing.news.extend(&held.gone);
-        self.app.store().put_sent(self.id.0, &rows, clock::now()).await
+        let store = self.app.store();
+        store.put_sent(self.id.0, &rows, clock::now()).await?;
+        let last: Option<Delivery> = read(store, self.id, self.standing.number).await?;
+        let Some(mut last) = last.filter(|own| own.status == Status::Held) else { return Ok(()) };
+        last.status = Status::Dropped;
+        self.write(&mut last).await
+    }
+
+    /// Another receiver in this one's place was told of nobody; who was told of to the old one is
+    /// forgotten there with time.
+    async fn note_receiver(&mut self, destination: &Destination) -> Result<(), StoreError> {
+        let receiver = destination.way.receiver();
+        if self.standing.receiver == receiver {
+            return Ok(());
+        }
+        let was = std::mem::replace(&mut self.standing.receiver, receiver);
+        if let Some(desk) = self.desk.as_mut().filter(|_| !was.is_empty()) {
+            let sent = std::mem::take(&mut desk.sent).into_iter();
+            let nobody = |(place, _): ((Partition, Box<str>), Sent)| {
+                (place.0, Sent { code: place.1, ..Sent::default() })
+            };
+            let rows: Vec<_> = sent.map(nobody).collect();
+            self.app.store().put_sent(self.id.0, &rows, clock::now()).await?;
+            self.standing.begin_full();
+            self.standing.held = None;
+        }
+        self.keep().await
+    }
+
+    /// Whether everybody is told of: at first, when asked to, after a long silence.
+    fn extent(&mut self, destination: &Destination, now: Timestamp) -> Extent {
+        let silent_ms = now.millis() - self.standing.accepted_ms;
+        let was_silent = silent_ms > SILENCE_DAYS * DAY_SECONDS * 1000;
+        if (self.standing.number == 0 || was_silent) && !self.standing.wants_full {
+            self.standing.begin_full();
+        }
+        // A set of files is whole; batches go on from where they ended.
+        let upto = self.standing.full_upto.filter(|_| destination.way.files().is_none());
+        let upto = upto.map(|(p, ordinal)| Visitor { partition: Partition(p), ordinal });
+        if self.standing.wants_full { Extent::Full(upto) } else { Extent::Changed }
     }
 
     /// Looks what changed, and sends it.
-    async fn deliver(&mut self, destination: &Destination, now: Timestamp) -> Result<(), NotNow> {
-        let is_first = self.standing.number == 0;
-        let silent_ms = now.millis() - self.standing.accepted_ms;
-        let was_silent = silent_ms > SILENCE_DAYS * DAY_SECONDS * 1000;
-        self.standing.wants_full |= is_first || was_silent;
-        let is_full = self.standing.wants_full;
+    async fn deliver(
+        &mut self,
+        (destination, version): (&Destination, u32),
+        now: Timestamp,
+    ) -> Result<(), NotNow> {
+        let extent = self.extent(destination, now);
+        let is_full = extent != Extent::Changed;
         let gone = self.read_news(now).await?;
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let audience = desk.audience(&mut self.standing, now).await?;
         show_match(&self.app, destination, &audience.pairs);
         let slots = self.app.slots();
-        let (mut changes, mut pairs) = desk.changes(&audience, &slots, is_full, now).await?;
+        let (mut changes, mut pairs) = desk.changes(&audience, &slots, extent, now).await?;
         pairs.gone = gone.len() as u64 * changes.segments.len() as u64;
         let is_daily = matches!(destination.schedule, Schedule::Daily { .. });
         let is_idle = pairs.changed() == 0;
         self.standing.served_ms = now.millis();
         let wants_all = matches!(&destination.way, Way::Files(files) if files.full);
         if is_idle && !(wants_all && is_daily) {
-            self.standing.wants_full = false;
+            self.standing.end_full();
             self.standing.told_ms = now.millis();
             self.standing.pending_ms = None;
             (self.standing.retry_ms, self.standing.failures) = (None, 0);
@@ -265,7 +305,7 @@ impl Runner {
         let sends_all = is_full || wants_all;
         if wants_all && !is_full {
             let told_gone = pairs.gone;
-            (changes, pairs) = desk.changes(&audience, &slots, true, now).await?;
+            (changes, pairs) = desk.changes(&audience, &slots, Extent::of(true), now).await?;
             pairs.gone = told_gone;
         }
         let as_of = slots.iter().map(|slot| slot.as_of()).min().unwrap_or_default();
@@ -279,7 +319,7 @@ impl Runner {
             mode: if sends_all { Mode::Full } else { Mode::Delta },
             began_ms: now.millis(),
             as_of_ms: as_of.millis(),
-            version: self.app.active().version(),
+            version,
             pairs,
             segments: audience.rows,
             ..Delivery::default()
@@ -330,7 +370,7 @@ impl Runner {
                 }
                 if sends_all {
                     own.full_ms = now.millis();
-                    own.wants_full = false;
+                    own.end_full();
                 }
             }
             End::Later(code, after_s) => {

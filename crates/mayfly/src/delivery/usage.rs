@@ -11,15 +11,31 @@ use super::record::Usage;
 use super::runner::Runner;
 
 impl Runner {
-    /// Counts pairs that the receiver took, before they are noted.
-    pub(super) fn bill(&mut self, changes: &Changes, taken: &Pairs, now: Timestamp) {
+    /// Counts pairs that the receiver took, before they are noted; of these it refused some without
+    /// saying which: so many less have come.
+    pub(super) fn bill(
+        &mut self,
+        changes: &Changes,
+        taken: &Pairs,
+        mut refused: u64,
+        now: Timestamp,
+    ) {
         let (Some(desk), today) = (&self.desk, now.day().unwrap_or_default()) else { return };
         for ((partition, code, until), who) in &taken.0 {
             let Some(key) = changes.segments.get(*code) else { continue };
             let sent = desk.sent.get(&(*partition, key.code.clone()));
             let known = sent.map_or(0, |sent| there(sent, who, today));
+            let mut less = |n: u64| {
+                let own = n.min(refused);
+                refused -= own;
+                n - own
+            };
             let more = match until {
-                Some(_) => Usage { added: who.len() - known, refreshed: known, ..Usage::default() },
+                Some(_) => Usage {
+                    added: less(who.len() - known),
+                    refreshed: less(known),
+                    ..Usage::default()
+                },
                 None => Usage { removed: known, ..Usage::default() },
             };
             self.standing.bill(&key.code, now, more);

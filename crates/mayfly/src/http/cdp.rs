@@ -11,14 +11,17 @@ use mayfly_core::limits;
 use mayfly_export::ImportFormat;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::access::{Caller, caller_of};
 use super::body::within;
 use super::imports::{SPOOL, keep};
 use super::{Answer, ApiError, State};
-use crate::import::{Import, ImportMode};
+use crate::import::{CALLS, Import, ImportMode};
 use crate::tokens::Role;
 
+/// Requests that are taken at once: each is an import.
+static AT_ONCE: Semaphore = Semaphore::const_new(8);
 /// Hex digits of a hashed id (SHA-256).
 const HASH_DIGITS: usize = 64;
 
@@ -91,10 +94,11 @@ pub(crate) async fn calls(
     if lines.is_empty() {
         return Ok(HttpResponse::Ok().json(json!({"success": true})));
     }
+    let _turn = AT_ONCE.try_acquire().map_err(|_| ApiError::Busy)?;
     let file = keep(lines.into_bytes(), &app.settings().data.join(SPOOL)).await?;
     let asked = Import {
         partner,
-        name: "calls".to_owned(),
+        name: CALLS.to_owned(),
         file: file.path().to_owned(),
         bytes: file.bytes,
         sha256: file.sha256.clone(),

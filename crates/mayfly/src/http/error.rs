@@ -113,8 +113,8 @@ pub enum ApiError {
     },
     /// No batch that could be dropped.
     #[error(
-        "what destination {name:?} holds is no batch that could be dropped: mend the cause, then \
-         `mayfly delivery resume {name}`"
+        "nobody comes with what destination {name:?} holds, and who goes stays owed: mend the cause, \
+         then `mayfly delivery resume {name}`"
     )]
     NothingToDrop {
         /// The destination.

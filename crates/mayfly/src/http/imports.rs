@@ -1,6 +1,8 @@
 //! `POST /api/v1/partners/{key}/audiences`, and what became of those that came.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::{self, Path, Payload, Query};
@@ -22,8 +24,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Files that may come at once: each may be large.
 static ARRIVING: Semaphore = Semaphore::const_new(4);
+/// Partners whose own files are arriving: one of each, or a few could keep all others out.
+static OWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Bytes that are written to the disk at a time.
 const PIECE: usize = 1 << 20;
+
+/// A partner's turn to send a file.
+struct Turn(String);
+
+impl Turn {
+    fn of(key: &str) -> Result<Self, ApiError> {
+        let mut all = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.insert(key.to_owned()) { Ok(Self(key.to_owned())) } else { Err(ApiError::Busy) }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        OWN.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
 
 /// How a file is to be taken.
 #[derive(Debug, Deserialize)]
@@ -73,6 +93,7 @@ pub(crate) async fn import(
     }
     let app = state.app()?;
     let _turn = ARRIVING.try_acquire().map_err(|_| ApiError::Busy)?;
+    let _own = is_own.then(|| Turn::of(&key)).transpose()?;
     let folder = app.settings().data.join(SPOOL);
     let arriving = spool(body, &folder);
     let file = tokio::time::timeout(LONGEST, arriving).await.map_err(|_| ApiError::BodyCut)??;

@@ -38,6 +38,8 @@ use crate::http::imports::SPOOL;
 const LEDGER: u32 = 1 << 31;
 /// The row that says how many there were.
 const LAST: u64 = mayfly_store::delivered::LEDGER_FIRST - 1;
+/// The name of what comes by calls instead of files.
+pub(crate) const CALLS: &str = "calls";
 /// Between looks for licences that are over.
 const LOOK: Duration = Duration::from_secs(2);
 /// Receipts listed.
@@ -124,7 +126,15 @@ impl App {
         let last: Option<u64> = ledger::read(store, id, LAST).await?;
         receipt.number = last.map_or(mayfly_store::delivered::LEDGER_FIRST, |last| last + 1);
         // What stands in place of codes may be anything: ids, too.
-        let kept = Receipt { unknown_codes: Default::default(), ..receipt.clone() };
+        let mut kept = Receipt { unknown_codes: Default::default(), ..receipt.clone() };
+        if let Some(last) = last.filter(|_| receipt.name == CALLS) {
+            let before: Option<Receipt> = ledger::read(store, id, last).await?;
+            // Calls are many: those that follow one another on a day have one receipt.
+            if let Some(before) = before.filter(|own| own.is_followed_by(&kept)) {
+                kept.follow(before);
+                receipt.number = kept.number;
+            }
+        }
         ledger::write(store, id, receipt.number, &kept).await?;
         ledger::write(store, id, LAST, &receipt.number).await?;
         drop(turn);

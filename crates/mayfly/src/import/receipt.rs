@@ -42,6 +42,24 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    fn add(&mut self, other: &Self) {
+        let own = [
+            (&mut self.received, other.received),
+            (&mut self.bad, other.bad),
+            (&mut self.unknown_code, other.unknown_code),
+            (&mut self.licence_over, other.licence_over),
+            (&mut self.sensitive, other.sensitive),
+            (&mut self.unknown_id, other.unknown_id),
+            (&mut self.suppressed, other.suppressed),
+            (&mut self.repeated, other.repeated),
+            (&mut self.unchanged, other.unchanged),
+            (&mut self.stored, other.stored),
+            (&mut self.removed, other.removed),
+            (&mut self.removed_unnamed, other.removed_unnamed),
+        ];
+        own.into_iter().for_each(|(own, more)| *own += more);
+    }
+
     /// Their names, in the order of what is looked at first.
     pub(crate) fn rows(&self) -> [(&'static str, u64); 11] {
         [
@@ -101,6 +119,25 @@ impl Receipt {
         } else if self.unknown_codes.len() < limits::IMPORT_BAD {
             let short = code.chars().take(limits::NAME_BYTES).collect();
             *self.unknown_codes.entry(short).or_default() += 1;
+        }
+    }
+
+    /// Whether another one of the same kind and day follows it.
+    pub(super) fn is_followed_by(&self, next: &Self) -> bool {
+        let day = |own: &Self| mayfly_core::Timestamp::from_millis(own.began_ms).day();
+        (&self.name, &self.by, self.mode, day(self)) == (&next.name, &next.by, next.mode, day(next))
+    }
+
+    /// Takes the place of one that it follows: of both together.
+    pub(super) fn follow(&mut self, before: Self) {
+        (self.number, self.began_ms) = (before.number, before.began_ms);
+        self.bytes += before.bytes;
+        self.counts.add(&before.counts);
+        self.bad_lines.splice(..0, before.bad_lines);
+        self.bad_lines.truncate(limits::IMPORT_BAD);
+        for (code, (came, left)) in before.audiences {
+            let own = self.audiences.entry(code).or_default();
+            *own = (own.0 + came, own.1 + left);
         }
     }
 

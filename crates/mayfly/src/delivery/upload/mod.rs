@@ -60,27 +60,24 @@ impl From<Unreached> for NotTaken {
     }
 }
 
-/// Takes files of a folder there, in their order; else why not, and whether something may be there.
+/// Takes files of a folder there, in their order.
 pub(super) async fn upload(
     connector: &Connector,
     to: &Upload,
     secrets: &Secrets,
     (folder, names): (&Path, &[String]),
-) -> Result<(), (NotTaken, bool)> {
-    let not_begun = |why| (why, false);
-    // A first file that was refused for good is not there.
-    let begun = |at: usize| move |why: NotTaken| (why, at > 0 || !why.is_for_good());
+) -> Result<(), NotTaken> {
     match to {
         Upload::S3(_) | Upload::Gcs(_) | Upload::Azure(_) => {
-            let bucket = bucket::open(connector, to, secrets).map_err(not_begun)?;
-            for (at, name) in names.iter().enumerate() {
-                bucket::put(&*bucket, to.folder(), folder, name).await.map_err(begun(at))?;
+            let bucket = bucket::open(connector, to, secrets)?;
+            for name in names {
+                bucket::put(&*bucket, to.folder(), folder, name).await?;
             }
         }
         Upload::Sftp(own) => {
-            let session = sftp::open(connector, own, secrets).await.map_err(not_begun)?;
-            for (at, name) in names.iter().enumerate() {
-                session.put(&own.folder, folder, name).await.map_err(begun(at))?;
+            let session = sftp::open(connector, own, secrets).await?;
+            for name in names {
+                session.put(&own.folder, folder, name).await?;
             }
             session.close().await;
         }
