@@ -1,9 +1,13 @@
 //! Deliveries to partners with a form of their own: each is a server written from the partner's
 //! documentation, which refuses what the real one would refuse.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use mayfly_store::contract::servers::RedisServer;
 use prost::Message;
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -39,10 +43,18 @@ minimum = 1
 const MONTH_MINUTES: i64 = 30 * 24 * 60;
 
 /// Two visitors come, one goes, one changes its id.
-pub(crate) fn tell(protocol: Protocol, code: &str, way: &str, uids: [&str; 3]) {
-    let setup = Setup::new()
-        .env("MAYFLY_SECRET_ACME_KEY", "k3y")
-        .env("MAYFLY_SECRET_ACME_PASSWORD", "p4ss\"word");
+pub(crate) fn tell(protocol: Protocol, code: &str, way: &str, uids: [&str; 3]) -> Story {
+    tell_from(Setup::new(), protocol, (code, way), uids)
+}
+
+fn tell_from(
+    setup: Setup,
+    protocol: Protocol,
+    (code, way): (&str, &str),
+    uids: [&str; 3],
+) -> Story {
+    let setup =
+        setup.env("MAYFLY_SECRET_ACME_KEY", "k3y").env("MAYFLY_SECRET_ACME_PASSWORD", "p4ss\"word");
     let segments = format!("segments = [{{ segment = \"drivers\", code = \"{code}\" }}]");
     let story = Story::with(setup, protocol, |_| format!("{BEFORE}{segments}\n{way}"));
     let [ann, bob, carl] = uids;
@@ -60,6 +72,7 @@ pub(crate) fn tell(protocol: Protocol, code: &str, way: &str, uids: [&str; 3]) {
     let shown = story.program.setup().ok(&["delivery", "dry-run", "acme", "--full"]);
     assert!(!shown.contains("k3y") && !shown.contains("p4ss"), "{shown}");
     assert!(!story.program.log().contains("k3y"));
+    story
 }
 
 pub(crate) fn refused(known: &mut Known, why: &str, asked: &Asked) -> (u16, Vec<u8>) {
@@ -139,7 +152,7 @@ fn line_of_xandr(line: &str) -> Option<(&str, &str, i64)> {
 fn xandr_takes_jobs() {
     let way = "secrets = { password = \"acme_password\" }\n[destination.xandr]\nhost = \"BASE\"\n\
                member = 958\nuser = \"mayfly\"\n";
-    tell(xandr, "4401", way, ["5912333222111000999", "7", "18446744073709551615"]);
+    drop(tell(xandr, "4401", way, ["5912333222111000999", "7", "18446744073709551615"]));
 }
 
 fn signature(key: &str, body: &[u8]) -> String {
@@ -249,7 +262,35 @@ fn google(asked: &Asked, known: &mut Known) -> (u16, Vec<u8>) {
 #[test]
 fn google_takes_messages() {
     let way = "[destination.google]\nurl = \"BASE/upload\"\nnetwork = \"acme_dmp\"\n";
-    tell(google, "123456789012", way, ["CAESE-1", "CAESE-2", "CAESE_3"]);
+    let story = tell(google, "123456789012", way, ["CAESE-1", "CAESE-2", "CAESE_3"]);
+    let Some(python) = std::env::var_os("MAYFLY_READERS") else {
+        eprintln!("skipped: MAYFLY_READERS names no Python with protobuf");
+        return;
+    };
+    // The last message, read by Google's own runtime: who has another id now.
+    let message = story.partner.look(|known| known.asked.last().unwrap().body.clone());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/readers/google_message.py");
+    let mut reader = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    reader.stdin.take().unwrap().write_all(&message).unwrap();
+    let read = reader.wait_with_output().unwrap();
+    let read: Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!(read["process_consent"], json!(true), "{read:#}");
+    let added = read["ops"].as_array().unwrap().last().unwrap();
+    assert_eq!(added["user_id"], json!("CAESE_3"), "{read:#}");
+    assert_eq!(added["user_list_id"], json!("123456789012"));
+}
+
+#[test]
+fn google_takes_messages_on_redis() {
+    let server = RedisServer::start(&[]).unwrap();
+    let way = "[destination.google]\nurl = \"BASE/upload\"\nnetwork = \"acme_dmp\"\n";
+    let setup = Setup::new().env("MAYFLY_STORE__URL", &server.url());
+    tell_from(setup, google, ("123456789012", way), ["CAESE-1", "CAESE-2", "CAESE_3"]);
 }
 
 /// Adobe, "Real-time outbound data transfers": every scalar a text.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use mayfly_store::contract::servers::RedisServer;
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Http};
@@ -33,7 +34,11 @@ fn nothing(_: &crate::receiver::Asked, _: &mut Known) -> (u16, Vec<u8>) {
 }
 
 fn begin(formats: &[(&str, &str)]) -> Story {
-    let story = Story::with(Setup::new(), nothing, |text| {
+    begin_from(Setup::new(), formats)
+}
+
+fn begin_from(setup: Setup, formats: &[(&str, &str)]) -> Story {
+    let story = Story::with(setup, nothing, |text| {
         let mut all = text.replace("minimum = 1", "minimum = 1\npaused = true");
         for (name, more) in formats {
             let own = FILES.replace("NAME", name);
@@ -78,7 +83,17 @@ fn unpacked(file: &Path, packed: &[u8]) -> String {
 
 #[test]
 fn a_partner_pulls_what_changed() {
-    let story = begin(&[("csv", "packing = \"gzip\"")]);
+    pulled(Setup::new());
+}
+
+#[test]
+fn a_partner_pulls_what_changed_on_redis() {
+    let server = RedisServer::start(&[]).unwrap();
+    pulled(Setup::new().env("MAYFLY_STORE__URL", &server.url()));
+}
+
+fn pulled(setup: Setup) {
+    let story = begin_from(setup, &[("csv", "packing = \"gzip\"")]);
     let mut carl = None;
     // Both may come in one set, or in two.
     let sets = story.program.until("send both", |program| {

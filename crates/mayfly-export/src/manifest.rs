@@ -84,6 +84,12 @@ pub struct Overdue {
     pub delete_by_ms: i64,
 }
 
+/// What of a manifest, or of a control file, says when the files are to go.
+#[derive(serde::Deserialize)]
+struct DeleteBy {
+    delete_by_ms: i64,
+}
+
 /// The runs in `folder` that are kept too long at `now_ms`. A folder that is not there has none.
 ///
 /// # Errors
@@ -98,14 +104,26 @@ pub fn overdue(folder: &Path, now_ms: i64) -> Result<Vec<Overdue>, ExportError> 
     };
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        if !path.to_string_lossy().ends_with(ENDING) {
+        let name = path.to_string_lossy();
+        if path.is_dir() {
+            // The folders of destinations lie in one of exports.
+            found.extend(overdue(&path, now_ms)?);
+            continue;
+        }
+        let is_control = name.ends_with(crate::feed::CONTROL);
+        if !is_control && !name.ends_with(ENDING) {
             continue;
         }
         let bytes = fs::read(&path).map_err(failed)?;
-        let manifest: Manifest = serde_json::from_slice(&bytes)
-            .map_err(|source| ExportError::Manifest { path: path.clone(), source })?;
-        if manifest.delete_by_ms <= now_ms {
-            found.push(Overdue { manifest: path, delete_by_ms: manifest.delete_by_ms });
+        let read: Result<DeleteBy, _> = serde_json::from_slice(&bytes);
+        let delete_by_ms = match read {
+            Ok(DeleteBy { delete_by_ms }) => delete_by_ms,
+            // Adobe's form does not say.
+            Err(_) if is_control => continue,
+            Err(source) => return Err(ExportError::Manifest { path, source }),
+        };
+        if delete_by_ms <= now_ms {
+            found.push(Overdue { manifest: path, delete_by_ms });
         }
     }
     found.sort_by(|a, b| a.manifest.cmp(&b.manifest));

@@ -35,6 +35,7 @@ pub(super) fn file(stem: &str, parts: &[Part], about: Option<&About>) -> Vec<u8>
         all["definitions"] = json!(own.version);
         all["as_of"] = json!(text(own.as_of_ms));
         all["delete_by"] = json!(text(own.delete_by_ms));
+        all["delete_by_ms"] = json!(own.delete_by_ms);
     }
     all.to_string().into_bytes()
 }

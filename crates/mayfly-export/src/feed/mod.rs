@@ -24,6 +24,9 @@ use crate::aside::{Aside, Written};
 use crate::batch::{Batch, UserChange};
 use crate::xandr_line;
 
+/// How the name of a control file ends.
+pub(crate) const CONTROL: &str = ".info";
+
 /// What a set of files is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FeedName {
@@ -217,7 +220,7 @@ impl<'s> FeedWriter<'s> {
             self.feed.unfit += own.unfit;
         }
         if has_parts {
-            let name = format!("{}.info", self.stem());
+            let name = format!("{}{CONTROL}", self.stem());
             let path = self.folder.join(&name);
             let failed = |source| ExportError::File { path: path.clone(), source };
             let mut out = Aside::create(&path).map_err(failed)?;

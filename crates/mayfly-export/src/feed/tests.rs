@@ -110,6 +110,13 @@ fn a_line_of_json_is_a_visitor() {
     let wrote =
         Wrote::new(FeedLayout::Jsonl, Packing::Gzip, true, &[batch(&[NASTY]), batch(&["z"])]);
     assert_eq!(wrote.feed.parts[0].name, "mayfly_acme_full_1767693600123-001.jsonl.gz");
+    let control = wrote.folder.path().join(&wrote.feed.controls[0]);
+    let control: Value = serde_json::from_slice(&fs::read(control).unwrap()).unwrap();
+    assert_eq!((&control["realm"], &control["definitions"]), (&json!("main"), &json!(7)));
+    assert_eq!(control["as_of"], json!("2026-01-06T10:00:00Z"));
+    let until = about().delete_by_ms;
+    let overdue = |now_ms| crate::overdue(wrote.folder.path(), now_ms).unwrap().len();
+    assert_eq!((overdue(until - 1), overdue(until)), (0, 1));
     let mut text = String::new();
     GzDecoder::new(&wrote.bytes(0)[..]).read_to_string(&mut text).unwrap();
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
