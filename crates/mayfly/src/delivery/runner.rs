@@ -343,8 +343,8 @@ impl Runner {
                 End::Later("store".into(), None)
             }
         });
-        // Another process delivers from here on, and writes what became of it.
-        if !self.is_ours() {
+        // Another process delivers from here on, or did meanwhile, and writes what became of it.
+        if !self.is_ours() || self.desk.is_none() {
             return Ok(());
         }
         self.finish(delivery, end, sends_all).await.map_err(NotNow::Store)
