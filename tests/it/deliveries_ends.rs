@@ -29,7 +29,11 @@ fn receipts(setup: Setup) {
     let told = story.program.setup().json(&["visitor", "erase", &stranger]);
     assert_eq!(told["destinations"], json!([]), "nobody was told of him");
     let erased = story.program.setup().json(&["visitor", "erase", "acme:ann"]);
-    assert_eq!(erased["destinations"], json!(["acme"]), "{erased:#}");
+    let told = json!([{"name": "acme", "state": "serving", "schedule": "every 1s"}]);
+    assert_eq!(erased["destinations"], told, "{erased:#}");
+    let again = erased["visitor"].as_str().unwrap();
+    let again = story.program.setup().ok(&["visitor", "erase", again]);
+    assert!(again.contains("it was erased before"), "{again}");
     let receipt = story.program.until("be told of the erasure", |_| {
         let own = story.destination();
         // RFC 3339 in one zone and of one length is ordered as text.

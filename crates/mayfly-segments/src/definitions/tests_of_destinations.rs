@@ -232,6 +232,11 @@ fn what_is_wrong_with_a_destination_is_told() {
         ("ssh-ed25519 AAAA", "ssh-rsa AAAA", "\"ssh-rsa AAAA\" is no name of a host, bucket"),
         ("0.50 USD", "cheap", "\"cheap\" is no price"),
         ("contract = ", "contact = ", "[[destination.terms]] needs `contract`"),
+        (
+            "https://acme.example/{{",
+            "ftp://acme.example/{{",
+            "\"ftp://acme.example/{{ segment }}\" is",
+        ),
         ("https://s3", "ftp://s3", "\"ftp://s3.acme.example\" is no URL that can be asked"),
         ("host_key = \"ssh-ed25519 AAAA\"\n", "", "missing field `host_key`"),
         ("\"xandr_password\"", "\"/etc/shadow\"", "\"/etc/shadow\" is no name of a secret"),

@@ -177,6 +177,13 @@ impl App {
         Ok(hits.iter().map(page).collect())
     }
 
+    /// Whether a visitor was erased already, as far as this process can tell.
+    pub(crate) fn is_erased(&self, visitor: Visitor) -> bool {
+        let slots = self.slots();
+        let slot = slots.iter().find(|slot| slot.partition() == visitor.partition);
+        slot.is_some_and(|slot| slot.erased().contains(visitor.ordinal))
+    }
+
     /// Erases a visitor: invisible at once here and in every process within a second. Answers when:
     /// a destination was told of it when its `told_until` is later.
     ///

@@ -1,5 +1,7 @@
 //! `config check|show`, `status`, `doctor`.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
@@ -51,7 +53,11 @@ pub(crate) fn raise_partitions(asks: &Asks, to: u16) -> anyhow::Result<()> {
 
 /// How the system is.
 pub(crate) fn status(asks: &Asks) -> anyhow::Result<()> {
-    let answer = ask(asks, Create::Never, |c| c.get("/api/v1/status"))?;
+    let answer = ask(asks, Create::Never, |c| {
+        let mut all = c.get("/api/v1/status")?;
+        all["destinations"] = states(&c.get("/api/v1/destinations")?);
+        Ok(all)
+    })?;
     if asks.json {
         output::json(&answer);
         return Ok(());
@@ -73,10 +79,22 @@ pub(crate) fn status(asks: &Asks) -> anyhow::Result<()> {
     ] {
         line(&format!("{key:<15} {}", text(&answer, &format!("/{key}"))));
     }
+    for (state, n) in answer["destinations"].as_object().into_iter().flatten() {
+        line(&format!("destinations {state}: {n}"));
+    }
     for (outcome, n) in answer["hits"].as_object().into_iter().flatten() {
         line(&format!("hits {outcome:<10} {}", output::number(n.as_u64().unwrap_or(0))));
     }
     Ok(())
+}
+
+/// How many destinations are in each state.
+fn states(all: &Value) -> Value {
+    let mut states: BTreeMap<String, u64> = BTreeMap::new();
+    for own in items(all, "/destinations") {
+        *states.entry(text(own, "/state")).or_default() += 1;
+    }
+    json!(states)
 }
 
 /// What an operator should change; fails when there is anything.

@@ -44,7 +44,9 @@ pub(crate) fn erase(asks: &Asks, id: &str, now: bool) -> anyhow::Result<()> {
     if asks.json {
         output::json(&answer);
     } else {
-        line(&format!("erased {}: invisible now", text(&answer, "/visitor")));
+        let before =
+            if answer["was_erased"] == json!(true) { " (it was erased before)" } else { "" };
+        line(&format!("erased {}: invisible now{before}", text(&answer, "/visitor")));
         line(if answer["bytes_gone"] == json!(true) {
             "its bytes are gone from hits and cells"
         } else {

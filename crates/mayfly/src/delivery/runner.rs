@@ -184,10 +184,11 @@ impl Runner {
                 Ask::Full => self.standing.begin_full(),
                 Ask::Resume => self.standing.held = None,
                 Ask::Drop => {
-                    if let Some(held) = self.standing.held.take() {
+                    if let Some(held) = self.standing.held.clone() {
                         self.drop_held(&held).await?;
                         tracing::info!(batch = held.batch, by = asked.by, "a batch was dropped");
                     }
+                    self.standing.held = None;
                 }
             }
         }

@@ -157,7 +157,7 @@ pub enum ApiError {
     /// A file that overwrites, with lines that cannot be read.
     #[error(
         "{lines} lines cannot be read, the first is line {first}: whom they name would be taken \
-         out; mend the file, or `allow_drop` does it all the same"
+         out; mend the file, or `--allow-drop` (`allow_drop=true`) does it all the same"
     )]
     BadLines {
         /// How many.

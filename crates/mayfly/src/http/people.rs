@@ -38,6 +38,7 @@ pub(crate) async fn erase(
     let caller = require(&request, &state, Right::People)?;
     let app = state.app()?;
     let visitor = app.find_visitor(&id).await?;
+    let was_erased = app.is_erased(visitor);
     let destinations = app.sent_to(visitor).await?;
     let erased_at = app.erase(visitor).await?;
     tracing::info!(by = caller.name, %visitor, "a visitor was erased");
@@ -47,6 +48,7 @@ pub(crate) async fn erase(
     Ok(HttpResponse::Ok().json(json!({
         "visitor": visitor,
         "erased_at": erased_at,
+        "was_erased": was_erased,
         "bytes_gone": bytes_gone,
         "destinations": destinations,
     })))
