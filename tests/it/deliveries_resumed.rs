@@ -80,6 +80,28 @@ fn a_full_delivery_goes_on_where_it_ended() {
     story.deliveries().iter().for_each(adds_up);
 }
 
+/// A batch that is given up in a full delivery is not sent again by it.
+#[test]
+fn a_full_delivery_goes_on_after_what_is_dropped() {
+    let story = Story::with(Setup::new(), strict, |_| {
+        summer().replace("minimum = 1", "minimum = 1\nbatch = 2")
+    });
+    let names = ["a", "b", "c", "d"];
+    let _all = names.map(|uid| story.visitor("/cars/1", uid));
+    story.until(&names.map(|uid| (uid, "11")));
+    story.settled();
+    let before = story.requests();
+    story.partner.fails([Fails::Status(403, "", "{}")]);
+    story.program.setup().ok(&["delivery", "run", "acme", "--full"]);
+    story.until_state("held");
+    story.program.setup().ok(&["delivery", "drop", "acme"]);
+    story.program.until("send the rest", |_| {
+        let last = story.destination()["last"].clone();
+        (last["mode"] == json!("full") && last["status"] == json!("done")).then_some(())
+    });
+    assert_eq!(story.requests(), before + 2, "the one that is refused, and the other");
+}
+
 /// What a person gives up is who comes: who goes stays owed, and nothing says otherwise.
 #[test]
 fn removals_are_never_given_up() {

@@ -228,7 +228,12 @@ impl Runner {
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let mut rows = Vec::new();
         for told in &held.told {
-            let (Some(until), (place, who)) = (told.until, told.who()) else { continue };
+            let (place, who) = told.who();
+            // A full delivery goes on after them.
+            let last = who.max().map(|ordinal| (place.0.0, ordinal));
+            self.standing.full_upto =
+                self.standing.full_upto.max(last).filter(|_| self.standing.wants_full);
+            let Some(until) = told.until else { continue };
             let own = desk.sent.entry(place.clone()).or_default();
             own.code = place.1;
             own.add(Day(until), &who);
