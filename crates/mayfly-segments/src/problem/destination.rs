@@ -113,9 +113,9 @@ impl DestinationFault {
             Self::Place { .. } => Some(
                 "names are of letters, digits, . - _; a host key is as `ssh-keyscan -t ed25519 HOST` prints it",
             ),
-            Self::NotWithin { .. } => {
-                Some("transfer = \"adequacy\", \"clauses\", \"corporate_rules\" or \"consent\"")
-            }
+            Self::NotWithin { .. } => Some(
+                "transfer = \"adequacy\", \"clauses\", \"corporate_rules\", \"consent\", or \"none\" where no law asks for one",
+            ),
             Self::Kept { .. } => Some("give the new one a name of its own, and take this one out"),
             Self::Template { .. } => Some("docs/deliver-template.md lists what a template can use"),
             Self::Schedule { .. }
