@@ -120,6 +120,50 @@ fn another_process_goes_on_with_deliveries() {
     second.stop();
 }
 
+/// A process that stood still while another one took over sends nothing of what it had found, and
+/// writes over nothing.
+#[test]
+fn a_process_that_stood_still_tells_nobody() {
+    let server = RedisServer::start(&[]).unwrap();
+    let url = server.url();
+    let slow = |text: &str| {
+        let own = text.replace("LABEL", "summer");
+        own.replace("minimum = 1", "minimum = 1\nbatch = 1\nper_minute = 60")
+    };
+    let story = Story::with(Setup::new().env("MAYFLY_STORE__URL", &url), strict, slow);
+    let second = Setup::new()
+        .env("MAYFLY_STORE__URL", &url)
+        .env("MAYFLY_DELIVERY__ALLOW_HOSTS", "localhost")
+        .env("MAYFLY_WORKER__LEASE_S", "5")
+        .env("MAYFLY_SECRET_ACME_TOKEN", "s3cret")
+        .start();
+    let all = ["a", "b", "c", "d", "e"].map(|uid| story.visitor("/cars/1", uid));
+    story.program.until("begin", |_| (!story.partner.members().is_empty()).then_some(()));
+    story.program.signal("STOP");
+    second.until("go on with the rest", |_| (story.partner.members().len() == 5).then_some(()));
+    for own in all {
+        let answer = own.through(&second.http).send("DELETE", "/api/v1/me", &[]);
+        assert_eq!(answer.status, 200);
+    }
+    second.until("tell of who went", |_| story.partner.members().is_empty().then_some(()));
+    let ledger = || {
+        second.until("be done", |own| {
+            let all = own.setup().json(&["delivery", "list"]);
+            let all = all["deliveries"].clone();
+            (all[0]["status"] == json!("done")).then_some(all)
+        })
+    };
+    let before = (ledger(), story.requests());
+    story.program.signal("CONT");
+    story.program.until("know that it lost its partitions", |own| {
+        let metrics = own.http.get("/metrics").text();
+        metrics.contains("\nmayfly_partitions_owned 0\n").then_some(())
+    });
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!((ledger(), story.requests()), before);
+    story.partner.check();
+}
+
 /// A refusal that passes: the removal of an id that is nobody's is told again.
 #[test]
 fn a_removal_that_is_refused_for_now_is_told_again() {

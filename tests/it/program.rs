@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mayfly_store::contract::servers::{RedisCluster, RedisServer};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -57,6 +58,33 @@ pub(crate) struct Setup {
     environment: Vec<(String, String)>,
     /// What is mounted before the program runs, for it alone.
     mounts: Option<String>,
+    /// The store that `MAYFLY_TEST_STORE` asks for.
+    store: OnceLock<Option<Server>>,
+}
+
+/// A store of a test that names none itself.
+enum Server {
+    Redis(RedisServer),
+    Cluster(RedisCluster),
+}
+
+impl Server {
+    /// As `MAYFLY_TEST_STORE` says: `redis`, `cluster`, or nothing for the embedded store.
+    fn asked_for() -> Option<Self> {
+        let name = std::env::var("MAYFLY_TEST_STORE").ok()?;
+        Some(match name.as_str() {
+            "redis" => Self::Redis(RedisServer::start(&["--appendonly", "yes"]).unwrap()),
+            "cluster" => Self::Cluster(RedisCluster::start(&["--appendonly", "yes"]).unwrap()),
+            other => panic!("MAYFLY_TEST_STORE is `redis` or `cluster`, not `{other}`"),
+        })
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Redis(own) => own.url(),
+            Self::Cluster(own) => own.url(),
+        }
+    }
 }
 
 /// What a command printed, and how it ended.
@@ -71,10 +99,18 @@ pub(crate) struct Done {
 }
 
 impl Setup {
-    /// An empty data folder with the embedded store.
+    /// An empty data folder with the embedded store, unless the whole run asks for another.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, port: free_port(), environment: Vec::new(), mounts: None }
+        let (environment, mounts, store) = (Vec::new(), None, OnceLock::new());
+        Self { folder, port: free_port(), environment, mounts, store }
+    }
+
+    /// Where the run's store is, for a test that names none itself.
+    fn store_url(&self) -> Option<String> {
+        let is_named = self.environment.iter().any(|(name, _)| name == "MAYFLY_STORE__URL");
+        let asked_for = || if is_named { None } else { Server::asked_for() };
+        self.store.get_or_init(asked_for).as_ref().map(Server::url)
     }
 
     /// With a setting: `("MAYFLY_STORE__URL", "redis://…")`.
@@ -126,6 +162,7 @@ impl Setup {
             .current_dir(self.folder.path())
             .env_remove("MAYFLY_ADMIN_TOKEN")
             .envs(self.environment.iter().map(|(n, v)| (n, v)))
+            .envs(self.store_url().map(|url| ("MAYFLY_STORE__URL", url)))
             .stdin(Stdio::null());
         command
     }

@@ -25,6 +25,7 @@ mod withdrawals;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
 
 use mayfly_collector::{Collector, CollectorMetrics, KeyRing, SiteTable};
 use mayfly_core::{Partition, Timestamp, Visitor};
@@ -40,7 +41,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::tokens::{Token, Tokens};
-use crate::worker::{Mode, Slot};
+use crate::worker::Slot;
 
 /// The data of an open store.
 pub struct App {
@@ -137,8 +138,9 @@ impl App {
     }
 
     /// Whether this process owns the first partition: it does what one process does for all.
-    pub(crate) fn leads(&self) -> bool {
-        self.slots().first().is_some_and(|slot| slot.mode() == Mode::Owner)
+    /// Another number means that another process may have done it meanwhile.
+    pub(crate) fn leads(&self) -> Option<u64> {
+        self.slots().first()?.term(Instant::now())
     }
 
     /// The settings.

@@ -129,6 +129,11 @@ pub(crate) struct Chunk {
 }
 
 impl Changes {
+    /// Whether anybody is still to be told of.
+    pub(super) fn has_more(&self) -> bool {
+        self.partitions.iter().any(|own| !own.left.is_empty())
+    }
+
     /// Whether a visitor is to leave a code.
     pub(super) fn removes(&self, visitor: Visitor, code: usize) -> bool {
         let own = self.partitions.iter().find(|own| own.partition == visitor.partition);

@@ -152,8 +152,13 @@ impl Sender<'_> {
         }
     }
 
-    async fn pace(&mut self) {
+    /// Waits until the receiver wants another request.
+    async fn wait(&self) {
         tokio::time::sleep_until(self.next.into()).await;
+    }
+
+    async fn pace(&mut self) {
+        self.wait().await;
         let between = Duration::from_secs(60) / self.terms.destination.per_minute.max(1);
         self.next = Instant::now() + between;
     }
@@ -187,6 +192,10 @@ impl Runner {
         let mut most = usize::try_from(destination.batch).unwrap_or(usize::MAX);
         let mut number = 0;
         loop {
+            // What is sent is looked up after the wait: choices may change meanwhile.
+            if changes.has_more() {
+                sender.wait().await;
+            }
             if !self.may_go_on(delivery) {
                 return Ok(End::Later("changed".into(), None));
             }

@@ -37,6 +37,8 @@ pub(crate) struct Runner {
     pub(super) connector: Connector,
     pub(super) standing: Standing,
     pub(super) desk: Option<Desk>,
+    /// What it knows is of this term ([`App::leads`]).
+    term: Option<u64>,
     /// The day on which files were last looked through.
     cleaned_on: Option<Day>,
     /// The last instant that files were named by.
@@ -57,7 +59,8 @@ pub(super) enum End {
 impl Runner {
     pub(super) fn new(app: &Arc<App>, id: DestinationId, connector: Connector) -> Self {
         let (app, standing) = (Arc::clone(app), Standing::default());
-        Self { app, id, connector, standing, desk: None, cleaned_on: None, named_ms: 0 }
+        let (desk, term, cleaned_on) = (None, None, None);
+        Self { app, id, connector, standing, desk, term, cleaned_on, named_ms: 0 }
     }
 
     /// Runs until the destination is gone or everything stops.
@@ -95,7 +98,10 @@ impl Runner {
             return Ok(false);
         };
         if !self.is_ours() {
-            self.desk = None;
+            // What was known is read anew: another process may have gone on.
+            (self.desk, self.term) = (None, self.app.leads());
+        }
+        if self.term.is_none() {
             return Ok(true);
         }
         self.sit_down(&destination).await?;
@@ -114,9 +120,10 @@ impl Runner {
         Ok(true)
     }
 
-    /// Whoever owns the first partition serves all destinations.
+    /// Whoever owns the first partition serves all destinations. A process that stood still finds
+    /// here that another one may serve them by now, before it writes anything.
     pub(super) fn is_ours(&self) -> bool {
-        self.app.leads()
+        self.term.is_some() && self.term == self.app.leads()
     }
 
     /// Reads what is known, the first time, and takes a changed definition on.

@@ -233,7 +233,7 @@ pub(crate) async fn run(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
     while tokio::time::timeout(LOOK, stopping.wait_for(|stop| *stop)).await.is_err() {
         // Other definitions may end others.
         let today = (clock::now().day(), app.active().version());
-        if done_on == Some(today) || !app.leads() {
+        if done_on == Some(today) || app.leads().is_none() {
             continue;
         }
         match app.end_licences().await {

@@ -57,7 +57,7 @@ impl Task {
         let saved = store.memberships(partition).await?;
         self.memberships = saved.iter().filter_map(|saved| saved.as_of.day()).min();
         self.note_recent(&mut index).await?;
-        self.slot.put(index, erased, self.active.version(), self.lease.is_some());
+        self.slot.put(index, erased, self.active.version());
         for (day, state) in &self.days {
             self.slot.set_cursor(*day, state.cursor);
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mayfly_core::{Day, Timestamp};
 use mayfly_segments::Compiled;
-use mayfly_store::{DayHeader, EntryId, Head, Lease, Leased, StoreError};
+use mayfly_store::{DayHeader, EntryId, Head, Lease, Leased, StoreError, StoreUrl};
 use tokio::sync::{Semaphore, watch};
 
 use super::calendar::Calendar;
@@ -216,21 +216,24 @@ impl Task {
         let (address, seconds) = (settings.public.clone(), settings.lease_s);
         let partition = self.slot.partition();
         let store = self.app.store();
-        let had = self.lease.is_some();
+        let (had, asked) = (self.lease.is_some(), Instant::now());
+        // The embedded store is of one process alone.
+        let is_shared = !matches!(settings.store.url, StoreUrl::File(_));
+        let until = is_shared.then(|| asked + Duration::from_secs(seconds.into()));
         match store.lease(partition, self.lease.as_ref(), &address, seconds, now).await? {
             Leased::Granted(lease) => {
                 self.lease = Some(lease);
                 self.leased = Instant::now();
+                self.slot.hold(asked, until);
                 if !had {
                     self.app.metrics().owned.inc();
-                    self.slot.set_owner(true);
                 }
                 Ok(())
             }
             Leased::Held { .. } if had => {
                 self.lease = None;
                 self.app.metrics().owned.dec();
-                self.slot.set_owner(false);
+                self.slot.let_go();
                 Err(StoreError::LeaseLost { partition })
             }
             Leased::Held { .. } => {

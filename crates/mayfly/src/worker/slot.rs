@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mayfly_core::{Day, Hit, Ordinal, Partition, Retention, Timestamp};
 use mayfly_segments::Index;
@@ -29,6 +29,8 @@ pub struct Slot {
     partition: Partition,
     retention: Retention,
     state: RwLock<State>,
+    /// Of whatever memory is shown.
+    lease: Arc<RwLock<Held>>,
     /// Cells of days that are not in memory.
     kept: Kept,
     /// The newest choices, once a delivery asked for them; of whatever memory is shown.
@@ -53,9 +55,18 @@ struct State {
     cursors: BTreeMap<Day, EntryId>,
     erased: RoaringBitmap,
     version: u32,
-    owner: bool,
     /// The instant up to which all hits are folded.
     as_of: Timestamp,
+}
+
+/// The lease as this process knows it.
+#[derive(Debug, Default)]
+struct Held {
+    is_held: bool,
+    /// When it runs out unless it is renewed; `None` = nobody else can take it.
+    until: Option<Instant>,
+    /// Counts the times that it was gained: between two of them another process may have had it.
+    term: u64,
 }
 
 impl Slot {
@@ -66,6 +77,7 @@ impl Slot {
             partition,
             retention,
             state: RwLock::default(),
+            lease: Arc::default(),
             kept: Kept::default(),
             consents: Arc::default(),
             moved: watch::Sender::new(0),
@@ -80,8 +92,8 @@ impl Slot {
     /// A slot for another memory of the same partition.
     #[must_use]
     pub(super) fn aside(&self) -> Self {
-        let consents = Arc::clone(&self.consents);
-        Self { consents, ..Self::new(self.partition, self.retention) }
+        let (consents, lease) = (Arc::clone(&self.consents), Arc::clone(&self.lease));
+        Self { consents, lease, ..Self::new(self.partition, self.retention) }
     }
 
     /// Reads the newest choices; `None` while nobody asked for them.
@@ -129,15 +141,30 @@ impl Slot {
     /// How this process stands to it.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        let owner = self.state.read().is_ok_and(|s| s.owner);
+        let owner = self.lease.read().is_ok_and(|own| own.is_held);
         if owner { Mode::Owner } else { Mode::Follower }
     }
 
-    /// This process holds the lease from now on, or no longer.
-    pub(super) fn set_owner(&self, owner: bool) {
-        if let Ok(mut state) = self.state.write() {
-            state.owner = owner;
+    /// This process asked for the lease at an instant, and has it until another one.
+    pub(super) fn hold(&self, asked: Instant, until: Option<Instant>) {
+        if let Ok(mut own) = self.lease.write() {
+            let had = own.is_held && own.until.is_none_or(|until| asked < until);
+            *own = Held { is_held: true, until, term: own.term + u64::from(!had) };
         }
+    }
+
+    /// Another process holds the lease.
+    pub(super) fn let_go(&self) {
+        if let Ok(mut own) = self.lease.write() {
+            own.is_held = false;
+        }
+    }
+
+    /// Which time this is that the process holds the lease without a gap; `None` when another one
+    /// may have it by now. A process that stood still finds that out here, before it asks.
+    pub(crate) fn term(&self, now: Instant) -> Option<u64> {
+        let own = self.lease.read().ok()?;
+        (own.is_held && own.until.is_none_or(|until| now < until)).then_some(own.term)
     }
 
     /// The definitions version that its memberships are of.
@@ -170,11 +197,11 @@ impl Slot {
     }
 
     /// Puts a newly loaded index in place.
-    pub(super) fn put(&self, index: Index, erased: RoaringBitmap, version: u32, owner: bool) {
+    pub(super) fn put(&self, index: Index, erased: RoaringBitmap, version: u32) {
         if let Ok(mut state) = self.state.write() {
             let cursors = BTreeMap::new();
             let (index, as_of) = (Some(index), state.as_of);
-            *state = State { index, cursors, erased, version, owner, as_of };
+            *state = State { index, cursors, erased, version, as_of };
         }
     }
 
@@ -354,5 +381,28 @@ impl Slot {
     #[must_use]
     pub fn purges(&self) -> bool {
         *self.purges.borrow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_ran_out_begins_another_term() {
+        let slot = Slot::new(Partition(0), Retention::default());
+        let begin = Instant::now();
+        let at = |s| begin + Duration::from_secs(s);
+        assert_eq!(slot.term(begin), None);
+        slot.hold(at(0), Some(at(30)));
+        slot.hold(at(10), Some(at(40)));
+        assert_eq!((slot.term(at(39)), slot.term(at(40))), (Some(1), None));
+        // It stood still; the store gives the lease again, and who had it meanwhile is not known.
+        slot.hold(at(50), Some(at(80)));
+        assert_eq!(slot.term(at(60)), Some(2));
+        slot.let_go();
+        assert_eq!(slot.term(at(60)), None);
+        slot.hold(at(70), None);
+        assert_eq!(slot.term(at(1_000_000)), Some(3));
     }
 }
