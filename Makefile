@@ -21,6 +21,7 @@ test: ## Install what the tests drive, then format, lints, every test: the one g
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo build --package mayfly --profile ci
 	MAYFLY_READERS="$$(tests/readers/install.sh)" MAYFLY_FUZZ_S=$(if $(CI),10,1) cargo test --workspace
+	tests/it/on_redis.sh
 	tests/api/run.sh
 	crates/mayfly/tag/test.sh
 	tests/browser/run.sh

@@ -48,6 +48,7 @@ import duckdb, sys, time
 folder, into = sys.argv[1], sys.argv[2]
 db = duckdb.connect()
 db.execute("set threads to 1")
+db.execute("set enable_progress_bar to false")
 db.execute(f"create table rows as select * from read_parquet('{folder}/*.parquet')")
 n = db.execute("select count(*) from rows").fetchall()[0][0]
 for what, options in [("csv", "format csv, header"), ("parquet", "format parquet, compression zstd")]:
@@ -109,9 +110,15 @@ def until(what, ask, patience=1800):
         time.sleep(0.05)
 
 
-def resident_mb(server):
+def resident_mb(server, what):
+    """Memory: VmRSS, now; VmHWM, at most since `from_now`."""
     text = pathlib.Path(f"/proc/{server.server.pid}/status").read_text()
-    return int(next(l for l in text.splitlines() if l.startswith("VmHWM")).split()[1]) / 1024
+    return int(next(l for l in text.splitlines() if l.startswith(what)).split()[1]) / 1024
+
+
+def from_now(server):
+    """What was the most until now is forgotten."""
+    pathlib.Path(f"/proc/{server.server.pid}/clear_refs").write_text("5")
 
 
 def latency(server, partner, schedule, o):
@@ -134,7 +141,8 @@ def latency(server, partner, schedule, o):
 
 def whole(server, name, way, more, o):
     """A first, full delivery."""
-    before = resident_mb(server)
+    from_now(server)
+    before = resident_mb(server, "VmRSS")
     apply(server, DESTINATION.format(name=name, schedule="every 1h", more=more, way=way))
     begun = time.monotonic()
     last = lambda: server.json(f"/api/v1/destinations/{name}")["last"] or {}
@@ -142,7 +150,7 @@ def whole(server, name, way, more, o):
     own, took = last(), time.monotonic() - begun
     pairs = own["pairs"]["accepted"]
     print(f"{name:<10} {pairs:,} members in {took:.1f} s: {pairs / took:,.0f}/s, {own['batches_in_all']} batches or files, "
-          f"{own['bytes'] / 1e6:.0f} MB; memory at most {resident_mb(server):.0f} MB (before {before:.0f})", flush=True)
+          f"{own['bytes'] / 1e6:.0f} MB; memory at most {resident_mb(server, 'VmHWM'):.0f} MB (before {before:.0f})", flush=True)
     return pairs / took
 
 
@@ -172,8 +180,7 @@ def main():
         done = subprocess.run([o.python, "-c", COPY, top / "data/exports/parquet", top], capture_output=True, text=True)
         if done.returncode:
             print("DuckDB left out:", done.stderr.strip().splitlines()[-1])
-        # It may draw a progress bar between them.
-        for line in filter(str.strip, done.stdout.splitlines()):
+        for line in done.stdout.splitlines():
             form, rate = line.split()
             print(f"{form:<10} ours {ours[form]:,.0f} rows/s, COPY of DuckDB (one thread) {float(rate):,.0f}: "
                   f"ratio {ours[form] / float(rate):.2f}; ours with consent, ids, lapses, ledger")

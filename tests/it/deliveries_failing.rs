@@ -74,6 +74,8 @@ fn what_a_partner_refuses_is_held_until_a_person_looks() {
         let said = story.program.setup().ok(&["delivery", "run", "acme"]);
         assert!(said.contains("a batch is held"), "{said}");
         std::thread::sleep(Duration::from_millis(2000));
+        let preview = story.program.setup().ok(&["delivery", "dry-run", "acme"]);
+        assert!(preview.contains("acme is held") && preview.contains(&uid), "{preview}");
         assert_eq!(story.requests(), before, "nothing is sent meanwhile, whoever asks for it");
         let listed = story.program.setup().ok(&["delivery", "list"]);
         assert!(listed.contains(&format!("held: {status}")), "{listed}");

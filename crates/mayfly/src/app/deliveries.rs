@@ -7,6 +7,7 @@ use mayfly_segments::definitions::{Definitions, Period};
 use mayfly_segments::destination::way::FilesSettings;
 use mayfly_segments::destination::{Destination, Mapped, Way};
 use mayfly_segments::{DestinationId, nearest};
+use mayfly_store::delivered::NEWS_DAYS;
 use mayfly_store::{CatalogName, Corruption, StoreError};
 use serde_json::{Value, json};
 
@@ -181,6 +182,13 @@ impl App {
                 "has a secret that others on this machine can read: chmod 600 {name}"
             ));
         }
+        if let Some(since) = standing.withheld_since(own, Self::now()) {
+            return Some(format!(
+                "is paused: who left or was erased since {} is not told to leave, and never is \
+                 after {NEWS_DAYS} days",
+                clock::text(since)
+            ));
+        }
         let ended = own.terms.as_ref().filter(|terms| terms.are_over(Self::now()));
         let ends = ended.and_then(|terms| terms.ends)?;
         Some(format!("gets nothing any more: its terms ended on {ends}"))
@@ -311,7 +319,12 @@ impl App {
         let destination = self.destination_named(name)?;
         let now = self.catch_up().await?;
         let _turn = reading().await?;
-        Ok(preview(self, &destination, visitors, is_full, now).await?)
+        let standing: Option<Standing> =
+            ledger::read(&self.store, destination.id, STANDING).await?;
+        let warning = self.warning(&destination, &standing.unwrap_or_default(), None);
+        let mut shown = preview(self, &destination, visitors, is_full, now).await?;
+        shown["warning"] = json!(warning);
+        Ok(shown)
     }
 }
 

@@ -318,6 +318,9 @@ fn dry_run(asks: &Asks, name: &str, visitors: usize, full: bool) -> anyhow::Resu
         return Ok(());
     }
     line(&format!("{name}: a dry run ({}); nothing was sent", text(&answer, "/mode")));
+    if let Some(warning) = answer["warning"].as_str() {
+        line(&format!("WARNING      {name} {warning}"));
+    }
     line("");
     waterfall(&answer["pairs"], false);
     segments(&answer);

@@ -282,6 +282,18 @@ impl Standing {
         last > now || destination.schedule.after(last, &destination.time_zone) <= now
     }
 
+    /// Since when removals wait for a pause to end, where that is more than a day: they wait as
+    /// long as news of matches are kept, and no longer.
+    pub(crate) fn withheld_since(
+        &self,
+        destination: &Destination,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let is_long = now.millis() - self.told_ms > DAY_SECONDS * 1000;
+        let is_owed = destination.paused && self.told_ms > 0 && is_long;
+        is_owed.then(|| Timestamp::from_millis(self.told_ms))
+    }
+
     /// Everything is to be sent, from the beginning.
     pub(super) fn begin_full(&mut self) {
         (self.wants_full, self.full_upto) = (true, None);
@@ -392,6 +404,20 @@ mod tests {
             let own = Standing { retry_ms, ..served(noon) };
             assert_eq!(own.is_due(&hourly, noon), is_due, "{retry_s}");
         }
+    }
+
+    #[test]
+    fn a_pause_that_withholds_removals_is_told_after_a_day() {
+        let noon = Timestamp::from_secs(1_795_435_200);
+        let paused = Destination { paused: true, ..destination("on change") };
+        let told = |hours: i64| Standing {
+            told_ms: noon.plus_secs(-3600 * hours).millis(),
+            ..Standing::default()
+        };
+        assert_eq!(told(24).withheld_since(&paused, noon), None);
+        assert_eq!(told(25).withheld_since(&paused, noon), Some(noon.plus_secs(-25 * 3600)));
+        assert_eq!(told(25).withheld_since(&destination("on change"), noon), None);
+        assert_eq!(Standing::default().withheld_since(&paused, noon), None, "told of nobody yet");
     }
 
     #[test]
