@@ -112,7 +112,14 @@ fn files_go_with_their_destination() {
     let without = &files[..files.find("[[destination]]").unwrap()];
     let file = story.program.setup().write("without.toml", without).display().to_string();
     story.program.setup().ok(&["apply", &file, "--prune", "--allow-drop"]);
-    story.program.until("remove the files", |_| (lies() == 0).then_some(()));
+    story.program.until("remove the files", |_| (!folder.exists()).then_some(()));
+    // So are those of one that went while nothing ran.
+    story.apply(&files);
+    story.program.until("write a set again", |_| (lies() == 2).then_some(()));
+    let setup = story.program.stop();
+    setup.ok(&["apply", &file, "--prune", "--allow-drop"]);
+    let program = setup.start();
+    program.until("remove the files that were left", |_| (!folder.exists()).then_some(()));
 }
 
 /// Two browsers with one id at the partner: it stays when the one that came last leaves, and goes

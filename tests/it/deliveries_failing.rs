@@ -100,6 +100,30 @@ fn what_a_partner_refuses_is_held_until_a_person_looks() {
     assert!(metrics.contains("mayfly_delivery_held{destination=\"acme\"} 0"), "{metrics}");
 }
 
+/// What a partner took of a batch before it refused the rest leaves again, also where the batch is
+/// given up, and is not sent twice where that would do harm.
+#[test]
+fn what_was_taken_in_part_leaves_again() {
+    let once = |text: &str| {
+        text.replace("LABEL", "x").replace("minimum = 1", "minimum = 1\nidempotent = false")
+    };
+    let paused = |text: &str| once(text).replace("minimum = 1", "minimum = 1\npaused = true");
+    let story = Story::with(Setup::new(), strict, paused);
+    let mut ann = story.visitor("/cars/1", "ann");
+    story.hit(&mut ann, "/boats/1");
+    story.partner.fails([Fails::Not, Fails::Status(401, "", "{}")]);
+    story.apply(&once(DEFINITIONS));
+    let held = story.until_state("held");
+    assert_eq!(held["held"]["code"], json!("may_have_arrived"));
+    assert_eq!(story.partner.members().len(), 1, "a half of it");
+    std::thread::sleep(Duration::from_millis(1100));
+    let page = "/p.gif?s=shop&u=https%3A%2F%2Fshop.example%2Fcars%2F2";
+    let referer = ("referer", "https://shop.example/cars/2");
+    assert_eq!(ann.send("GET", page, &[referer, ("sec-gpc", "1")]).outcome(), "opted_out");
+    story.program.setup().ok(&["delivery", "resume", "acme"]);
+    story.until(&[]);
+}
+
 /// A batch that may have arrived is not sent twice where that would do harm.
 #[test]
 fn what_may_have_arrived_is_held_where_twice_does_harm() {

@@ -4,7 +4,6 @@
 use std::fs;
 use std::time::Duration;
 
-use mayfly_store::contract::servers::RedisServer;
 use serde_json::json;
 
 use crate::http::Browser;
@@ -81,87 +80,6 @@ fn other_definitions_end_a_delivery_and_begin_the_next() {
     let all = story.deliveries();
     all.iter().for_each(adds_up);
     assert!(all.iter().any(|own| own["code"] == json!("changed")), "{all:#?}");
-}
-
-/// Another process goes on where one ends in the middle of a delivery.
-#[test]
-fn another_process_goes_on_with_deliveries() {
-    let server = RedisServer::start(&[]).unwrap();
-    let url = server.url();
-    let slow = |text: &str| {
-        let own = text.replace("LABEL", "summer");
-        own.replace("minimum = 1", "minimum = 1\nbatch = 1\nper_minute = 60")
-    };
-    let story = Story::with(Setup::new().env("MAYFLY_STORE__URL", &url), strict, slow);
-    let second = Setup::new()
-        .env("MAYFLY_STORE__URL", &url)
-        .env("MAYFLY_DELIVERY__ALLOW_HOSTS", "localhost")
-        .env("MAYFLY_WORKER__LEASE_S", "5")
-        .env("MAYFLY_SECRET_ACME_TOKEN", "s3cret")
-        .start();
-    let names = ["a", "b", "c", "d", "e"];
-    let _all: Vec<Browser> = names.map(|uid| story.visitor("/cars/1", uid)).into();
-    story.program.until("begin", |_| (!story.partner.members().is_empty()).then_some(()));
-    story.program.kill();
-    let expected: Vec<(String, String)> =
-        names.iter().map(|uid| ((*uid).to_owned(), "11".to_owned())).collect();
-    second.until("go on with the rest", |_| (story.partner.members() == expected).then_some(()));
-    story.partner.check();
-    // Who leaves now is told by this process.
-    let mut last = Browser::new(&second.http);
-    let hit = last.hit("shop", "https://shop.example/boats/1");
-    assert_eq!(hit.outcome(), "stored");
-    let uid = last.send("GET", "/setuid?p=acme&gdpr=0&uid=z", &[]);
-    assert_eq!(uid.status, 200);
-    let there = |uid: &str| story.partner.members().iter().any(|(own, _)| own == uid);
-    second.until("tell of who came", |_| there("z").then_some(()));
-    assert_eq!(last.send("DELETE", "/api/v1/me", &[]).status, 200);
-    second.until("tell of who went", |_| (!there("z")).then_some(()));
-    second.stop();
-}
-
-/// A process that stood still while another one took over sends nothing of what it had found, and
-/// writes over nothing.
-#[test]
-fn a_process_that_stood_still_tells_nobody() {
-    let server = RedisServer::start(&[]).unwrap();
-    let url = server.url();
-    let slow = |text: &str| {
-        let own = text.replace("LABEL", "summer");
-        own.replace("minimum = 1", "minimum = 1\nbatch = 1\nper_minute = 60")
-    };
-    let story = Story::with(Setup::new().env("MAYFLY_STORE__URL", &url), strict, slow);
-    let second = Setup::new()
-        .env("MAYFLY_STORE__URL", &url)
-        .env("MAYFLY_DELIVERY__ALLOW_HOSTS", "localhost")
-        .env("MAYFLY_WORKER__LEASE_S", "5")
-        .env("MAYFLY_SECRET_ACME_TOKEN", "s3cret")
-        .start();
-    let all = ["a", "b", "c", "d", "e"].map(|uid| story.visitor("/cars/1", uid));
-    story.program.until("begin", |_| (!story.partner.members().is_empty()).then_some(()));
-    story.program.signal("STOP");
-    second.until("go on with the rest", |_| (story.partner.members().len() == 5).then_some(()));
-    for own in all {
-        let answer = own.through(&second.http).send("DELETE", "/api/v1/me", &[]);
-        assert_eq!(answer.status, 200);
-    }
-    second.until("tell of who went", |_| story.partner.members().is_empty().then_some(()));
-    let ledger = || {
-        second.until("be done", |own| {
-            let all = own.setup().json(&["delivery", "list"]);
-            let all = all["deliveries"].clone();
-            (all[0]["status"] == json!("done")).then_some(all)
-        })
-    };
-    let before = (ledger(), story.requests());
-    story.program.signal("CONT");
-    story.program.until("know that it lost its partitions", |own| {
-        let metrics = own.http.get("/metrics").text();
-        metrics.contains("\nmayfly_partitions_owned 0\n").then_some(())
-    });
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    assert_eq!((ledger(), story.requests()), before);
-    story.partner.check();
 }
 
 /// A refusal that passes: the removal of an id that is nobody's is told again.

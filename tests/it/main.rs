@@ -24,6 +24,7 @@ mod deliveries_ends;
 mod deliveries_failing;
 mod deliveries_formats;
 mod deliveries_resumed;
+mod deliveries_taken_over;
 mod deliveries_templates;
 mod deliveries_upset;
 mod demo;

@@ -101,7 +101,7 @@ pub enum Judged {
 pub enum Step {
     /// Send this, and tell the answer.
     Send(Request),
-    /// Ask again after so many seconds.
+    /// Come back after so many seconds, without an answer.
     Wait(u64),
     /// That is all.
     Done(Judged),
@@ -134,11 +134,13 @@ impl Talk<'_> {
         }
     }
 
-    /// Whether the partner took a part of the batch already: only templates send it in parts.
+    /// Whether the partner took a part of the batch already: templates send it in parts, and a job
+    /// of Xandr is looked at after it was uploaded.
     #[must_use]
     pub const fn is_partly_taken(&self) -> bool {
         match self {
-            Self::Xandr(_) | Self::TradeDesk(_) | Self::Google(_) | Self::Adobe(_) => false,
+            Self::Xandr(own) => own.job().is_some(),
+            Self::TradeDesk(_) | Self::Google(_) | Self::Adobe(_) => false,
             Self::Template(own) => own.is_partly_taken(),
         }
     }

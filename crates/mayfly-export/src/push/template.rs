@@ -300,6 +300,19 @@ fn part_of(name: &str) -> Box<str> {
     }
 }
 
+/// Letters and digits alone, small.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether it is a partner's own code: a few words in one, with few digits. Ids have more.
+fn is_word(text: &str) -> bool {
+    const DIGITS: usize = 4;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    digits <= DIGITS && text.chars().all(is_part)
+}
+
 fn fault(name: &str, text: &str, error: &minijinja::Error) -> TemplateFault {
     let line = error.line().unwrap_or(1);
     let start = error.range().map_or(0, |range| range.start).min(text.len());
@@ -441,8 +454,11 @@ impl<'b> Templated<'b> {
         let by_place = said.parse::<usize>().ok().and_then(|at| at.checked_sub(rule.first));
         let item = by_uid.or(by_place).and_then(|at| items.get(at));
         let own = failed.pointer(&rule.failed_code).map(text).unwrap_or_default();
-        // Nobody's id is to stand in a ledger.
-        let names_him = item.is_some_and(|(_, item)| own.contains(item.uid));
+        // Nobody's id is to stand in a ledger, however it is written there.
+        let names_him = match item {
+            Some((_, item)) => letters(&own).contains(&letters(item.uid)),
+            None => places.contains_key(&*own) || !is_word(&own),
+        };
         let own = if names_him { "refused".into() } else { own };
         let segments = &self.batch.segments;
         Rejected {

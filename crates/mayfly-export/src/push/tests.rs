@@ -144,7 +144,9 @@ fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
     let up = answer(200, r#"{"response":{"status":"OK","segment_upload":{"job_id":"j1"}}}"#);
     let look = sent(talk.next(Some(&up)));
     assert_eq!(look.url, "https://api.appnexus.com/batch-segment?member_id=958&job_id=j1");
-    assert_eq!(talk.next(Some(&answer(200, &job(r#""phase":"validating""#)))), Step::Wait(60));
+    assert_eq!(talk.next(Some(&answer(200, &job(r#""phase":"validating""#)))), Step::Wait(5));
+    sent(talk.next(None));
+    assert_eq!(talk.next(Some(&answer(200, &job(r#""phase":"processing""#)))), Step::Wait(5));
     sent(talk.next(None));
     // The token ran out meanwhile.
     let old = answer(401, NO_AUTH);
@@ -152,7 +154,7 @@ fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
     assert!(sent(talk.next(Some(&token))).url.contains("job_id=j1"), "not uploaded twice");
     let end = job(r#""phase":"completed","num_valid":2,"num_invalid_user":1"#);
     let Judged::Taken { rejected } = done(talk.next(Some(&answer(200, &end)))) else { panic!() };
-    assert_eq!(talk.job(), Some("j1"));
+    assert_eq!(talk.job().map(String::as_str), Some("j1"));
     let [row] = &rejected[..] else { panic!("{rejected:?}") };
     assert_eq!((&*row.code, row.pairs, row.user), ("num_invalid_user", 1, None));
     let mut forged = batch.clone();
@@ -162,6 +164,21 @@ fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
     sent(talk.next(Some(&token)));
     let upload = sent(talk.next(Some(&answer(200, url))));
     assert!(!String::from_utf8_lossy(&upload.body).contains("77"), "an id adds no line");
+    // A job that never ends is for a person, after more than the day that it may take.
+    sent(talk.next(Some(&up)));
+    let mut waited_s = 0;
+    let end = loop {
+        match talk.next(Some(&answer(200, &job(r#""phase":"validating""#)))) {
+            Step::Wait(s) => waited_s += s,
+            end @ (Step::Send(_) | Step::Done(_)) => break end,
+        }
+        sent(talk.next(None));
+    };
+    assert_eq!(done(end), Judged::Refused { code: "job_unfinished".into() });
+    assert!((86_400..100_000).contains(&waited_s), "{waited_s}");
+    let mut talk = Xandr::new(&settings, &forged, "p", None);
+    sent(talk.next(None));
+    sent(talk.next(Some(&token)));
     // A token that does not last is asked for again, and not for ever.
     let mut last = talk.next(Some(&answer(401, NO_AUTH)));
     for _ in 0..20 {
@@ -337,6 +354,31 @@ fn failures_that_are_counted_and_not_named_are_counted() {
     };
     let rows: Vec<_> = rejected.iter().map(|r| (r.user, &*r.code, r.pairs)).collect();
     assert_eq!(rows, [(None, "invalid", 1), (Some(1), "x", 1)]);
+}
+
+/// A partner's text is kept as a code, and no id that stands in it, however it is written.
+#[test]
+fn no_id_comes_back_as_a_code() {
+    let (secrets, batch) = (secrets(), batch());
+    let template = Template::new(criteo(), &secrets).unwrap();
+    for (item, said, kept) in [
+        ("2f6b\\\"1d1e\\t", "INVALID_ID", "INVALID_ID"),
+        ("2f6b\\\"1d1e\\t", "no user 2F6B-1D1E", "refused"),
+        ("", "INVALID_ID", "INVALID_ID"),
+        ("", "no user 2F6B-1D1E", "refused"),
+        ("", "AAAA-1234567", "refused"),
+        ("other", "2f6b\\\"1d1e\\t", "refused"),
+    ] {
+        let mut talk = Templated::new(&template, &batch, &secrets);
+        sent(talk.next(None));
+        let errors = format!(r#"{{"errors":[{{"source":"{item}","code":"{said}"}}]}}"#);
+        let mut step = talk.next(Some(&answer(200, &errors)));
+        while let Step::Send(_) = step {
+            step = talk.next(Some(&answer(200, r#"{"errors":[]}"#)));
+        }
+        let Judged::Taken { rejected } = done(step) else { panic!() };
+        assert_eq!(rejected.iter().map(|r| &*r.code).collect::<Vec<_>>(), [kept], "{said}");
+    }
 }
 
 #[test]

@@ -10,9 +10,11 @@ use super::{Answer, Judged, Method, Rejected, Request, Step, by_status, code, ga
 use crate::batch::{Batch, UserChange};
 use crate::xandr_line;
 
-/// How long until a job is looked at again, seconds.
-const LOOK_AGAIN_S: u64 = 60;
-/// Tokens for one batch: each lives two hours, and Xandr allows ten in five minutes.
+/// How long until a job is looked at again, seconds: at first, and at most.
+const LOOK_AGAIN_S: [u64; 2] = [5, 60];
+/// How long a job may take, seconds: Xandr says a day.
+const JOB_S: u64 = 25 * 3600;
+/// Tokens without a good answer between them: Xandr allows ten in five minutes.
 const SIGN_INS: u32 = 5;
 /// After a limit of the member was passed, seconds.
 const LIMIT_S: u64 = 3600;
@@ -38,6 +40,8 @@ pub struct Xandr<'b> {
     job: Option<String>,
     at: At,
     sign_ins: u32,
+    /// How long the job was waited for, seconds.
+    waited_s: u64,
 }
 
 #[derive(Deserialize)]
@@ -96,13 +100,14 @@ impl<'b> Xandr<'b> {
         password: &'b str,
         job: Option<String>,
     ) -> Self {
-        Self { settings, batch, password, token: None, job, at: At::Start, sign_ins: 0 }
+        let (token, at) = (None, At::Start);
+        Self { settings, batch, password, token, job, at, sign_ins: 0, waited_s: 0 }
     }
 
-    /// The upload that was begun: asked about again after a crash, so that nothing goes twice.
+    /// The upload that was begun.
     #[must_use]
-    pub fn job(&self) -> Option<&str> {
-        self.job.as_deref()
+    pub const fn job(&self) -> Option<&String> {
+        self.job.as_ref()
     }
 
     /// See [`super::Talk::next`].
@@ -126,6 +131,9 @@ impl<'b> Xandr<'b> {
         }
         if read.status != "OK" {
             return Step::Done(refused(&read));
+        }
+        if self.at != At::SigningIn {
+            self.sign_ins = 0;
         }
         match self.at {
             At::SigningIn => self.signed_in(read),
@@ -198,11 +206,16 @@ impl<'b> Xandr<'b> {
                 // A new job may do.
                 self.job = None;
                 let own = job.error_code.as_deref().unwrap_or("error");
-                Step::Done(Judged::Later { after_s: Some(LOOK_AGAIN_S), code: code(own) })
+                Step::Done(Judged::Later { after_s: Some(LOOK_AGAIN_S[1]), code: code(own) })
+            }
+            _ if self.waited_s > JOB_S => {
+                Step::Done(Judged::Refused { code: "job_unfinished".into() })
             }
             _ => {
                 self.at = At::Waiting;
-                Step::Wait(LOOK_AGAIN_S)
+                let wait_s = self.waited_s.clamp(LOOK_AGAIN_S[0], LOOK_AGAIN_S[1]);
+                self.waited_s += wait_s;
+                Step::Wait(wait_s)
             }
         }
     }

@@ -111,15 +111,22 @@ impl Way {
     #[must_use]
     pub fn receiver(&self) -> String {
         let whose = match self {
-            Self::Files(own) => own.upload.as_ref().map(Upload::to_string).unwrap_or_default(),
+            Self::Files(own) => {
+                let place = own.upload.as_ref().map(Upload::to_string).unwrap_or_default();
+                let host = own.upload.as_ref().and_then(Upload::endpoint).map(host_of);
+                [Some(place), host].into_iter().flatten().collect::<Vec<_>>().join(" at ")
+            }
             Self::Xandr(own) => own.member.to_string(),
             Self::TradeDesk(own) => match &own.party {
                 Party::Advertiser(id) => format!("advertiser {id}"),
                 Party::Provider(id) => format!("provider {id}"),
             },
             Self::Google(own) => own.network.to_string(),
-            Self::Adobe(own) => format!("{} {} {}", own.client, own.data_source, own.destination),
-            Self::Request(own) => own.url.split('/').take(3).collect::<Vec<_>>().join("/"),
+            Self::Adobe(own) => {
+                let host = host_of(&own.url);
+                format!("{} {} {} at {host}", own.client, own.data_source, own.destination)
+            }
+            Self::Request(own) => host_of(&own.url),
         };
         format!("{} {whose}", self.label()).trim_end().to_owned()
     }
@@ -136,6 +143,11 @@ impl Way {
             | Self::Request(_) => None,
         }
     }
+}
+
+/// Scheme and host of a URL, as it is written.
+fn host_of(url: &str) -> String {
+    url.split('/').take(3).collect::<Vec<_>>().join("/")
 }
 
 /// How a file is laid out.
@@ -454,4 +466,41 @@ pub struct Expected {
     pub at: Box<str>,
     /// The scalar there, as text.
     pub is: Box<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use mayfly_core::Retention;
+
+    use crate::{Definitions, DefinitionsFile};
+
+    #[test]
+    fn the_same_account_at_another_host_is_another_receiver() {
+        let receiver = |way: &str| {
+            let text = format!(
+                "format = 1\n[[partner]]\nkey = \"p\"\nprocessor = true\n[[destination]]\nname = \"d\"\n\
+                 partner = \"p\"\ncountry = \"NL\"\ntransfer = \"within\"\n{way}"
+            );
+            let file = DefinitionsFile::parse(&text).unwrap();
+            let applied = Definitions::default().apply(&file, false, Retention::default()).unwrap();
+            applied.definitions.destination("d").unwrap().way.receiver()
+        };
+        let adobe = |url: &str, client: &str| {
+            receiver(&format!(
+                "[destination.adobe]\nurl = \"{url}\"\ndata_source = \"1\"\nclient = \"{client}\"\n\
+                 destination = \"2\"\n"
+            ))
+        };
+        let one = adobe("https://a.example/in", "7");
+        assert_eq!(one, adobe("https://a.example/other", "7"), "a path is no receiver");
+        assert_ne!(one, adobe("https://b.example/in", "7"));
+        assert_ne!(one, adobe("https://a.example/in", "8"));
+        let s3 = |more: &str| {
+            receiver(&format!(
+                "secrets = {{ key_id = \"i\", key = \"k\" }}\n[destination.files]\nfolder = \"d\"\nupload = {{ s3 = {{ bucket = \"b\"{more} }} }}\n"
+            ))
+        };
+        assert_ne!(s3(""), s3(", endpoint = \"https://minio.example\""));
+        assert_ne!(s3(""), s3(", prefix = \"x\""));
+    }
 }

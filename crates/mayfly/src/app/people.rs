@@ -205,7 +205,8 @@ impl App {
         if let Some(slot) = self.slots().iter().find(|s| s.partition() == visitor.partition) {
             slot.erase(visitor.ordinal);
         }
-        Ok(now)
+        // Who looked before this instant may not have seen it.
+        Ok(Self::now())
     }
 
     /// Erases once more whom a failover may have brought back.

@@ -23,7 +23,7 @@ const MATCHES_AT_ONCE: usize = 1 << 16;
 /// Consent states read at a time.
 const STATES_AT_ONCE: usize = 1024;
 /// For so long noes of other processes may be unheard, seconds.
-const HEARD_S: i64 = 5;
+pub(super) const HEARD_S: i64 = 5;
 /// Choices whose meaning is remembered; all are forgotten when there are more.
 const PERMITS: usize = 1 << 20;
 
@@ -278,7 +278,8 @@ impl Desk {
         if self.partner.receiver.ground == Ground::Processor {
             return Ok(of.clone());
         }
-        let keys = slot.consents(|own| own.keys(of)).ok_or(NotNow::Loading)?;
+        let keys = slot.consents(|own| own.is_whole().then(|| own.keys(of)));
+        let keys = keys.flatten().ok_or(NotNow::Loading)?;
         if self.permits.len() > PERMITS {
             self.permits.clear();
         }
@@ -385,6 +386,7 @@ async fn fill_consents(app: &App, slot: &Arc<Slot>, today: Day) -> Result<(), No
         return Ok(());
     }
     // From here on folding notes them: nothing that comes meanwhile is missed.
+    let forgotten = slot.forgotten_consents();
     slot.note_consents(|_| {});
     let oldest = app.settings().store.retention.oldest(today);
     let mut stored = Consents::default();
@@ -392,10 +394,7 @@ async fn fill_consents(app: &App, slot: &Arc<Slot>, today: Day) -> Result<(), No
         let place = (slot.partition(), day);
         each_hit(app.store(), place, |hit| stored.note(hit)).await?;
     }
-    slot.note_consents(|own| {
-        own.merge(stored);
-        own.set_whole();
-    });
+    slot.fill_consents(stored, forgotten);
     Ok(())
 }
 

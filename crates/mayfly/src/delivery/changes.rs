@@ -126,6 +126,8 @@ pub(crate) struct Chunk {
     pub(crate) left_out: u64,
     /// Those among them that are noted as if: nobody can be told.
     pub(crate) untold: Vec<Pair>,
+    /// Everybody who was looked at.
+    looked_at: Vec<(Partition, RoaringBitmap)>,
 }
 
 impl Changes {
@@ -311,6 +313,7 @@ impl Desk {
             chunk.last = some.max().map(|ordinal| Visitor { partition, ordinal });
             room -= usize::try_from(some.len()).unwrap_or(room).min(room);
             self.fill(&mut chunk, changes, at.unwrap_or_default(), &some, now).await?;
+            chunk.looked_at.push((partition, some));
         }
         let is_empty = chunk.users.is_empty() && chunk.left_out == 0;
         Ok((!is_empty).then_some(chunk))
@@ -329,14 +332,10 @@ impl Desk {
 
     /// Puts visitors of a chunk back: they go in smaller ones.
     pub(crate) fn put_back(changes: &mut Changes, chunk: &Chunk) {
-        let mut back: BTreeMap<Partition, RoaringBitmap> = BTreeMap::new();
-        for pair in chunk.pairs.iter().flatten() {
-            back.entry(pair.partition).or_default().insert(pair.ordinal);
-        }
-        for (partition, ordinals) in back {
-            if let Some(own) = changes.partitions.iter_mut().find(|own| own.partition == partition)
-            {
-                own.left |= ordinals;
+        for (partition, some) in &chunk.looked_at {
+            let of = changes.partitions.iter_mut().find(|own| own.partition == *partition);
+            if let Some(own) = of {
+                own.left |= some;
             }
         }
     }

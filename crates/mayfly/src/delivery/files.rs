@@ -1,12 +1,16 @@
 //! Deliveries to a folder: a set of files that is there whole, then noted; old sets go.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use mayfly_core::{Timestamp, time::DAY_SECONDS};
 use mayfly_export::{About, Batch, ExportError, Feed, FeedName, FeedWriter, UserChange, feed};
+use mayfly_segments::destination::Destination;
 use mayfly_segments::destination::way::{FilesSettings, Upload};
+use mayfly_segments::{Compiled, Definitions};
+use mayfly_store::{CatalogName, StoreError};
 
 use super::audience::NotNow;
 use super::changes::{Changes, Pairs};
@@ -16,10 +20,13 @@ use super::record::{BatchRow, Delivery, Mode};
 use super::runner::{End, Runner};
 use super::secrets;
 use super::upload::{NotTaken, upload};
+use crate::app::App;
 use crate::clock;
 
 /// Visitors whose lines are made at a time.
 const CHUNK: usize = 10_000;
+/// How long after midnight old files are gone at the latest, seconds: a delivery may be under way.
+const CLEANED_S: i64 = 3600;
 
 impl Runner {
     /// Writes a set of files, and notes what is in them.
@@ -92,7 +99,7 @@ impl Runner {
                 realm: self.app.store().identity().realm_name.clone(),
                 version: of.version,
                 as_of_ms: of.as_of_ms,
-                delete_by_ms: now.plus_secs(i64::from(files.keep_days) * DAY_SECONDS).millis(),
+                delete_by_ms: delete_by(files.keep_days, now).millis(),
             }),
         }
     }
@@ -213,9 +220,55 @@ fn remove(folder: &Path, feed: &Feed) {
     }
 }
 
+/// When files that are written now are gone: at the first look of the day after they are as old as
+/// they may be.
+fn delete_by(keep_days: u16, now: Timestamp) -> Timestamp {
+    let oldest = now.plus_secs(i64::from(keep_days) * DAY_SECONDS);
+    oldest.day().map_or(oldest, |day| day.plus(1).start().plus_secs(CLEANED_S))
+}
+
 /// The folder where files lie until they are taken away: none that anybody can ask for.
 pub(super) fn aside_of(folder: &str) -> String {
     format!(".{folder}")
+}
+
+/// Removes the files of a destination that is no more, unless another one writes there.
+pub(super) fn remove_files(exports: &Path, gone: &Destination, active: &Compiled, now: Timestamp) {
+    let Some(files) = gone.way.files() else { return };
+    if !folders(active.definitions()).contains(&*files.folder) {
+        remove_old(exports, &files.folder, None, now);
+        remove_old(exports, &aside_of(&files.folder), None, now);
+        // They stay where somebody else put something into them.
+        fs::remove_dir(exports.join(&*files.folder)).ok();
+        fs::remove_dir(exports.join(aside_of(&files.folder))).ok();
+    }
+}
+
+/// The folders that destinations write to.
+fn folders(definitions: &Definitions) -> HashSet<&str> {
+    let files = definitions.destinations().filter_map(|own| own.way.files());
+    files.map(|own| &*own.folder).collect()
+}
+
+/// Removes what destinations left behind that went while no process served them here.
+pub(super) async fn remove_left(app: &App, now: Timestamp) -> Result<(), StoreError> {
+    let (exports, active) = (&app.settings().delivery.exports, app.active());
+    let known = folders(active.definitions());
+    let is_left = |entry: std::io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        Some(!known.contains(name.to_str()?.trim_start_matches('.')))
+    };
+    // The history may be large; mostly nothing is left.
+    let mut entries = fs::read_dir(exports).into_iter().flatten();
+    if !entries.any(|entry| is_left(entry) == Some(true)) {
+        return Ok(());
+    }
+    for version in app.store().catalog_history(CatalogName::Definitions).await? {
+        // One that cannot be read is told of elsewhere.
+        let Ok(then) = Definitions::from_bytes(&version.bytes) else { continue };
+        then.destinations().for_each(|gone| remove_files(exports, gone, &active, now));
+    }
+    Ok(())
 }
 
 /// Removes the files of a folder that are older than so many days; all of them without.
@@ -239,5 +292,31 @@ pub(super) fn remove_old(exports: &Path, folder: &str, keep_days: Option<u16>, n
     let done = entries.and_then(|mut entries| entries.try_for_each(|entry| remove(entry?)));
     if let Err(error) = done {
         tracing::warn!(folder, %error, "old files stay");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each midnight removes what is old enough then: by `delete_by` a set is gone.
+    #[test]
+    fn files_are_gone_by_their_delete_by() {
+        let exports = tempfile::tempdir().unwrap();
+        let file = exports.path().join("acme/set.csv");
+        fs::create_dir(exports.path().join("acme")).unwrap();
+        fs::write(&file, "uid\n").unwrap();
+        let written = fs::metadata(&file).unwrap().modified().unwrap();
+        let written_s = written.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let written = Timestamp::from_secs(i64::try_from(written_s).unwrap());
+        let by = delete_by(7, written);
+        let mut midnight = written.day().unwrap();
+        while midnight.start() < by {
+            assert!(file.exists() || midnight.start() >= written.plus_secs(7 * DAY_SECONDS));
+            remove_old(exports.path(), "acme", Some(7), midnight.start());
+            midnight = midnight.plus(1);
+        }
+        assert!(!file.exists(), "it goes before {by:?}");
+        assert!(by < written.plus_secs(8 * DAY_SECONDS + CLEANED_S));
     }
 }

@@ -43,6 +43,9 @@ pub(crate) fn advice(code: &str) -> &'static str {
             "ask the partner: `drop` if it has the batch, `resume` if it has not; `resume` a removal"
         }
         "long_answer" => "ask the partner whether it has the batch, and make `batch` smaller",
+        "job_unfinished" => {
+            "the partner's job did not end in a day: ask it, then `resume`, or `drop` if it has it"
+        }
         "too_large" => "the partner refuses even one visitor as too much",
         "401" | "403" => "the partner does not let us in: look at the secret, then `resume`",
         "404" => "the partner knows no such address or segment: look at `url` and `code`",

@@ -37,6 +37,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::clock;
 use connect::Connector;
 use runner::Runner;
 
@@ -46,7 +47,12 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Serves every destination until told to stop.
 pub(crate) async fn run(app: Arc<App>, connector: Connector, mut stopping: watch::Receiver<bool>) {
     let mut tasks: HashMap<DestinationId, JoinHandle<()>> = HashMap::new();
+    let mut has_cleaned = false;
     while tokio::time::timeout(LOOK, stopping.wait_for(|stop| *stop)).await.is_err() {
+        if !has_cleaned {
+            // Tried again while the store is away.
+            has_cleaned = files::remove_left(&app, clock::now()).await.is_ok();
+        }
         tasks.retain(|_, task| !task.is_finished());
         let active = app.active();
         for destination in active.definitions().destinations() {

@@ -1,6 +1,7 @@
 //! Batches to a partner's server.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mayfly_core::{Partition, Timestamp};
@@ -73,6 +74,8 @@ struct Sender<'r> {
     connector: &'r Connector,
     terms: &'r Terms<'r>,
     next: Instant,
+    /// Whether the process still serves the destination.
+    is_ours: &'r (dyn Fn() -> bool + Sync),
 }
 
 impl Sender<'_> {
@@ -110,15 +113,23 @@ impl Sender<'_> {
             });
             match talk.next(answer.as_ref()) {
                 Step::Done(judged) => return self.once(&talk, judged),
-                Step::Wait(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                Step::Wait(seconds) => {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    received = None;
+                }
                 Step::Send(request) => {
                     self.pace().await;
+                    // It may have stood still: another process tells the partner by now.
+                    if !(self.is_ours)() {
+                        return Judged::Later { after_s: None, code: "changed".into() };
+                    }
                     hash.update(&request.body);
                     row.bytes += request.body.len() as u64;
                     received = match self.connector.send(&request).await {
                         Ok(received) => Some(received),
                         Err(why) if why.is_for_good() => {
-                            return Judged::Refused { code: why.code().into() };
+                            let code = why.code().into();
+                            return self.once(&talk, Judged::Refused { code });
                         }
                         // It arrived; smaller batches have shorter answers.
                         Err(Unreached::LongAnswer) if terms.destination.idempotent => {
@@ -140,7 +151,7 @@ impl Sender<'_> {
     /// What must not arrive twice is not sent again when a part of it was taken.
     fn once(&self, talk: &Talk<'_>, judged: Judged) -> Judged {
         match judged {
-            Judged::Later { .. } | Judged::Smaller
+            Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }
                 if talk.is_partly_taken() && !self.terms.destination.idempotent =>
             {
                 Judged::Refused { code: "may_have_arrived".into() }
@@ -185,7 +196,10 @@ impl Runner {
             Err(code) => return Ok(held(code, "", &Pairs::default(), changes)),
         };
         let connector = self.connector.clone();
-        let mut sender = Sender { connector: &connector, terms: &terms, next: Instant::now() };
+        let (app, term) = (Arc::clone(&self.app), self.term);
+        let is_ours = move || app.leads() == term;
+        let next = Instant::now();
+        let mut sender = Sender { connector: &connector, terms: &terms, next, is_ours: &is_ours };
         if let Some(end) = self.push_gone(&mut sender, delivery, changes, gone).await? {
             return Ok(end);
         }
@@ -231,9 +245,7 @@ impl Runner {
                     self.pass(delivery, &chunk);
                 }
                 not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
-                    if destination.idempotent {
-                        self.note_maybe(added(&chunk.all(), changes), now).await?;
-                    }
+                    self.note_maybe(added(&chunk.all(), changes), now).await?;
                     return Ok(self.not_taken(destination, not, &batch, &chunk, changes));
                 }
             }

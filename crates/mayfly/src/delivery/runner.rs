@@ -9,10 +9,10 @@ use mayfly_segments::destination::{Destination, Schedule, Way};
 use mayfly_store::{Sent, StoreError};
 use tokio::sync::watch;
 
-use super::audience::{Desk, NotNow};
+use super::audience::{Desk, HEARD_S, NotNow};
 use super::changes::Extent;
 use super::connect::Connector;
-use super::files::{aside_of, remove_old};
+use super::files::{aside_of, remove_files, remove_old};
 use super::held::{Held, Told};
 use super::ledger::{read, write};
 use super::record::{
@@ -38,7 +38,9 @@ pub(crate) struct Runner {
     pub(super) standing: Standing,
     pub(super) desk: Option<Desk>,
     /// What it knows is of this term ([`App::leads`]).
-    term: Option<u64>,
+    pub(super) term: Option<u64>,
+    /// What it was when it was last looked at.
+    defined: Option<Destination>,
     /// The day on which files were last looked through.
     cleaned_on: Option<Day>,
     /// The last instant that files were named by.
@@ -59,8 +61,8 @@ pub(super) enum End {
 impl Runner {
     pub(super) fn new(app: &Arc<App>, id: DestinationId, connector: Connector) -> Self {
         let (app, standing) = (Arc::clone(app), Standing::default());
-        let (desk, term, cleaned_on) = (None, None, None);
-        Self { app, id, connector, standing, desk, term, cleaned_on, named_ms: 0 }
+        let (desk, term, defined, cleaned_on) = (None, None, None, None);
+        Self { app, id, connector, standing, desk, term, defined, cleaned_on, named_ms: 0 }
     }
 
     /// Runs until the destination is gone or everything stops.
@@ -80,6 +82,8 @@ impl Runner {
                 Ok(true) => told = None,
                 Ok(false) => return,
                 Err(error) => {
+                    // What is in memory may be ahead of the store.
+                    self.desk = None;
                     self.app.metrics().failed(&error);
                     if told.replace(error.label()) != Some(error.label()) {
                         tracing::warn!(destination = self.id.0, %error, "a delivery waits");
@@ -97,11 +101,13 @@ impl Runner {
             self.close(now);
             return Ok(false);
         };
-        if !self.is_ours() {
+        self.defined = Some(destination.clone());
+        if !self.is_ours() && (self.term.is_some() || self.app.leads().is_some()) {
             // What was known is read anew: another process may have gone on.
-            (self.desk, self.term) = (None, self.app.leads());
+            (self.desk, self.term, self.cleaned_on) = (None, self.app.leads(), None);
         }
         if self.term.is_none() {
+            self.clean(&destination, now);
             return Ok(true);
         }
         self.sit_down(&destination).await?;
@@ -147,10 +153,9 @@ impl Runner {
                 self.close_cut_off().await?;
                 // It was under way when the process ended.
                 if let Some(mut held) = self.standing.in_flight.take() {
-                    if destination.idempotent {
-                        let adds = held.told.iter().filter(|told| told.until.is_some());
-                        self.note_maybe(adds.map(Told::who).collect(), clock::now()).await?;
-                    } else {
+                    let adds = held.told.iter().filter(|told| told.until.is_some());
+                    self.note_maybe(adds.map(Told::who).collect(), clock::now()).await?;
+                    if !destination.idempotent {
                         held.code = "may_have_arrived".to_owned();
                         self.standing.held = Some(held);
                     }
@@ -206,26 +211,23 @@ impl Runner {
 
     /// The destination is no more: nobody is to read its files, or to see where it stands.
     fn close(&mut self, now: Timestamp) {
-        let Some(desk) = self.desk.take() else { return };
-        self.app.metrics().deliveries.forget(&desk.destination.name);
-        if let Way::Files(files) = &desk.destination.way {
-            let exports = &self.app.settings().delivery.exports;
-            remove_old(exports, &files.folder, None, now);
-            remove_old(exports, &aside_of(&files.folder), None, now);
-        }
+        let Some(destination) = self.defined.take() else { return };
+        self.app.metrics().deliveries.forget(&destination.name);
+        let active = self.app.active();
+        remove_files(&self.app.settings().delivery.exports, &destination, &active, now);
     }
 
     /// Removes files that nobody is to read any more: once a day, and at first all that another
-    /// destination left in this folder.
+    /// destination left in this folder. Also where another process delivers by now.
     fn clean(&mut self, destination: &Destination, now: Timestamp) {
         let Way::Files(files) = &destination.way else { return };
-        if self.desk.is_none() || self.cleaned_on == now.day() {
+        if self.cleaned_on == now.day() {
             return;
         }
         self.cleaned_on = now.day();
-        let keep_days = (self.standing.number > 0).then_some(files.keep_days);
+        let is_old = self.desk.is_none() || self.standing.number > 0;
         let exports = &self.app.settings().delivery.exports;
-        remove_old(exports, &files.folder, keep_days, now);
+        remove_old(exports, &files.folder, is_old.then_some(files.keep_days), now);
         remove_old(exports, &aside_of(&files.folder), None, now);
     }
 
@@ -306,10 +308,11 @@ impl Runner {
         let is_daily = matches!(destination.schedule, Schedule::Daily { .. });
         let is_idle = pairs.changed() == 0;
         self.standing.served_ms = now.millis();
+        let as_of = slots.iter().map(|slot| slot.as_of()).min().unwrap_or_default();
         let wants_all = matches!(&destination.way, Way::Files(files) if files.full);
         if is_idle && !(wants_all && is_daily) {
             self.standing.end_full();
-            self.standing.told_ms = now.millis();
+            self.standing.told_ms = told_ms(now.millis(), as_of.millis());
             self.standing.pending_ms = None;
             (self.standing.retry_ms, self.standing.failures) = (None, 0);
             let told = gone.is_empty();
@@ -321,10 +324,9 @@ impl Runner {
             (changes, pairs) = desk.changes(&audience, &slots, Extent::of(true), now).await?;
             pairs.gone = told_gone;
         }
-        let as_of = slots.iter().map(|slot| slot.as_of()).min().unwrap_or_default();
         // What came to nothing and is tried again is one delivery.
         let next = self.standing.number + u64::from(!self.standing.was_idle);
-        self.standing.number = next.max(FIRST);
+        (self.standing.number, self.standing.was_idle) = (next.max(FIRST), false);
         self.standing.pending_ms.get_or_insert(now.millis());
         let mut delivery = Delivery {
             number: self.standing.number,
@@ -349,13 +351,12 @@ impl Runner {
             | Way::Adobe(_)
             | Way::Request(_) => self.push(destination, &mut delivery, &mut changes, &gone).await,
         };
-        let end = end.unwrap_or_else(|why| match why {
-            NotNow::Loading => End::Later("loading".into(), None),
-            NotNow::Store(error) => {
-                self.app.metrics().failed(&error);
-                End::Later("store".into(), None)
-            }
-        });
+        let end = match end {
+            Ok(end) => end,
+            Err(NotNow::Loading) => End::Later("loading".into(), None),
+            // What is noted says where it goes on.
+            Err(error @ NotNow::Store(_)) => return Err(error),
+        };
         // Another process delivers from here on, or did meanwhile, and writes what became of it.
         if !self.is_ours() || self.desk.is_none() {
             return Ok(());
@@ -379,7 +380,7 @@ impl Runner {
                 (own.pending_ms, own.retry_ms, own.failures) = (None, None, 0);
                 // What was refused for now goes again.
                 if delivery.pairs.rejected.is_empty() {
-                    own.told_ms = delivery.began_ms;
+                    own.told_ms = told_ms(delivery.began_ms, delivery.as_of_ms);
                 }
                 if sends_all {
                     own.full_ms = now.millis();
@@ -448,6 +449,12 @@ impl Runner {
         let accepted = self.standing.accepted_ms as f64 / 1000.0;
         metrics.accepted_at.with_label_values(&name).set(accepted);
     }
+}
+
+/// Up to when a delivery that looked at an instant, at members of another, knew of everything: also
+/// of what other processes heard.
+fn told_ms(looked_ms: i64, as_of_ms: i64) -> i64 {
+    looked_ms.min(as_of_ms) - HEARD_S * 1000
 }
 
 /// Shows the share of allowed members of whom the partner has an id.

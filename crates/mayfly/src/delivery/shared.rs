@@ -13,6 +13,9 @@ use super::audience::{Desk, NotNow};
 use super::changes::{Changes, Chunk, Pair};
 use crate::http::ApiError;
 
+/// Ids looked up at a time: the store has to answer in time.
+const UIDS_AT_ONCE: usize = 4096;
+
 /// The browsers of ids that several have, by the hash of the id.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
@@ -59,12 +62,18 @@ impl Desk {
         uids: &[&str],
         now: Timestamp,
     ) -> Result<Vec<BTreeSet<Visitor>>, NotNow> {
-        let found = self.app.of_partner_all(self.partner.id, uids, now).await;
-        let last = found.map_err(|error| {
-            if let ApiError::Store(error) = error { NotNow::Store(error) } else { NotNow::Loading }
-        })?;
-        let mut called: Vec<BTreeSet<Visitor>> =
-            last.into_iter().map(|own| own.into_iter().collect()).collect();
+        let mut called: Vec<BTreeSet<Visitor>> = Vec::with_capacity(uids.len());
+        for uids in uids.chunks(UIDS_AT_ONCE) {
+            let found = self.app.of_partner_all(self.partner.id, uids, now).await;
+            let last = found.map_err(|error| {
+                if let ApiError::Store(error) = error {
+                    NotNow::Store(error)
+                } else {
+                    NotNow::Loading
+                }
+            })?;
+            called.extend(last.into_iter().map(|own| own.into_iter().collect()));
+        }
         for (uid, called) in uids.iter().zip(&mut called) {
             for other in self.shared.of(uid) {
                 // He may have another id by now.

@@ -191,8 +191,9 @@ async fn resume(settings: &Settings, shared: &Shared) -> anyhow::Result<Option<J
     let Ok(compiled) = compiled else { return Ok(None) };
     let sites = sites.with_partners(known.definitions.partners().cloned());
     shared.collector.set_sites(sites.with_arrival(Arc::clone(compiled.arrival())));
+    let runner = attach(shared, store, known.keys).await?;
     tracing::warn!("hits are taken meanwhile and wait in the spill");
-    attach(shared, store, known.keys).await.map(Some)
+    Ok(Some(runner))
 }
 
 /// Once a second: health, definitions and erasures of other processes. Keeps the cache as the

@@ -23,6 +23,7 @@ impl Task {
         let aside = std::mem::replace(&mut self.slot, shown);
         if loaded.is_ok() {
             self.slot.adopt(&aside);
+            self.slot.forget_consents();
         } else {
             (self.days, self.active, self.calendar) = before;
             self.want(self.app.active());

@@ -34,7 +34,7 @@ pub struct Slot {
     /// Cells of days that are not in memory.
     kept: Kept,
     /// The newest choices, once a delivery asked for them; of whatever memory is shown.
-    consents: Arc<RwLock<Option<Consents>>>,
+    consents: Arc<RwLock<Choices>>,
     /// Counts changes of the cursors; those who wait for a hit watch it.
     moved: watch::Sender<u64>,
     loaded: watch::Sender<bool>,
@@ -57,6 +57,14 @@ struct State {
     version: u32,
     /// The instant up to which all hits are folded.
     as_of: Timestamp,
+}
+
+/// The newest choices, where anybody asks for them.
+#[derive(Debug, Default)]
+struct Choices {
+    own: Option<Consents>,
+    /// How often they were forgotten.
+    forgotten: u64,
 }
 
 /// The lease as this process knows it.
@@ -98,19 +106,44 @@ impl Slot {
 
     /// Reads the newest choices; `None` while nobody asked for them.
     pub fn consents<R>(&self, read: impl FnOnce(&Consents) -> R) -> Option<R> {
-        self.consents.read().ok()?.as_ref().map(read)
+        self.consents.read().ok()?.own.as_ref().map(read)
+    }
+
+    /// Forgets the choices: another memory takes the place of this one, and what came between the
+    /// two was not folded here.
+    pub(super) fn forget_consents(&self) {
+        if let Ok(mut choices) = self.consents.write() {
+            (choices.own, choices.forgotten) = (None, choices.forgotten + 1);
+        }
+    }
+
+    /// How often choices were forgotten: for [`Self::fill_consents`].
+    pub fn forgotten_consents(&self) -> u64 {
+        self.consents.read().map_or(0, |choices| choices.forgotten)
+    }
+
+    /// Adds what was stored; the choices are whole, unless they were forgotten since the reading
+    /// began.
+    pub fn fill_consents(&self, stored: Consents, forgotten: u64) {
+        if let Ok(mut choices) = self.consents.write()
+            && choices.forgotten == forgotten
+        {
+            let own = choices.own.get_or_insert_default();
+            own.merge(stored);
+            own.set_whole();
+        }
     }
 
     /// Changes the newest choices, which are noted from now on.
     pub fn note_consents(&self, write: impl FnOnce(&mut Consents)) {
-        if let Ok(mut own) = self.consents.write() {
-            write(own.get_or_insert_default());
+        if let Ok(mut choices) = self.consents.write() {
+            write(choices.own.get_or_insert_default());
         }
     }
 
     /// Notes the choices of folded hits, where anybody asks for them.
     pub(super) fn fold_consents(&self, hits: &[Hit]) {
-        if self.consents.read().is_ok_and(|own| own.is_some()) {
+        if self.consents.read().is_ok_and(|choices| choices.own.is_some()) {
             self.note_consents(|own| hits.iter().for_each(|hit| own.note(hit)));
         }
     }
@@ -266,7 +299,7 @@ impl Slot {
         }
         let erased = self.erased();
         if let Ok(mut own) = self.consents.write()
-            && let Some(own) = own.as_mut()
+            && let Some(own) = own.own.as_mut()
         {
             own.forget(oldest, &erased);
         }
