@@ -6,6 +6,8 @@
 pub mod schedule;
 mod upload;
 pub mod way;
+#[cfg(test)]
+mod way_tests;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;

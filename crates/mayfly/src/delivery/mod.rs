@@ -24,6 +24,7 @@ mod push;
 pub(crate) mod record;
 pub(crate) mod runner;
 pub(crate) mod secrets;
+mod sender;
 mod shared;
 mod upload;
 mod usage;

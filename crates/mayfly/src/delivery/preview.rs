@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::audience::{Desk, NotNow};
 use super::changes::Extent;
 use super::ledger::read;
-use super::push::Terms;
 use super::record::{STANDING, Standing};
+use super::sender::Terms;
 use crate::app::App;
 
 /// What stands in a preview in place of a secret.

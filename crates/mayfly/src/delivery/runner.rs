@@ -23,6 +23,8 @@ use crate::clock;
 
 /// Between looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// Errors of the store after which it is looked no more seldom.
+const ERRORS: u32 = 19;
 /// After so many days without anything taken, all is sent again.
 const SILENCE_DAYS: i64 = 30;
 /// The longest pause after failures, seconds.
@@ -67,10 +69,12 @@ impl Runner {
 
     /// Runs until the destination is gone or everything stops.
     pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
-        let mut told = None;
+        let (mut told, mut errors) = (None, 0);
         loop {
+            // What was known is read anew after an error: not again and again at once.
+            let pause = LOOK * (1 + errors);
             let stop = stopping.wait_for(|stop| *stop);
-            if tokio::time::timeout(LOOK, stop).await.is_ok() {
+            if tokio::time::timeout(pause, stop).await.is_ok() {
                 return;
             }
             // Cut off at a stop: what was taken is noted, the rest is found again.
@@ -79,11 +83,12 @@ impl Runner {
                 _ = stopping.wait_for(|stop| *stop) => return,
             };
             match stepped {
-                Ok(true) => told = None,
+                Ok(true) => (told, errors) = (None, 0),
                 Ok(false) => return,
                 Err(error) => {
                     // What is in memory may be ahead of the store.
                     self.desk = None;
+                    errors = (errors + 1).min(ERRORS);
                     self.app.metrics().failed(&error);
                     if told.replace(error.label()) != Some(error.label()) {
                         tracing::warn!(destination = self.id.0, %error, "a delivery waits");
