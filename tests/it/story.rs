@@ -179,7 +179,9 @@ impl Story {
         self.program.until("tell its partner of everything", |_| {
             let own = self.destination();
             let is_on = ["serving", "ended"].iter().any(|state| own["state"] == json!(state));
-            let is_done = is_on && own["waiting_since"].is_null();
+            // Its row is written last.
+            let is_under_way = own["last"]["status"] == json!("running");
+            let is_done = is_on && own["waiting_since"].is_null() && !is_under_way;
             is_done.then_some(())
         });
     }

@@ -134,6 +134,16 @@ impl Talk<'_> {
         }
     }
 
+    /// What is to be done when the last request got no answer, and why.
+    pub fn unanswered(&mut self, why: Judged) -> Step {
+        match self {
+            Self::Xandr(own) => own.missed(why),
+            Self::TradeDesk(_) | Self::Google(_) | Self::Adobe(_) | Self::Template(_) => {
+                Step::Done(why)
+            }
+        }
+    }
+
     /// Whether the partner took a part of the batch already: templates send it in parts, and a job
     /// of Xandr is looked at after it was uploaded.
     #[must_use]

@@ -133,8 +133,7 @@ fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
         (Method::Post, "https://api.appnexus.com/batch-segment?member_id=958")
     );
     assert_eq!((header(&ask, "authorization"), ask.body.len()), (Some("t1"), 0));
-    let url = r#"{"response":{"status":"OK","batch_segment_upload_job":
-        [{"id":1,"job_id":"j1","upload_url":"https://up.example/x?y"}]}}"#;
+    let url = URL;
     let upload = sent(talk.next(Some(&answer(200, url))));
     assert_eq!(upload.url, "https://up.example/x?y", "never built by us");
     assert_eq!(header(&upload, "content-type"), Some("application/octet-stream"));
@@ -164,18 +163,6 @@ fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
     sent(talk.next(Some(&token)));
     let upload = sent(talk.next(Some(&answer(200, url))));
     assert!(!String::from_utf8_lossy(&upload.body).contains("77"), "an id adds no line");
-    // A job that never ends is for a person, after more than the day that it may take.
-    sent(talk.next(Some(&up)));
-    let mut waited_s = 0;
-    let end = loop {
-        match talk.next(Some(&answer(200, &job(r#""phase":"validating""#)))) {
-            Step::Wait(s) => waited_s += s,
-            end @ (Step::Send(_) | Step::Done(_)) => break end,
-        }
-        sent(talk.next(None));
-    };
-    assert_eq!(done(end), Judged::Refused { code: "job_unfinished".into() });
-    assert!((86_400..100_000).contains(&waited_s), "{waited_s}");
     let mut talk = Xandr::new(&settings, &forged, "p", None);
     sent(talk.next(None));
     sent(talk.next(Some(&token)));
@@ -187,6 +174,55 @@ fn xandr_is_signed_in_to_asked_for_a_url_and_looked_at_until_the_end() {
         last = talk.next(Some(&again));
     }
     assert_eq!(done(last), Judged::Refused { code: "NOAUTH".into() });
+}
+
+/// The answer with a URL.
+const URL: &str = r#"{"response":{"status":"OK","batch_segment_upload_job":
+    [{"id":1,"job_id":"j1","upload_url":"https://up.example/x?y"}]}}"#;
+/// The answer to an upload.
+const UP: &str = r#"{"response":{"status":"OK","segment_upload":{"job_id":"j1"}}}"#;
+
+#[test]
+fn a_job_is_looked_at_whatever_becomes_of_a_look_and_not_for_ever() {
+    let (settings, batch) = (xandr(), batch());
+    let mut talk = Xandr::new(&settings, &batch, "p", None);
+    sent(talk.next(None));
+    for said in [TOKEN, answer(200, URL), answer(200, UP)] {
+        sent(talk.next(Some(&said)));
+    }
+    assert_eq!(talk.next(Some(&answer(503, ""))), Step::Wait(5));
+    sent(talk.next(None));
+    let unanswered = Judged::Later { after_s: None, code: "timeout".into() };
+    assert_eq!(talk.missed(unanswered), Step::Wait(5));
+    sent(talk.next(None));
+    let mut waited_s = 10;
+    let end = loop {
+        match talk.next(Some(&answer(200, &job(r#""phase":"validating""#)))) {
+            Step::Wait(s) => waited_s += s,
+            end @ (Step::Send(_) | Step::Done(_)) => break end,
+        }
+        sent(talk.next(None));
+    };
+    assert_eq!(done(end), Judged::Refused { code: "job_unfinished".into() });
+    assert!((86_400..100_000).contains(&waited_s), "{waited_s}");
+}
+
+/// An upload that is never let in ends, however often it is signed in.
+#[test]
+fn a_token_that_is_never_taken_is_not_asked_for_again_and_again() {
+    let (settings, batch) = (xandr(), batch());
+    let mut talk = Xandr::new(&settings, &batch, "p", None);
+    let mut step = talk.next(None);
+    for _ in 0..50 {
+        let Step::Send(request) = &step else { break };
+        let said = match &*request.url {
+            own if own.ends_with("/auth") => TOKEN,
+            own if own.starts_with("https://up.example") => answer(401, NO_AUTH),
+            _ => answer(200, URL),
+        };
+        step = talk.next(Some(&said));
+    }
+    assert_eq!(done(step), Judged::Refused { code: "NOAUTH".into() });
 }
 
 /// The answer with a token.

@@ -20,7 +20,7 @@ const SIGN_INS: u32 = 5;
 const LIMIT_S: u64 = 3600;
 
 /// Where the talk stands: what the next answer is to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum At {
     Start,
     SigningIn,
@@ -122,7 +122,7 @@ impl<'b> Xandr<'b> {
         };
         let read = match read(answer) {
             Ok(read) => read,
-            Err(judged) => return Step::Done(judged),
+            Err(judged) => return self.missed(judged),
         };
         // The token lives two hours; an upload may take longer.
         let is_old = read.error_id.as_deref() == Some("NOAUTH") && self.at != At::SigningIn;
@@ -130,9 +130,9 @@ impl<'b> Xandr<'b> {
             return self.sign_in();
         }
         if read.status != "OK" {
-            return Step::Done(refused(&read));
+            return self.missed(refused(&read));
         }
-        if self.at != At::SigningIn {
+        if self.at == At::Looking {
             self.sign_ins = 0;
         }
         match self.at {
@@ -208,16 +208,26 @@ impl<'b> Xandr<'b> {
                 let own = job.error_code.as_deref().unwrap_or("error");
                 Step::Done(Judged::Later { after_s: Some(LOOK_AGAIN_S[1]), code: code(own) })
             }
-            _ if self.waited_s > JOB_S => {
-                Step::Done(Judged::Refused { code: "job_unfinished".into() })
-            }
-            _ => {
-                self.at = At::Waiting;
-                let wait_s = self.waited_s.clamp(LOOK_AGAIN_S[0], LOOK_AGAIN_S[1]);
-                self.waited_s += wait_s;
-                Step::Wait(wait_s)
-            }
+            _ => self.wait(),
         }
+    }
+
+    /// A job goes on, whatever becomes of a look at it.
+    pub(super) fn missed(&mut self, judged: Judged) -> Step {
+        match (self.at, judged) {
+            (At::Looking, Judged::Later { .. }) => self.wait(),
+            (_, judged) => Step::Done(judged),
+        }
+    }
+
+    fn wait(&mut self) -> Step {
+        if self.waited_s > JOB_S {
+            return Step::Done(Judged::Refused { code: "job_unfinished".into() });
+        }
+        self.at = At::Waiting;
+        let wait_s = self.waited_s.clamp(LOOK_AGAIN_S[0], LOOK_AGAIN_S[1]);
+        self.waited_s += wait_s;
+        Step::Wait(wait_s)
     }
 
     /// Xandr counts pairs that it took, and lines, users or segments that it did not: what is

@@ -304,16 +304,18 @@ impl Desk {
     pub(super) async fn hear_noes(&mut self, now: Timestamp) -> Result<(), NotNow> {
         let since = self.heard_at.map(|at| now.secs() - at.secs());
         let was_lately = since.is_some_and(|since| (0..HEARD_S).contains(&since));
-        if self.partner.receiver.ground == Ground::Processor || was_lately {
+        if self.partner.receiver.ground == Ground::Processor {
             return Ok(());
         }
-        for slot in &self.slots()? {
-            fill_consents(&self.app, slot, now.day().unwrap_or_default()).await?;
-            for row in self.app.store().sent(NOBODY, slot.partition()).await? {
-                let Some(no) = Refused::read(&row.code) else { continue };
-                let who = row.all();
-                slot.note_consents(|own| who.iter().for_each(|ordinal| own.refuse(ordinal, no)));
-            }
+        let slots = self.slots()?;
+        let is_whole = |slot: &Arc<Slot>| slot.consents(Consents::is_whole) == Some(true);
+        if was_lately && slots.iter().all(is_whole) {
+            return Ok(());
+        }
+        for slot in &slots {
+            let noes = noes(&self.app, slot).await?;
+            fill_consents(&self.app, slot, &noes, now.day().unwrap_or_default()).await?;
+            slot.note_consents(|own| refuse(own, &noes));
         }
         self.heard_at = Some(now);
         Ok(())
@@ -380,8 +382,26 @@ fn scopes(definitions: &Definitions) -> HashMap<SiteId, u32> {
     scopes
 }
 
-/// Reads the choices of all stored hits, the first time that anybody asks for them.
-async fn fill_consents(app: &App, slot: &Arc<Slot>, today: Day) -> Result<(), NotNow> {
+/// Who of a partition said no without a hit that was kept.
+async fn noes(app: &App, slot: &Slot) -> Result<Vec<(Refused, RoaringBitmap)>, StoreError> {
+    let rows = app.store().sent(NOBODY, slot.partition()).await?;
+    Ok(rows.iter().filter_map(|row| Some((Refused::read(&row.code)?, row.all()))).collect())
+}
+
+fn refuse(own: &mut Consents, noes: &[(Refused, RoaringBitmap)]) {
+    for (no, who) in noes {
+        who.iter().for_each(|ordinal| own.refuse(ordinal, *no));
+    }
+}
+
+/// Reads the choices of all stored hits, the first time that anybody asks for them; with noes that
+/// are in none.
+async fn fill_consents(
+    app: &App,
+    slot: &Arc<Slot>,
+    noes: &[(Refused, RoaringBitmap)],
+    today: Day,
+) -> Result<(), NotNow> {
     if slot.consents(Consents::is_whole) == Some(true) {
         return Ok(());
     }
@@ -394,6 +414,8 @@ async fn fill_consents(app: &App, slot: &Arc<Slot>, today: Day) -> Result<(), No
         let place = (slot.partition(), day);
         each_hit(app.store(), place, |hit| stored.note(hit)).await?;
     }
+    // Whoever reads them from here on is to find all of them.
+    refuse(&mut stored, noes);
     slot.fill_consents(stored, forgotten);
     Ok(())
 }

@@ -57,7 +57,10 @@ impl Runner {
             }
         };
         // Who may be read of from here on must be told to leave one day, whatever comes between.
-        self.note_maybe(added(&told.all, changes), now).await?;
+        if let Err(error) = self.note_maybe(added(&told.all, changes), now).await {
+            remove(&folder, &feed);
+            return Err(error.into());
+        }
         let end = self.hand_over(files, (&folder, &whole), &feed).await;
         if end != End::Done {
             return Ok(end);
@@ -85,6 +88,8 @@ impl Runner {
         for own in gone {
             self.standing.set_told(own.partition, own.at);
         }
+        // On the invoice, too.
+        self.keep().await?;
         Ok(End::Done)
     }
 

@@ -22,6 +22,7 @@ mod news;
 pub(crate) mod preview;
 mod push;
 pub(crate) mod record;
+mod resume;
 pub(crate) mod runner;
 pub(crate) mod secrets;
 mod sender;

@@ -83,12 +83,13 @@ impl Runner {
                     // A part of it may have arrived.
                     self.note_maybe(added(&chunk.all(), changes), now).await?;
                     Desk::put_back(changes, &chunk);
+                    self.keep().await?;
                     most = (most.min(chunk.users.len()) / 2).max(1);
                     self.write(delivery).await?;
                 }
                 Judged::Taken { rejected } => {
-                    self.taken(delivery, changes, &chunk, &rejected).await?;
                     self.pass(delivery, &chunk);
+                    self.taken(delivery, changes, &chunk, &rejected).await?;
                 }
                 not @ (Judged::Later { .. } | Judged::Smaller | Judged::Refused { .. }) => {
                     self.note_maybe(added(&chunk.all(), changes), now).await?;
@@ -244,6 +245,8 @@ impl Runner {
         let unnamed = rejected.iter().filter(|own| own.user.is_none()).map(|own| own.pairs as u64);
         self.bill(changes, &accepted, unnamed.sum(), now);
         self.note(changes, noted, now).await?;
+        // It is under way no more, and on the invoice.
+        self.keep().await?;
         self.write(delivery).await
     }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 use mayfly_core::{Day, Partition, Timestamp, Visitor, time::DAY_SECONDS};
 use mayfly_segments::DestinationId;
 use mayfly_segments::destination::{Destination, Schedule, Way};
-use mayfly_store::{Sent, StoreError};
+use mayfly_store::StoreError;
 use tokio::sync::watch;
 
 use super::audience::{Desk, HEARD_S, NotNow};
 use super::changes::Extent;
 use super::connect::Connector;
 use super::files::{aside_of, remove_files, remove_old};
-use super::held::{Held, Told};
+use super::held::Held;
 use super::ledger::{read, write};
 use super::record::{
     ASKED, Ask, Asked, Delivery, FIRST, Mode, STANDING, Standing, Status, Waterfall,
@@ -41,6 +41,8 @@ pub(crate) struct Runner {
     pub(super) desk: Option<Desk>,
     /// What it knows is of this term ([`App::leads`]).
     pub(super) term: Option<u64>,
+    /// Errors of the store since anything went well.
+    pub(super) errors: u32,
     /// What it was when it was last looked at.
     defined: Option<Destination>,
     /// The day on which files were last looked through.
@@ -64,15 +66,16 @@ impl Runner {
     pub(super) fn new(app: &Arc<App>, id: DestinationId, connector: Connector) -> Self {
         let (app, standing) = (Arc::clone(app), Standing::default());
         let (desk, term, defined, cleaned_on) = (None, None, None, None);
-        Self { app, id, connector, standing, desk, term, defined, cleaned_on, named_ms: 0 }
+        let (errors, named_ms) = (0, 0);
+        Self { app, id, connector, standing, desk, term, errors, defined, cleaned_on, named_ms }
     }
 
     /// Runs until the destination is gone or everything stops.
     pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) {
-        let (mut told, mut errors) = (None, 0);
+        let mut told = None;
         loop {
             // What was known is read anew after an error: not again and again at once.
-            let pause = LOOK * (1 + errors);
+            let pause = LOOK * (1 + self.errors);
             let stop = stopping.wait_for(|stop| *stop);
             if tokio::time::timeout(pause, stop).await.is_ok() {
                 return;
@@ -83,12 +86,12 @@ impl Runner {
                 _ = stopping.wait_for(|stop| *stop) => return,
             };
             match stepped {
-                Ok(true) => (told, errors) = (None, 0),
+                Ok(true) => told = None,
                 Ok(false) => return,
                 Err(error) => {
                     // What is in memory may be ahead of the store.
                     self.desk = None;
-                    errors = (errors + 1).min(ERRORS);
+                    self.errors = (self.errors + 1).min(ERRORS);
                     self.app.metrics().failed(&error);
                     if told.replace(error.label()) != Some(error.label()) {
                         tracing::warn!(destination = self.id.0, %error, "a delivery waits");
@@ -124,7 +127,8 @@ impl Runner {
             return Ok(true);
         }
         match self.deliver((&destination, active.version()), now).await {
-            Ok(()) | Err(NotNow::Loading) => {}
+            Ok(()) => self.errors = 0,
+            Err(NotNow::Loading) => {}
             Err(NotNow::Store(error)) => return Err(error),
         }
         self.show(&destination, clock::now());
@@ -135,58 +139,6 @@ impl Runner {
     /// here that another one may serve them by now, before it writes anything.
     pub(super) fn is_ours(&self) -> bool {
         self.term.is_some() && self.term == self.app.leads()
-    }
-
-    /// Reads what is known, the first time, and takes a changed definition on.
-    async fn sit_down(&mut self, destination: &Destination) -> Result<(), StoreError> {
-        let active = self.app.active();
-        let partner = active.definitions().partner_by_id(destination.partner);
-        let Some(partner) = partner.cloned() else { return Ok(()) };
-        match &mut self.desk {
-            Some(desk) if desk.partner == partner && desk.destination.ids == destination.ids => {
-                if desk.destination != *destination {
-                    // What was wrong with it may be mended.
-                    self.standing.retry_ms = self.standing.retry_ms.map(|_| clock::now().millis());
-                    desk.destination = destination.clone();
-                }
-            }
-            Some(_) | None => {
-                let store = self.app.store();
-                self.standing = read(store, self.id, STANDING).await?.unwrap_or_default();
-                let desk = Desk::open(&self.app, destination.clone(), partner).await?;
-                self.desk = Some(desk);
-                self.close_cut_off().await?;
-                // It was under way when the process ended.
-                if let Some(mut held) = self.standing.in_flight.take() {
-                    let adds = held.told.iter().filter(|told| told.until.is_some());
-                    self.note_maybe(adds.map(Told::who).collect(), clock::now()).await?;
-                    if !destination.idempotent {
-                        held.code = "may_have_arrived".to_owned();
-                        self.standing.held = Some(held);
-                    }
-                    self.keep().await?;
-                }
-            }
-        }
-        self.note_receiver(destination).await
-    }
-
-    /// A delivery that was under way when its process ended is over: its rest is found again.
-    async fn close_cut_off(&mut self) -> Result<(), StoreError> {
-        let last: Option<Delivery> = match self.standing.number {
-            0 => None,
-            number => read(self.app.store(), self.id, number).await?,
-        };
-        let Some(mut last) = last.filter(|own| own.status == Status::Running) else {
-            return Ok(());
-        };
-        (last.status, last.code) = (Status::Waiting, Some("cut_off".to_owned()));
-        let now_ms = clock::now().millis();
-        last.ended_ms = Some(now_ms);
-        // Not with the next day's: who was to leave has waited long enough.
-        self.standing.retry_ms = Some(now_ms);
-        self.keep().await?;
-        self.write(&mut last).await
     }
 
     /// Follows what a person asked since the last look: it is due from now on.
@@ -233,7 +185,9 @@ impl Runner {
         let is_old = self.desk.is_none() || self.standing.number > 0;
         let exports = &self.app.settings().delivery.exports;
         remove_old(exports, &files.folder, is_old.then_some(files.keep_days), now);
-        remove_old(exports, &aside_of(&files.folder), None, now);
+        // Where processes share the folder, the one that delivers may be writing there.
+        let keep_days = self.term.is_none().then_some(1);
+        remove_old(exports, &aside_of(&files.folder), keep_days, now);
     }
 
     /// Notes who comes with a held batch as if it had been taken: they are not sent again. Who goes
@@ -259,27 +213,6 @@ impl Runner {
         let Some(mut last) = last.filter(|own| own.status == Status::Held) else { return Ok(()) };
         last.status = Status::Dropped;
         self.write(&mut last).await
-    }
-
-    /// Another receiver in this one's place was told of nobody; who was told of to the old one is
-    /// forgotten there with time.
-    async fn note_receiver(&mut self, destination: &Destination) -> Result<(), StoreError> {
-        let receiver = destination.way.receiver();
-        if self.standing.receiver == receiver {
-            return Ok(());
-        }
-        let was = std::mem::replace(&mut self.standing.receiver, receiver);
-        if let Some(desk) = self.desk.as_mut().filter(|_| !was.is_empty()) {
-            let sent = std::mem::take(&mut desk.sent).into_iter();
-            let nobody = |(place, _): ((Partition, Box<str>), Sent)| {
-                (place.0, Sent { code: place.1, ..Sent::default() })
-            };
-            let rows: Vec<_> = sent.map(nobody).collect();
-            self.app.store().put_sent(self.id.0, &rows, clock::now()).await?;
-            self.standing.begin_full();
-            self.standing.held = None;
-        }
-        self.keep().await
     }
 
     /// Whether everybody is told of: at first, when asked to, after a long silence.
@@ -414,8 +347,9 @@ impl Runner {
         self.bill_most(now);
         let is_done = delivery.status == Status::Done;
         self.standing.was_idle = delivery.status == Status::Waiting && delivery.pairs.sent == 0;
-        self.write(&mut delivery).await?;
-        self.tell_all(is_done, now).await
+        // The row last: one that says that it is under way is closed, whatever comes between.
+        self.tell_all(is_done, now).await?;
+        self.write(&mut delivery).await
     }
 
     /// Counts what became of pairs.
@@ -471,7 +405,7 @@ fn show_match(app: &App, destination: &Destination, pairs: &Waterfall) {
 
 /// How long to wait after failures: twice as long each time, give or take a half; at least what
 /// the receiver asks for.
-fn pause(failures: u32, asked_s: Option<u64>) -> i64 {
+pub(super) fn pause(failures: u32, asked_s: Option<u64>) -> i64 {
     let usual = 2_u64.saturating_pow(failures.min(16)).min(PAUSE_MOST_S);
     let share = getrandom::u32().unwrap_or(u32::MAX / 2) % 1000;
     let jittered = usual / 2 + usual * u64::from(share) / 1000;

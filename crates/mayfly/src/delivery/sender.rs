@@ -93,18 +93,13 @@ impl Sender<'_> {
         let Some(mut talk) = terms.talk(batch) else {
             return Judged::Refused { code: "no_way".into() };
         };
-        let mut received = None;
+        let mut step = talk.next(None);
         loop {
-            let answer = received.as_ref().map(|own: &Received| Answer {
-                status: own.status,
-                retry_after_s: own.retry_after_s,
-                body: &own.body,
-            });
-            match talk.next(answer.as_ref()) {
+            step = match step {
                 Step::Done(judged) => return self.once(&talk, judged),
                 Step::Wait(seconds) => {
                     tokio::time::sleep(Duration::from_secs(seconds)).await;
-                    received = None;
+                    talk.next(None)
                 }
                 Step::Send(request) => {
                     self.pace().await;
@@ -114,26 +109,27 @@ impl Sender<'_> {
                     }
                     hash.update(&request.body);
                     row.bytes += request.body.len() as u64;
-                    received = match self.connector.send(&request).await {
-                        Ok(received) => Some(received),
-                        Err(why) if why.is_for_good() => {
-                            let code = why.code().into();
-                            return self.once(&talk, Judged::Refused { code });
+                    match self.connector.send(&request).await {
+                        Ok(Received { status, retry_after_s, body }) => {
+                            talk.next(Some(&Answer { status, retry_after_s, body: &body }))
                         }
-                        // It arrived; smaller batches have shorter answers.
-                        Err(Unreached::LongAnswer) if terms.destination.idempotent => {
-                            return Judged::Smaller;
-                        }
-                        Err(why @ Unreached::LongAnswer) => {
-                            return Judged::Refused { code: why.code().into() };
-                        }
-                        Err(why) => {
-                            let code = why.code().into();
-                            return self.once(&talk, Judged::Later { after_s: None, code });
-                        }
-                    };
+                        Err(why) => talk.unanswered(self.judged(&why)),
+                    }
                 }
-            }
+            };
+        }
+    }
+
+    /// What it means that there is no answer.
+    fn judged(&self, why: &Unreached) -> Judged {
+        let code = why.code().into();
+        let arrived = matches!(why, Unreached::LongAnswer);
+        match (arrived, self.terms.destination.idempotent) {
+            // Smaller batches have shorter answers.
+            (true, true) => Judged::Smaller,
+            (true, false) => Judged::Refused { code },
+            (false, _) if why.is_for_good() => Judged::Refused { code },
+            (false, _) => Judged::Later { after_s: None, code },
         }
     }
 

@@ -23,7 +23,11 @@ impl Task {
         let aside = std::mem::replace(&mut self.slot, shown);
         if loaded.is_ok() {
             self.slot.adopt(&aside);
-            self.slot.forget_consents();
+            // What the owner had folded further than this memory was not folded here.
+            let folded = |day: &Day| before.0.get(day).map_or(EntryId::ZERO, |own| own.cursor);
+            if self.days.iter().any(|(day, own)| folded(day) < own.stored.cursor) {
+                self.slot.forget_consents();
+            }
         } else {
             (self.days, self.active, self.calendar) = before;
             self.want(self.app.active());
