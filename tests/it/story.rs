@@ -166,11 +166,12 @@ impl Story {
         self.program.admin().get("/api/v1/destinations/acme").json()
     }
 
-    /// Waits until the destination stands so.
+    /// Waits until the destination stands so, and nothing is under way.
     pub(crate) fn until_state(&self, state: &str) -> Value {
         self.program.until(&format!("be {state}"), |_| {
             let own = self.destination();
-            (own["state"] == json!(state)).then_some(own)
+            let is_under_way = own["last"]["status"] == json!("running");
+            (own["state"] == json!(state) && !is_under_way).then_some(own)
         })
     }
 
