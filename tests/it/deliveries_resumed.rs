@@ -80,6 +80,25 @@ fn a_full_delivery_goes_on_where_it_ended() {
     story.deliveries().iter().for_each(adds_up);
 }
 
+/// A batch that was taken is under way no more: the process may end before the next one, and nobody
+/// has to ask the partner for it.
+#[test]
+fn a_batch_that_was_taken_is_held_by_no_end() {
+    let slow = "minimum = 1\nidempotent = false\nbatch = 1\nper_minute = 20";
+    let change = |text: &str| text.replace("LABEL", "x").replace("minimum = 1", slow);
+    let paused = |text: &str| change(text).replace("batch = 1", "batch = 1\npaused = true");
+    let story = Story::with(Setup::new(), strict, paused);
+    let _all = ["a", "b", "c"].map(|uid| story.visitor("/cars/1", uid));
+    story.apply(&change(DEFINITIONS));
+    story.program.until("note the first", |_| {
+        (story.destination()["last"]["pairs"]["accepted"] == json!(1)).then_some(())
+    });
+    let Story { program, partner } = story;
+    let story = Story { program: program.kill().start(), partner };
+    story.until(&[("a", "11"), ("b", "11"), ("c", "11")]);
+    assert_eq!(story.requests(), 3, "each goes once");
+}
+
 /// A batch that is given up in a full delivery is not sent again by it.
 #[test]
 fn a_full_delivery_goes_on_after_what_is_dropped() {
