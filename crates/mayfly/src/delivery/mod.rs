@@ -1,11 +1,11 @@
 //! Deliveries: what changed in segments goes to their destinations.
 //!
-//! One task a destination ([`runner`]), in the process that owns the first partition; where it stood
-//! is read and ended at a start, after a gap, after an error of the store ([`resume`]). A delivery
-//! compares who is to be there ([`audience`]) with who was sent, which the store remembers, and
-//! sends the difference in batches ([`changes`], [`push`], [`sender`], [`files`]). What a receiver
-//! took is noted batch by batch: a crash repeats at most one, and only where that does no harm. Each
-//! delivery is a row of the ledger ([`record`]); counts alone, nobody's id.
+//! One task a destination ([`runner`]), in the process that owns the first partition; where it
+//! stood is read and ended at a start, after a gap, after an error of the store ([`resume`]). A
+//! delivery compares who is to be there ([`audience`]) with who was sent, which the store
+//! remembers, and sends the difference in batches ([`changes`], [`push`], [`sender`], [`files`]).
+//! What a receiver took is noted batch by batch: a crash repeats at most one, and only where that
+//! does no harm. Each delivery is a row of the ledger ([`record`]); counts alone, nobody's id.
 //!
 //! ```text
 //! members ─► allowed by consent ─► with an id ─► wanted ─┐
